@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The sub-commands: one file each, a row each in main.c's table. A sub-command parses its options, calls the library,
+// prints one JSON object on stdout, and returns the process's exit status: 0 done / yes, 1 no, 2 trouble.
+#ifndef EIFGEN_CMD_H
+#define EIFGEN_CMD_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+
+enum { EXIT_YES = 0, EXIT_NO = 1, EXIT_TROUBLE = 2 };
+
+struct cmd {
+	const char *name;
+	const char *summary; // one line for `eifgen --help`
+	const char *usage;   // the whole text of `eifgen NAME --help`, one line an option
+	int (*run)(int argc, char **argv); // argv[0] is the sub-command's name
+};
+
+extern const struct cmd *const cmd_table[]; // NULL-terminated, in main.c, in the order of --help
+
+extern bool cmd_quiet, cmd_verbose; // -q, -v: global, set by main before run
+
+// `eifgen: unable to <verb> <object>: <reason>` on stderr. Returns EXIT_TROUBLE, so that `return cmd_fail(…)` reads well.
+int cmd_fail(const char *verb, const char *object, const struct err *err);
+// `eifgen: <text>` for a usage error, with `(try eifgen NAME --help)`. Returns EXIT_TROUBLE.
+int cmd_usage_error(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+// `eifgen: warning: <text>` on stderr unless quiet. The signature fits the warn callbacks of the libraries (ctx unused).
+void cmd_warn(void *ctx, const char *text);
+// Writes text to stdout and flushes. EXIT_YES, or EXIT_TROUBLE with one line said (a full disk, a closed pipe).
+int cmd_print(const char *text);
+
+#endif

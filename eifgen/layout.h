@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What goes into the two ramdisks. `canonical` version 1 is design/layout.md, rule by rule; `nitro-cli` version 1 is
+// what nitro-cli build-enclave writes through Docker and linuxkit (facts/build.md 2.2-2.5, 3 and 9). A change of any
+// rule is a new version, never an edit.
+#ifndef EIFGEN_LAYOUT_H
+#define EIFGEN_LAYOUT_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "layerfs/image.h"
+#include "layerfs/tree.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum layout_id { LAYOUT_CANONICAL, LAYOUT_NITRO_CLI };
+enum mtime_policy { MTIME_SET, MTIME_CLAMP };
+
+// A file given by the caller that enters a ramdisk: its bytes are read once, by path, at write time.
+struct platform_file {
+	const char *path; // on this machine; NULL: absent
+	const char *name; // module files: the basename it gets
+};
+
+struct layout_bootstrap {
+	struct platform_file init; // required
+	struct platform_file nsm;  // path NULL: none
+	const struct platform_file *modules; // extra modules in load order (canonical only)
+	size_t module_count;
+};
+
+struct layout_app {
+	struct tree *tree;		   // merged, overlay applied; the layout adds its own entries to it
+	const struct image_config *config; // with the command's overrides already in it
+	bool cmd_override;		   // config.cmd is --cmd: entrypoint is ignored
+};
+
+struct layout_options {
+	enum layout_id id;
+	enum mtime_policy mtime; // canonical only
+	uint32_t epoch;
+	bool strict;	  // every warning becomes an error
+	bool allow_large; // a ramdisk past 4 GiB
+	void (*warn)(void *ctx, const char *text);	    // one line; may be NULL
+	void (*unpredictable)(void *ctx, const char *path); // nitro-cli: what Docker's own result would not fix; may be NULL
+	void *ctx;
+};
+
+const char *layout_name(enum layout_id id);
+unsigned layout_version(enum layout_id id);
+
+// Writes one whole ramdisk (trailer and padding included) into out. The application ramdisk changes app->tree (adds
+// `dev`, `cmd`, … around and inside it) and can be written once.
+int layout_write_bootstrap(const struct layout_options *opt, const struct layout_bootstrap *b, struct sink out,
+			   struct err *err);
+int layout_write_app(const struct layout_options *opt, struct layout_app *app, struct sink out, struct err *err);
+
+#endif

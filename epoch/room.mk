@@ -1,0 +1,1 @@
+$(call room,epoch,epoch,base,libgit2)

@@ -1,0 +1,1 @@
+$(call room,layerfs,layerfs,base,libarchive zlib libzstd libcrypto libcjson)

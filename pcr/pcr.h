@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Platform configuration registers of a Nitro enclave (facts/eif-format.md 2): SHA-384, zero at start, extended once:
+//   PCR = SHA384( 48 zero bytes || SHA384(data) )
+//   PCR0 data = kernel, cmdline, every ramdisk    PCR1 = kernel, cmdline, first ramdisk    PCR2 = the other ramdisks
+//   PCR8 data = DER of the signing certificate
+// The measurement takes section bytes as they stream past, in file order. PCR0 and PCR1 share their prefix: one digest
+// runs until the first ramdisk ends, its state is copied there.
+#ifndef PCR_PCR_H
+#define PCR_PCR_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { PCR_SIZE = 48 };
+
+struct pcr_values {
+	uint8_t pcr0[PCR_SIZE], pcr1[PCR_SIZE], pcr2[PCR_SIZE], pcr8[PCR_SIZE];
+	bool has_pcr8;
+};
+
+// One extend of a register that holds `old` (48 bytes) by `digest` (48 bytes, the SHA-384 of the data) into out.
+int pcr_extend(const uint8_t old[PCR_SIZE], const uint8_t digest[PCR_SIZE], uint8_t out[PCR_SIZE], struct err *err);
+
+// PCR8 of a certificate in DER.
+int pcr8_of_der(const void *der, size_t n, uint8_t out[PCR_SIZE], struct err *err);
+
+enum pcr_part { PCR_KERNEL_CMDLINE, PCR_RAMDISK }; // metadata and signature are not measured
+
+struct pcr_measure; // opaque
+struct pcr_measure *pcr_measure_new(struct err *err);
+// Begins a section. Kernel and cmdline sections in any number; for each ramdisk section one call, in file order.
+int pcr_measure_section(struct pcr_measure *m, enum pcr_part part, struct err *err);
+int pcr_measure_update(struct pcr_measure *m, const void *p, size_t n, struct err *err);
+// Fills pcr0..2 of *v; the measure is spent (free it).
+int pcr_measure_final(struct pcr_measure *m, struct pcr_values *v, struct err *err);
+void pcr_measure_free(struct pcr_measure *m);
+
+#endif

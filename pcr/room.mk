@@ -1,0 +1,1 @@
+$(call room,pcr,pcr,base,libcrypto)

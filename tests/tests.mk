@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Unit tests: each tests/unit/<room>/test_*.c is a program of its own (Check), always built in the san variant.
+# Command tests: each tests/cmd/*.sh runs over build/<variant>/bin. tests/run runs both kinds and prints the last line.
+# Fuzz targets: each tests/fuzz/fuzz_*.c has one LLVMFuzzerTestOneInput, for libFuzzer and AFL++ alike.
+
+UNIT_SRC := $(wildcard tests/unit/*/test_*.c)
+UNIT := $(UNIT_SRC:tests/unit/%.c=build/san/tests/unit/%)
+CMD_TESTS := $(wildcard tests/cmd/*.sh)
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ := $(FUZZ_SRC:tests/fuzz/%.c=build/fuzz/bin/%)
+JOBS ?= $(shell nproc)
+
+ifeq ($(VARIANT),san)
+build/san/tests/unit/%: tests/unit/%.c tests/unit/unit.h $(foreach r,$(ROOMS),$(LIB_$(r)))
+	@mkdir -p $(@D)
+	@echo "  TEST    $@"
+	$(Q)$(CC_ALL) $(call pc,cflags,check $(ALL_PKGS)) -MMD -MP $< $(LINK_san) -Wl,--start-group \
+		$(filter %.a,$^) -Wl,--end-group $(call pc,libs,check $(ALL_PKGS)) $(UNIT_LIBS) -o $@
+.PHONY: unit
+unit: $(UNIT)
+else
+.PHONY: unit
+unit:
+	$(Q)$(MAKE) --no-print-directory SAN=1 unit
+endif
+
+.PHONY: check check-run check-quick
+# What a fresh machine runs: set-up, build, all tests. The runner's closing line comes last.
+check:
+	$(Q)tests/setup all
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) SAN=1 unit all
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) fuzz-build
+	$(Q)$(MAKE) --no-print-directory check-run
+check-run:
+	$(Q)tests/run --variant $(VARIANT) $(TESTS)
+# The unit tests and one command test or more, without set-up: TESTS="cmd/build.sh unit/base"
+check-quick:
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) SAN=1 unit
+	$(Q)tests/run --variant $(VARIANT) $(or $(TESTS),unit)
+
+# ---- fuzzing: clang, libFuzzer, ASan, UBSan; own objects under build/fuzz ------------------------------------------
+FUZZ_CC ?= clang
+FUZZ_FLAGS := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+FUZZ_LIB_SRC := $(foreach r,$(ROOMS),$(SRC_$(r)))
+build/fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  FUZZ-CC $<"
+	$(Q)$(FUZZ_CC) $(CSTD) $(FUZZ_FLAGS) $(call pc,cflags,$(ALL_PKGS)) -pthread -MMD -MP -c $< -o $@
+build/fuzz/liball.a: $(FUZZ_LIB_SRC:%.c=build/fuzz/%.o)
+build/fuzz/liball.a:
+	@rm -f $@
+	$(Q)ar rcsD $@ $^
+build/fuzz/bin/%: build/fuzz/tests/fuzz/%.o build/fuzz/liball.a
+	@mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -pthread $< -Wl,--start-group build/fuzz/liball.a \
+		-Wl,--end-group $(call pc,libs,$(ALL_PKGS)) -o $@
+.PHONY: fuzz-build fuzz
+fuzz-build: $(FUZZ)
+SECONDS ?= 60
+fuzz: fuzz-build
+	$(Q)tests/fuzz/run $(SECONDS) $(notdir $(FUZZ))
