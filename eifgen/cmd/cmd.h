@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 
+#include <getopt.h>
 #include <stdbool.h>
 
 enum { EXIT_YES = 0, EXIT_NO = 1, EXIT_TROUBLE = 2 };
@@ -20,7 +21,16 @@ struct cmd {
 
 extern const struct cmd *const cmd_table[]; // NULL-terminated, in main.c, in the order of --help
 
-extern bool cmd_quiet, cmd_verbose; // -q, -v: global, set by main before run
+extern bool cmd_quiet, cmd_verbose; // -q, -v: global, set by main before run and by cmd_getopt
+
+// Steps through a sub-command's options as getopt_long does (optarg, optind), with what all have in common done here:
+// -q/--quiet, -v/--verbose, -h/--help; an unknown option, a missing or a surplus value is said on stderr in one line.
+// `shorts` is getopt's string of the command's own short options ("o:C:", may be ""), `longs` its own long ones, ended by
+// a zero row; flag must be NULL. Returns an option's value, -1 at the end, or CMD_OPT_STOP, upon which the command
+// returns cmd_opt_status (0 after --help). Environment (POSIXLY_CORRECT) does not change what it does.
+enum { CMD_OPT_STOP = -2 };
+extern int cmd_opt_status;
+int cmd_getopt(int argc, char **argv, const char *shorts, const struct option *longs);
 
 // `eifgen: unable to <verb> <object>: <reason>` on stderr. Returns EXIT_TROUBLE, so that `return cmd_fail(…)` reads well.
 int cmd_fail(const char *verb, const char *object, const struct err *err);
@@ -28,6 +38,8 @@ int cmd_fail(const char *verb, const char *object, const struct err *err);
 int cmd_usage_error(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 // `eifgen: warning: <text>` on stderr unless quiet. The signature fits the warn callbacks of the libraries (ctx unused).
 void cmd_warn(void *ctx, const char *text);
+// `eifgen: <text>` on stderr with -v only: what the command does and why.
+void cmd_explain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 // Writes text to stdout and flushes. EXIT_YES, or EXIT_TROUBLE with one line said (a full disk, a closed pipe).
 int cmd_print(const char *text);
 
