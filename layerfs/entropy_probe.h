@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Probes: what the table of entropy rules asks of a file's bytes. Each reads little (a header, at most
+// PROBE_TEXT_MAX of a text) and bounds all by the file's size. 1 yes, 0 no, -1 unreadable.
+#ifndef LAYERFS_ENTROPY_PROBE_H
+#define LAYERFS_ENTROPY_PROBE_H
+
+#include "layerfs/entropy.h"
+
+int entropy_probe_not_empty(const struct entropy_file *f, struct err *err);
+int entropy_probe_pyc_stamp(const struct entropy_file *f, struct err *err);	// PEP 552: flags word 0
+int entropy_probe_gzip_time(const struct entropy_file *f, struct err *err);	// RFC 1952: MTIME not 0
+int entropy_probe_ar_times(const struct entropy_file *f, struct err *err);	// ar(5): a member's date not 0
+int entropy_probe_zip_times(const struct entropy_file *f, struct err *err);	// APPNOTE 4.3.7: not 1980-01-01 00:00
+int entropy_probe_shadow_date(const struct entropy_file *f, struct err *err);	// shadow(5): a field 3 of 4 digits or more
+int entropy_probe_apk_virtual(const struct entropy_file *f, struct err *err);	// V: a version of 8 digits or more
+int entropy_probe_java_keystore(const struct entropy_file *f, struct err *err); // feedfeed, or PKCS #12's SEQUENCE
+
+#endif
