@@ -1,0 +1,19 @@
+# The runtime: what goes into an enclave (init, the planes) and what serves it on the host. One section a part.
+
+# ---- runtime/init: PID 1. Its parts are a library for the unit tests; the program itself is built apart, static and
+# stripped, from the same files with its own flags, the same in every variant: it is measured (PCR1) --------------------
+$(call room,init,runtime/init,,)
+INIT_SRC := $(SRC_init) runtime/init/main.c
+INIT_FLAGS := -std=gnu11 -D_GNU_SOURCE -I. $(WARN) -Os -g0 -fPIE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 \
+	-fstack-protector-strong -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections
+INIT_LINK := -static-pie -s -Wl,--build-id=none -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,-z,noexecstack
+INIT_OBJ := $(INIT_SRC:%.c=build/measured/%.o)
+
+build/measured/%.o: %.c GNUmakefile runtime/room.mk
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(INIT_FLAGS) $(REPRO) -MMD -MP -c $< -o $@
+$(B)/bin/init: $(INIT_OBJ)
+	@mkdir -p $(@D)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(INIT_LINK) $^ -o $@
+PROGRAMS += $(B)/bin/init
