@@ -32,6 +32,11 @@ struct inode {
 	const char *target;  // symlinks: NUL-terminated, any bytes; else NULL
 	uint32_t mark;	     // free for the walker (e.g. the newc ino); 0 after tree_sort
 	bool implied;	     // a directory that some layer needed as a parent and no layer ever listed
+	// Directories, only under TREE_REPLACE_SYMLINK: listed by some layer, but a layer above that brought or removed
+	// something below it without listing it. overlay2 then shows that layer's own implied directory: 0755 0:0, which
+	// these attributes already are, and the time of the load.
+	bool implied_above;
+	bool linked_across;   // a hard link of a layer names this inode, which a lower layer brought (undefined in overlay2)
 	bool through_symlink; // its path was reached through a symlink that a lower layer brought (see the policy)
 	bool has_xattr;	     // lost on the way into newc: the layout warns
 	bool has_capability; // security.capability among them
