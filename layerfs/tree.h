@@ -49,7 +49,7 @@ struct node {
 	struct inode *inode;
 	const char *name; // NUL-terminated
 	uint32_t name_len;
-	uint32_t index; // private to tree.c
+	uint32_t index; // private to layerfs: which layer last listed this name
 };
 
 // What a layer does when the parent of one of its entries is a symlink in the tree below (layout.md, The merge).

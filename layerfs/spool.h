@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Where file content waits between the layer that brings it and the ramdisk that takes it: temporary files without a
+// name (O_TMPFILE, or made and unlinked at once), so that nothing is left behind however the program ends. Each worker
+// thread appends to a file of its own, through a buffer; a span is named by one 64-bit reference:
+//
+//   file (16 bits) | offset (48 bits)
+//
+// References depend on which thread read which layer and never reach a measured byte.
+#ifndef LAYERFS_SPOOL_H
+#define LAYERFS_SPOOL_H
+
+#include "base/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct spool; // opaque
+
+enum { SPOOL_FILES_MAX = 255 };
+
+// `files` writers at most (1..SPOOL_FILES_MAX); the files are made at first use. tmpdir is copied; NULL means /tmp.
+struct spool *spool_new(const char *tmpdir, unsigned files, struct err *err);
+void spool_free(struct spool *s); // NULL fine
+
+// The reference of the next byte that writer `file` appends.
+uint64_t spool_position(const struct spool *s, unsigned file);
+// Appends n bytes / n zero bytes (a hole where the file system has holes). One thread a file. A full disk is ERR_IO
+// with the directory named.
+int spool_append(struct spool *s, unsigned file, const void *p, size_t n, struct err *err);
+int spool_append_zeros(struct spool *s, unsigned file, uint64_t n, struct err *err);
+// Writes out what is buffered: before any read of the file by spool_read.
+int spool_flush(struct spool *s, unsigned file, struct err *err);
+
+// n bytes at ref + off, all of them. Any thread.
+int spool_read(const struct spool *s, uint64_t ref, uint64_t off, void *p, size_t n, struct err *err);
+
+#endif

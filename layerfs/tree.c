@@ -1,0 +1,569 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Names over inodes: memory, lookup, additions, order, walking, content. How layers change the tree is merge.c's
+// business, how paths find their way through symlinks tree_resolve.c's.
+//
+// A million entries are ordinary here: nothing below costs more than its own size, a directory is sorted once (and
+// found sorted the next time), and a node with its inode takes some 150 bytes, name and hash slot included.
+#include "layerfs/tree_priv.h"
+
+#include "base/be.h"
+#include "base/checked.h"
+#include "base/mem.h"
+
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+enum { CHUNK_MIN = 16 * 1024, CHUNK_MAX = 1024 * 1024, SLOTS_MIN = 64 };
+static const uint64_t IN_MEMORY = UINT64_C(0xffff) << 48; // content: an index into blobs instead of a spool reference
+
+struct arena_chunk {
+	struct arena_chunk *older;
+	_Alignas(16) uint8_t data[];
+};
+
+// ---- memory --------------------------------------------------------------------------------------------------------
+
+void *tree_alloc(struct tree *tree, size_t n, struct err *err)
+{
+	struct arena *a = &tree->arena;
+	struct arena_chunk *c;
+	size_t cap;
+	void *p;
+
+	if (ckd_add(&n, n, (size_t)7)) {
+		err_nomem(err);
+		return NULL;
+	}
+	n &= ~(size_t)7;
+	if (!a->chunks || n > a->cap - a->used) {
+		cap = a->cap * 2 < CHUNK_MIN ? CHUNK_MIN : a->cap * 2 > CHUNK_MAX ? CHUNK_MAX : a->cap * 2;
+		if (cap < n)
+			cap = n;
+		c = mem_alloc(sizeof(*c) + cap, err);
+		if (!c)
+			return NULL;
+		c->older = a->chunks;
+		*a = (struct arena){c, 0, cap};
+	}
+	p = a->chunks->data + a->used;
+	a->used += n;
+	return memset(p, 0, n);
+}
+
+struct inode *tree_inode_new(struct tree *tree, uint32_t mode, struct err *err)
+{
+	struct inode *ino = tree->free_inodes;
+
+	if (ino) {
+		tree->free_inodes = (struct inode *)(void *)(uintptr_t)ino->target;
+		memset(ino, 0, sizeof(*ino));
+	} else {
+		ino = tree_alloc(tree, sizeof(*ino), err);
+		if (!ino)
+			return NULL;
+	}
+	ino->mode = mode;
+	ino->layer = TREE_NO_LAYER;
+	return ino;
+}
+
+static void inode_unname(struct tree *tree, struct inode *ino)
+{
+	if (--ino->names)
+		return;
+	ino->target = (const char *)tree->free_inodes;
+	tree->free_inodes = ino;
+}
+
+struct tree *tree_new(enum tree_symlink_policy policy, struct err *err)
+{
+	struct tree *tree = mem_zalloc(1, sizeof(*tree), err);
+
+	if (!tree)
+		return NULL;
+	tree->policy = policy;
+	// Only the table's inner order depends on the key, and nobody sees that; without randomness any key will do.
+	if (getrandom(tree->hash_key, sizeof(tree->hash_key), GRND_NONBLOCK) < 0)
+		tree->hash_key[0] = (uintptr_t)tree;
+	tree->slot_count = SLOTS_MIN;
+	tree->slots = mem_zalloc(SLOTS_MIN, sizeof(*tree->slots), err);
+	tree->root = tree->slots ? tree_alloc(tree, sizeof(*tree->root), err) : NULL;
+	if (tree->root) {
+		tree->root->name = "";
+		tree->root->inode = tree_inode_new(tree, S_IFDIR | 0755, err);
+	}
+	if (!tree->root || !tree->root->inode) {
+		tree_free(tree);
+		return NULL;
+	}
+	tree->root->inode->names = 1;
+	tree->root->inode->implied = true;
+	return tree;
+}
+
+void tree_free(struct tree *tree)
+{
+	struct arena_chunk *c, *older;
+
+	if (!tree)
+		return;
+	for (c = tree->arena.chunks; c; c = older) {
+		older = c->older;
+		free(c);
+	}
+	for (size_t i = 0; i < tree->blob_count; i++)
+		free(tree->blobs[i].data);
+	free(tree->blobs);
+	free(tree->slots);
+	spool_free(tree->spool);
+	free(tree);
+}
+
+struct node *tree_root(const struct tree *tree)
+{
+	return tree->root;
+}
+
+bool tree_root_listed(const struct tree *tree)
+{
+	return tree->root_listed;
+}
+
+uint64_t tree_node_count(const struct tree *tree)
+{
+	return tree->live + 1;
+}
+
+// ---- the hash table ------------------------------------------------------------------------------------------------
+
+static inline uint64_t rotl(uint64_t x, int b)
+{
+	return x << b | x >> (64 - b);
+}
+
+#define SIP_ROUND(v)                                                                                                   \
+	do {                                                                                                           \
+		v[0] += v[1], v[1] = rotl(v[1], 13) ^ v[0], v[0] = rotl(v[0], 32);                                     \
+		v[2] += v[3], v[3] = rotl(v[3], 16) ^ v[2];                                                            \
+		v[0] += v[3], v[3] = rotl(v[3], 21) ^ v[0];                                                            \
+		v[2] += v[1], v[1] = rotl(v[1], 17) ^ v[2], v[2] = rotl(v[2], 32);                                     \
+	} while (0)
+
+// SipHash-1-3 of (parent, name) under the tree's key.
+static size_t hash_name(const struct tree *tree, const struct node *parent, const char *name, size_t len)
+{
+	uint64_t v[4] = {tree->hash_key[0] ^ UINT64_C(0x736f6d6570736575), tree->hash_key[1] ^ UINT64_C(0x646f72616e646f6d),
+			 tree->hash_key[0] ^ UINT64_C(0x6c7967656e657261), tree->hash_key[1] ^ UINT64_C(0x7465646279746573)};
+	uint64_t word = (uintptr_t)parent;
+	size_t left = len;
+
+	for (;;) {
+		v[3] ^= word;
+		SIP_ROUND(v);
+		v[0] ^= word;
+		if (left < 8)
+			break;
+		memcpy(&word, name, 8);
+		name += 8;
+		left -= 8;
+	}
+	word = (uint64_t)len << 56;
+	memcpy(&word, name, left);
+	v[3] ^= word;
+	SIP_ROUND(v);
+	v[0] ^= word;
+	v[2] ^= 0xff;
+	for (int i = 0; i < 3; i++)
+		SIP_ROUND(v);
+	return (size_t)(v[0] ^ v[1] ^ v[2] ^ v[3]);
+}
+
+static inline bool same_name(const struct node *n, const struct node *parent, const char *name, size_t len)
+{
+	return n->parent == parent && n->name_len == len && !memcmp(n->name, name, len);
+}
+
+// The slot that holds the name, or the empty one where it would go.
+static size_t slot_find(const struct tree *tree, const struct node *parent, const char *name, size_t len)
+{
+	size_t mask = tree->slot_count - 1, i = hash_name(tree, parent, name, len) & mask;
+
+	while (tree->slots[i] && !same_name(tree->slots[i], parent, name, len))
+		i = (i + 1) & mask;
+	return i;
+}
+
+static int slots_grow(struct tree *tree, struct err *err)
+{
+	size_t old_count = tree->slot_count, count;
+	struct node **old = tree->slots, **slots;
+
+	if (ckd_mul(&count, old_count, (size_t)2))
+		return err_nomem(err);
+	slots = mem_zalloc(count, sizeof(*slots), err);
+	if (!slots)
+		return -1;
+	tree->slots = slots;
+	tree->slot_count = count;
+	for (size_t i = 0; i < old_count; i++) {
+		if (old[i])
+			slots[slot_find(tree, old[i]->parent, old[i]->name, old[i]->name_len)] = old[i];
+	}
+	free(old);
+	return 0;
+}
+
+// Empties n's slot and moves up what linear probing had pushed past it, so that no tombstones are needed.
+static void slot_remove(struct tree *tree, const struct node *n)
+{
+	size_t mask = tree->slot_count - 1, hole = slot_find(tree, n->parent, n->name, n->name_len), i = hole;
+
+	for (;;) {
+		const struct node *m;
+		size_t home;
+
+		tree->slots[hole] = NULL;
+		do {
+			i = (i + 1) & mask;
+			m = tree->slots[i];
+			if (!m) {
+				tree->live--;
+				return;
+			}
+			home = hash_name(tree, m->parent, m->name, m->name_len) & mask;
+		} while (((i - home) & mask) < ((i - hole) & mask));
+		tree->slots[hole] = tree->slots[i];
+		hole = i;
+	}
+}
+
+struct node *tree_child(const struct tree *tree, const struct node *dir, const char *name, size_t len)
+{
+	return tree->slots[slot_find(tree, dir, name, len)];
+}
+
+// ---- changes -------------------------------------------------------------------------------------------------------
+
+struct node *tree_first_live(const struct node *dir)
+{
+	struct node *n = dir->child;
+
+	while (n && !n->inode)
+		n = n->next;
+	return n;
+}
+
+struct node *tree_next_live(const struct node *top, const struct node *n)
+{
+	struct node *next = tree_next(top, n);
+
+	while (next && !next->inode) // a dead node has no children
+		next = tree_next(top, next);
+	return next;
+}
+
+static void drop_node(struct tree *tree, struct node *n)
+{
+	slot_remove(tree, n);
+	inode_unname(tree, n->inode);
+	n->inode = NULL;
+}
+
+// Everything below dir, deepest first; dir itself stays, without children.
+static void drop_children(struct tree *tree, struct node *dir)
+{
+	struct node *n = dir, *up;
+
+	for (;;) {
+		while (n->child) // descend; each list is taken from its parent as it is entered
+			n = n->child;
+		if (n == dir)
+			return;
+		up = n->parent;
+		up->child = n->next;
+		if (n->inode)
+			drop_node(tree, n);
+		n = up;
+	}
+}
+
+void tree_detach(struct tree *tree, struct node *n)
+{
+	drop_children(tree, n);
+	drop_node(tree, n);
+}
+
+static struct node *node_new(struct tree *tree, struct node *dir, const char *name, size_t len, struct err *err)
+{
+	struct node *n;
+	char *copy;
+
+	if (len > UINT32_MAX) {
+		err_set(err, ERR_LIMIT, "a name of %zu bytes", len);
+		return NULL;
+	}
+	if ((tree->live + 1) * 4 > tree->slot_count * 3 && slots_grow(tree, err))
+		return NULL;
+	n = tree_alloc(tree, sizeof(*n) + len + 1, err);
+	if (!n)
+		return NULL;
+	copy = (char *)(n + 1);
+	memcpy(copy, name, len);
+	n->name = copy;
+	n->name_len = (uint32_t)len;
+	n->parent = dir;
+	n->next = dir->child;
+	return n;
+}
+
+struct node *tree_link(struct tree *tree, struct node *dir, const char *name, size_t len, struct inode *inode,
+		       struct err *err)
+{
+	struct node *n = tree_child(tree, dir, name, len);
+
+	inode->names++; // before the old one is let go: they may be the same
+	if (n) {
+		drop_children(tree, n);
+		inode_unname(tree, n->inode);
+	} else {
+		n = node_new(tree, dir, name, len, err);
+		if (!n) {
+			inode_unname(tree, inode);
+			return NULL;
+		}
+		tree->slots[slot_find(tree, dir, name, len)] = n;
+		tree->live++;
+		dir->child = n;
+	}
+	n->inode = inode;
+	n->index = tree->stamp;
+	return n;
+}
+
+static int check_add(const struct node *dir, const char *name, struct err *err)
+{
+	if (!S_ISDIR(dir->inode->mode))
+		return err_set(err, ERR_INPUT, "\"%s\" is no directory", dir->name);
+	if (!*name || !strcmp(name, ".") || !strcmp(name, "..") || strchr(name, '/'))
+		return err_set(err, ERR_INPUT, "not a name: \"%s\"", name);
+	return 0;
+}
+
+static struct node *add(struct tree *tree, struct node *dir, const char *name, uint32_t mode, struct err *err)
+{
+	struct inode *ino = tree_inode_new(tree, mode, err);
+
+	return ino ? tree_link(tree, dir, name, strlen(name), ino, err) : NULL;
+}
+
+struct node *tree_add_dir(struct tree *tree, struct node *dir, const char *name, uint32_t perm, struct err *err)
+{
+	struct node *n;
+
+	if (check_add(dir, name, err))
+		return NULL;
+	n = tree_child(tree, dir, name, strlen(name));
+	if (!n || !S_ISDIR(n->inode->mode))
+		return add(tree, dir, name, S_IFDIR | (perm & 07777), err);
+	*n->inode = (struct inode){.mode = S_IFDIR | (perm & 07777), .names = 1, .layer = TREE_NO_LAYER};
+	return n;
+}
+
+struct node *tree_add_file(struct tree *tree, struct node *dir, const char *name, uint32_t perm, const void *data,
+			   size_t n, struct err *err)
+{
+	struct node *node;
+	void *copy;
+
+	if (check_add(dir, name, err) ||
+	    mem_grow(&tree->blobs, &tree->blob_cap, tree->blob_count, sizeof(*tree->blobs), err))
+		return NULL;
+	copy = mem_dup(data, n, err);
+	if (!copy)
+		return NULL;
+	node = add(tree, dir, name, S_IFREG | (perm & 07777), err);
+	if (!node) {
+		free(copy);
+		return NULL;
+	}
+	node->inode->size = n;
+	node->inode->content = IN_MEMORY | tree->blob_count;
+	tree->blobs[tree->blob_count++] = (struct tree_blob){copy, n};
+	return node;
+}
+
+struct node *tree_add_symlink(struct tree *tree, struct node *dir, const char *name, const char *target,
+			      struct err *err)
+{
+	size_t len = strlen(target);
+	struct node *node;
+	char *copy;
+
+	if (check_add(dir, name, err))
+		return NULL;
+	copy = tree_alloc(tree, len + 1, err);
+	node = copy ? add(tree, dir, name, S_IFLNK | 0777, err) : NULL;
+	if (!node)
+		return NULL;
+	memcpy(copy, target, len);
+	node->inode->target = copy;
+	node->inode->size = len;
+	return node;
+}
+
+int tree_remove(struct tree *tree, struct node *node, struct err *err)
+{
+	struct node **at;
+
+	if (!node->parent)
+		return err_set(err, ERR_INPUT, "the root cannot be removed");
+	for (at = &node->parent->child; *at != node; at = &(*at)->next)
+		;
+	*at = node->next;
+	tree_detach(tree, node);
+	return 0;
+}
+
+// ---- order ---------------------------------------------------------------------------------------------------------
+
+struct sort_item {
+	uint64_t head; // the name's first eight bytes, big-endian, zero-filled: decides most comparisons
+	struct node *node;
+};
+
+static int compare_names(const struct node *a, const struct node *b)
+{
+	size_t n = a->name_len < b->name_len ? a->name_len : b->name_len;
+	int c = memcmp(a->name, b->name, n);
+
+	return c ? c : (a->name_len > b->name_len) - (a->name_len < b->name_len);
+}
+
+static int compare_items(const void *va, const void *vb)
+{
+	const struct sort_item *a = va, *b = vb;
+
+	if (a->head != b->head)
+		return a->head < b->head ? -1 : 1;
+	return compare_names(a->node, b->node);
+}
+
+static uint64_t name_head(const struct node *n)
+{
+	uint8_t head[8] = {0};
+
+	memcpy(head, n->name, n->name_len < 8 ? n->name_len : 8);
+	return get_be64(head);
+}
+
+// Takes dead nodes out of dir's list. Returns the number that stay; *sorted says whether they are in order already.
+static size_t sweep(struct node *dir, bool *sorted)
+{
+	struct node **at = &dir->child, *prev = NULL;
+	size_t n = 0;
+
+	*sorted = true;
+	while (*at) {
+		if (!(*at)->inode) {
+			*at = (*at)->next;
+			continue;
+		}
+		if (prev && compare_names(prev, *at) > 0)
+			*sorted = false;
+		prev = *at;
+		at = &prev->next;
+		n++;
+	}
+	return n;
+}
+
+static int sort_children(struct node *dir, struct sort_item **items, size_t *cap, struct err *err)
+{
+	struct node **at = &dir->child;
+	bool sorted;
+	size_t n = sweep(dir, &sorted), i = 0;
+
+	if (sorted)
+		return 0;
+	if (n > *cap) {
+		struct sort_item *more = mem_resize(*items, n, sizeof(**items), err);
+
+		if (!more)
+			return -1;
+		*items = more;
+		*cap = n;
+	}
+	for (struct node *c = dir->child; c; c = c->next)
+		(*items)[i++] = (struct sort_item){name_head(c), c};
+	qsort(*items, n, sizeof(**items), compare_items);
+	for (i = 0; i < n; i++) {
+		*at = (*items)[i].node;
+		at = &(*at)->next;
+	}
+	*at = NULL;
+	return 0;
+}
+
+int tree_sort(struct tree *tree, struct err *err)
+{
+	struct sort_item *items = NULL;
+	size_t cap = 0;
+	int rc = 0;
+
+	for (struct node *n = tree->root; n && !rc; n = tree_next(tree->root, n)) {
+		n->inode->mark = 0;
+		rc = sort_children(n, &items, &cap, err); // before tree_next looks at the children
+	}
+	free(items);
+	return rc;
+}
+
+// ---- walking and content -------------------------------------------------------------------------------------------
+
+struct node *tree_next(const struct node *top, const struct node *n)
+{
+	if (n->child)
+		return n->child;
+	while (n != top) {
+		if (n->next)
+			return n->next;
+		n = n->parent;
+	}
+	return NULL;
+}
+
+ssize_t tree_path(const struct node *n, char *out, size_t cap, struct err *err)
+{
+	size_t len = 0, at;
+	const struct node *p;
+
+	for (p = n; p->parent; p = p->parent)
+		len += p->name_len + (p->parent->parent ? 1 : 0);
+	if (len >= cap)
+		return err_set(err, ERR_LIMIT, "a path of %zu bytes", len);
+	out[len] = '\0';
+	at = len;
+	for (p = n; p->parent; p = p->parent) {
+		at -= p->name_len;
+		memcpy(out + at, p->name, p->name_len);
+		if (at)
+			out[--at] = '/';
+	}
+	return (ssize_t)len;
+}
+
+ssize_t tree_content_read(const struct tree *tree, const struct inode *inode, uint64_t off, void *p, size_t n,
+			  struct err *err)
+{
+	if (!S_ISREG(inode->mode) || off >= inode->size)
+		return 0;
+	if (n > inode->size - off)
+		n = (size_t)(inode->size - off);
+	if (inode->content >= IN_MEMORY)
+		memcpy(p, (const char *)tree->blobs[inode->content - IN_MEMORY].data + off, n);
+	else if (spool_read(tree->spool, inode->content, off, p, n, err))
+		return -1;
+	return (ssize_t)n;
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The tree as its builders see it (tree.c, tree_resolve.c, merge.c); nobody else includes this.
+//
+// Nodes, inodes, names and targets live in an arena of chunks and go when the tree goes; an inode that lost its last
+// name waits in a free list. Lookup is one hash table over (parent, name), keyed at random so that hostile names cannot
+// pile up in it; its order is never seen. A node that was removed stays in its parent's list with no inode ("dead")
+// until tree_sort sweeps the lists, so that removal costs nothing in a directory of a million names: walk with
+// tree_next_live before tree_sort, with tree_next after it.
+#ifndef LAYERFS_TREE_PRIV_H
+#define LAYERFS_TREE_PRIV_H
+
+#include "layerfs/spool.h"
+#include "layerfs/tree.h"
+
+struct arena_chunk;
+
+struct arena {
+	struct arena_chunk *chunks;
+	size_t used, cap; // of the newest chunk
+};
+
+struct tree_blob { // a file's content held in memory
+	void *data;
+	size_t len;
+};
+
+struct tree {
+	struct arena arena;
+	struct node *root;
+	struct inode *free_inodes; // linked through .target
+	struct node **slots;	   // open addressing, linear probing; a power of two
+	size_t slot_count, live;   // live: nodes in the table (all but the root)
+	uint64_t hash_key[2];
+	struct tree_blob *blobs;
+	size_t blob_count, blob_cap;
+	struct spool *spool; // owned; NULL until the merge hands it over
+	enum tree_symlink_policy policy;
+	uint32_t stamp; // written to node.index by every node that is made or listed now: the layer's number + 1
+	bool root_listed;
+};
+
+enum { TREE_SYMLINKS_MAX = 255 };
+
+// n bytes, zeroed, aligned for any of our structs; freed with the tree.
+void *tree_alloc(struct tree *tree, size_t n, struct err *err);
+struct inode *tree_inode_new(struct tree *tree, uint32_t mode, struct err *err);
+// Makes `name` in dir point at inode (names is counted up). A node that is there is taken over: what it named before
+// loses a name, a directory's children go. The node, or NULL.
+struct node *tree_link(struct tree *tree, struct node *dir, const char *name, size_t len, struct inode *inode,
+		       struct err *err);
+// Takes n and all below it out of the tree, without looking for it in its parent's list (see above).
+void tree_detach(struct tree *tree, struct node *n);
+// As tree_next, past dead nodes.
+struct node *tree_next_live(const struct node *top, const struct node *n);
+// First live child, or NULL.
+struct node *tree_first_live(const struct node *dir);
+
+// A parent that layer entries need. Walks len bytes of path from the root, follows symlinks as the policy says, makes
+// what is missing (directories 0755 0:0, implied). *through is set if a symlink of a lower layer stood in the way.
+struct node *tree_make_parents(struct tree *tree, const char *path, size_t len, bool *through, struct err *err);
+
+#endif

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Finding the way along a path inside the tree. What is left of the path is kept as text; a symlink puts its target in
+// front of that text and goes on, from the root if the target is absolute. `..` at the root stays there. Nothing here
+// recurses, and 255 symlinks are the end.
+//
+// tree_make_parents is the same walk for a layer's parents: what is missing is remembered as text too, so that a `..`
+// behind a missing component takes that component away again (as securejoin, and so umoci, has it), and is made when
+// the walk is over.
+#include "layerfs/tree_priv.h"
+
+#include "base/buf.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum {
+	QUOTE = 300,
+	REST_MAX = 1024 * 1024, // of pending path: far past what one path and a chain of honest targets need
+};
+
+struct walk {
+	const struct tree *tree;
+	struct node *at;
+	const char *rest;
+	size_t left;
+	char *owned; // what rest points into, once a symlink was met
+	unsigned links;
+};
+
+// The next component that is not empty or ".", or false at the end.
+static bool walk_component(struct walk *w, const char **name, size_t *len)
+{
+	for (;;) {
+		const char *end;
+
+		while (w->left && *w->rest == '/')
+			w->rest++, w->left--;
+		if (!w->left)
+			return false;
+		end = memchr(w->rest, '/', w->left);
+		*name = w->rest;
+		*len = end ? (size_t)(end - w->rest) : w->left;
+		w->rest += *len;
+		w->left -= *len;
+		if (*len != 1 || **name != '.')
+			return true;
+	}
+}
+
+static bool walk_at_end(const struct walk *w)
+{
+	size_t i = 0;
+
+	while (i < w->left && w->rest[i] == '/')
+		i++;
+	return i == w->left;
+}
+
+static bool is_dotdot(const char *name, size_t len)
+{
+	return len == 2 && name[0] == '.' && name[1] == '.';
+}
+
+static int fail(struct err *err, int errnum, const char *what, const char *name, size_t len)
+{
+	char q[QUOTE];
+
+	err_set(err, ERR_INPUT, "%s %s", err_quote(name, len, q, sizeof(q)), what);
+	if (err)
+		err->errnum = errnum;
+	return -1;
+}
+
+static int walk_symlink(struct walk *w, const struct node *link, struct err *err)
+{
+	const char *target = link->inode->target;
+	size_t len = (size_t)link->inode->size;
+	char *text;
+
+	if (++w->links > TREE_SYMLINKS_MAX)
+		return fail(err, ELOOP, "is behind too many symbolic links", link->name, link->name_len);
+	if (len + w->left > REST_MAX)
+		return fail(err, ENAMETOOLONG, "leads to a path that is too long", link->name, link->name_len);
+	text = mem_alloc(len + 1 + w->left, err);
+	if (!text)
+		return -1;
+	memcpy(text, target, len);
+	text[len] = '/';
+	if (w->left)
+		memcpy(text + len + 1, w->rest, w->left);
+	free(w->owned);
+	w->owned = text;
+	w->rest = text;
+	w->left += len + 1;
+	if (*target == '/')
+		w->at = w->tree->root;
+	return 0;
+}
+
+struct node *tree_resolve(const struct tree *tree, const char *path, size_t len, bool follow_last, struct err *err)
+{
+	struct walk w = {tree, tree->root, path, len, NULL, 0};
+	const char *name;
+	size_t n;
+
+	while (walk_component(&w, &name, &n)) {
+		struct node *child;
+
+		if (!S_ISDIR(w.at->inode->mode)) {
+			fail(err, ENOTDIR, "is no directory", w.at->name, w.at->name_len);
+			goto fail;
+		}
+		if (is_dotdot(name, n)) {
+			w.at = w.at->parent ? w.at->parent : w.at;
+			continue;
+		}
+		child = tree_child(tree, w.at, name, n);
+		if (!child) {
+			fail(err, ENOENT, "is not there", name, n);
+			goto fail;
+		}
+		if (S_ISLNK(child->inode->mode) && (follow_last || !walk_at_end(&w))) {
+			if (walk_symlink(&w, child, err))
+				goto fail;
+			continue;
+		}
+		w.at = child;
+	}
+	free(w.owned);
+	return w.at;
+fail:
+	free(w.owned);
+	return NULL;
+}
+
+// ---- parents -------------------------------------------------------------------------------------------------------
+
+static struct node *make_dir(struct tree *tree, struct node *dir, const char *name, size_t len, struct err *err)
+{
+	struct inode *ino = tree_inode_new(tree, S_IFDIR | 0755, err);
+
+	if (!ino)
+		return NULL;
+	ino->implied = true;
+	return tree_link(tree, dir, name, len, ino, err);
+}
+
+// One more component below the last one that exists.
+static int push_missing(struct buf *missing, const char *name, size_t len, struct err *err)
+{
+	if (!is_dotdot(name, len))
+		return buf_add(missing, name, len, err) || buf_add_byte(missing, '/', err) ? -1 : 0;
+	do
+		missing->len--;
+	while (missing->len && missing->data[missing->len - 1] != '/');
+	return 0;
+}
+
+// `child` stands where a directory is needed and is none. Leaves the walk in it, or past it.
+static int step_over(struct tree *tree, struct walk *w, struct node *child, bool *through, struct err *err)
+{
+	bool own = child->index == tree->stamp; // this very layer brought it
+	bool link = S_ISLNK(child->inode->mode);
+
+	if (link && !own)
+		*through = true;
+	if (link && (own || tree->policy == TREE_WRITE_THROUGH))
+		return walk_symlink(w, child, err);
+	if (!link && (own || w->links))
+		return fail(err, ENOTDIR, "is no directory", child->name, child->name_len);
+	w->at = make_dir(tree, child->parent, child->name, child->name_len, err);
+	if (w->at)
+		w->at->inode->through_symlink = link;
+	return w->at ? 0 : -1;
+}
+
+static int make_missing(struct tree *tree, struct walk *w, const struct buf *missing, struct err *err)
+{
+	const char *p = (const char *)missing->data, *end = p + missing->len;
+
+	while (p < end) {
+		size_t n = (size_t)((const char *)memchr(p, '/', (size_t)(end - p)) - p);
+
+		w->at = make_dir(tree, w->at, p, n, err);
+		if (!w->at)
+			return -1;
+		p += n + 1;
+	}
+	return 0;
+}
+
+struct node *tree_make_parents(struct tree *tree, const char *path, size_t len, bool *through, struct err *err)
+{
+	struct walk w = {tree, tree->root, path, len, NULL, 0};
+	_cleanup_buf_ struct buf missing = BUF_INIT(REST_MAX);
+	const char *name;
+	size_t n;
+	int rc = 0;
+
+	while (!rc && walk_component(&w, &name, &n)) {
+		struct node *child;
+
+		if (missing.len) {
+			rc = push_missing(&missing, name, n, err);
+		} else if (is_dotdot(name, n)) {
+			w.at = w.at->parent ? w.at->parent : w.at;
+		} else if (!(child = tree_child(tree, w.at, name, n))) {
+			rc = push_missing(&missing, name, n, err);
+		} else if (S_ISDIR(child->inode->mode)) {
+			w.at = child;
+		} else {
+			rc = step_over(tree, &w, child, through, err);
+		}
+	}
+	if (!rc)
+		rc = make_missing(tree, &w, &missing, err);
+	free(w.owned);
+	return rc ? NULL : w.at;
+}
