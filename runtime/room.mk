@@ -17,3 +17,6 @@ $(B)/bin/init: $(INIT_OBJ)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(INIT_LINK) $^ -o $@
 PROGRAMS += $(B)/bin/init
+
+# What `make bundle` collects; each section adds its own.
+BUNDLE_FILES += $(B)/bin/init

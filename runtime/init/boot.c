@@ -87,7 +87,9 @@ static void load(const char *path, bool optional)
 		init_fatal("open the kernel module %s: %s", path, init_reason(errno));
 	if (syscall(SYS_finit_module, fd, "", init_module_compressed(path) ? COMPRESSED_FILE : 0) && errno != EEXIST)
 		init_fatal("load the kernel module %s: %s%s", path, init_reason(errno),
-			   errno == ENOEXEC ? " (it was built for another kernel)" : "");
+			   errno == ENOEXEC ? " (it was built for another kernel)" :
+			   errno == ENOENT  ? " (a module that it needs is not loaded)" :
+					      "");
 	close(fd);
 	unlink(path);
 }
