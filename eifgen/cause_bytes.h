@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The part of cause.h that looks at bytes: two whole files in memory, which it may overwrite.
+#ifndef EIFGEN_CAUSE_BYTES_H
+#define EIFGEN_CAUSE_BYTES_H
+
+#include "base/buf.h"
+#include "eifgen/cause.h"
+
+// 1 with *out filled if one respect explains the difference, 0 if none does, -1.
+int cause_of_bytes(struct buf *a, struct buf *b, struct cause *out, struct err *err);
+
+#endif
