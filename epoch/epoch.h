@@ -17,9 +17,9 @@ enum epoch_source { EPOCH_FROM_DEFAULT, EPOCH_FROM_NUMBER, EPOCH_FROM_ENV, EPOCH
 struct epoch {
 	uint32_t seconds;
 	enum epoch_source source;
-	char commit[65];    // git: object id in hex (40 or 64 digits), else ""
-	bool dirty;	    // git: the work tree differs from HEAD (below the path, if one was given)
-	char *dir, *path;   // git: as given, or NULL; owned
+	char commit[65];  // git: object id in hex (40 or 64 digits), else ""
+	bool dirty;       // git: the work tree differs from HEAD (below the path, if one was given)
+	char *dir, *path; // git: as given, or NULL; owned
 };
 
 void epoch_clear(struct epoch *e); // frees dir and path
@@ -29,6 +29,8 @@ int epoch_from_text(const char *text, enum epoch_source source, struct epoch *ou
 // Commit time (committer) of HEAD of the repository that holds dir; with path, of the last commit that changed it
 // (path is relative to dir). facts in the architecture's hazards: safe.directory, SHA-256 repositories, shallow clones.
 int epoch_from_git(const char *dir, const char *path, struct epoch *out, struct err *err);
+// Whether a git repository holds dir (one that cannot be read counts: reading it gives the reason).
+bool epoch_git_holds(const char *dir);
 // RFC 3339 text of an image config's `created`; NULL or text that is no time is ERR_INPUT.
 int epoch_from_created(const char *created, struct epoch *out, struct err *err);
 
