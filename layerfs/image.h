@@ -45,6 +45,7 @@ struct image_options {
 	const char *platform;	     // "os/arch[/variant]" to pick from an index; NULL: linux and `arch`
 	const char *arch;	     // OCI name of the EIF's architecture, "amd64" or "arm64"; required
 	const struct limits *limits; // NULL: limits_default
+	const char *tmpdir;	     // where a compressed archive is inflated to, unlinked; NULL: /tmp
 	void (*warn)(void *ctx, const char *text); // may be NULL; one line, no newline
 	void *warn_ctx;
 };
