@@ -20,3 +20,6 @@ PROGRAMS += $(B)/bin/init
 
 # What `make bundle` collects; each section adds its own.
 BUNDLE_FILES += $(B)/bin/init
+
+# ---- runtime/common: what both planes stand on -----------------------------------------------------------------------
+$(call room,common,runtime/common,base,)

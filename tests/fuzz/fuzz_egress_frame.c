@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Egress requests, and the TLS hello that one may carry. A request that reads must write back to the same bytes.
+#include "runtime/common/egress_frame.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static uint8_t out[EGRESS_REQUEST_MAX];
+	struct egress_request req;
+	struct err err = ERR_INIT;
+	enum egress_status status;
+	char name[HOSTNAME_MAX + 1];
+	long n = egress_request_read(data, size, &req, &err);
+
+	if (n > 0) {
+		if (egress_request_write(&req, out) != (size_t)n || memcmp(out, data, (size_t)n) != 0)
+			abort();
+		tls_hello_read(req.data, req.data_len, name);
+	}
+	if (n == 0 && size >= EGRESS_REQUEST_MAX)
+		abort(); // waits for more than a request can hold
+	if (size >= EGRESS_REPLY_LEN)
+		egress_reply_read(data, &status, &err);
+	if (tls_hello_read(data, size, name) == TLS_HELLO_MORE && size >= TLS_HELLO_MAX)
+		abort();
+	return 0;
+}
