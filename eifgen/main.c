@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 const struct cmd *const cmd_table[] = {
+	&cmd_assemble,
 	&cmd_epoch,
 	NULL,
 };
