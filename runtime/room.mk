@@ -22,4 +22,7 @@ PROGRAMS += $(B)/bin/init
 BUNDLE_FILES += $(B)/bin/init
 
 # ---- runtime/common: what both planes stand on -----------------------------------------------------------------------
-$(call room,common,runtime/common,base,)
+DEB_libevent_core := libevent-dev
+DEB_libnghttp2    := libnghttp2-dev
+DEB_libseccomp    := libseccomp-dev
+$(call room,common,runtime/common,base,libevent_core libssl libcrypto libnghttp2 libseccomp)
