@@ -19,16 +19,18 @@
 enum layout_id { LAYOUT_CANONICAL, LAYOUT_NITRO_CLI };
 enum mtime_policy { MTIME_SET, MTIME_CLAMP };
 
-// A file given by the caller that enters a ramdisk: its bytes are read once, by path, at write time.
-struct platform_file {
-	const char *path; // on this machine; NULL: absent
-	const char *name; // module files: the basename it gets
+// A file of the platform that enters a ramdisk. The bytes are in memory (platform.h reads each file once), so what is
+// measured is what was digested for the record.
+struct layout_file {
+	const void *data; // borrowed; NULL: absent
+	size_t size;
+	const char *name; // modules: the basename it gets in modules.d/; else unused
 };
 
 struct layout_bootstrap {
-	struct platform_file init; // required
-	struct platform_file nsm;  // path NULL: none
-	const struct platform_file *modules; // extra modules in load order (canonical only)
+	struct layout_file init; // required
+	struct layout_file nsm;
+	const struct layout_file *modules; // extra modules in load order (canonical only)
 	size_t module_count;
 };
 
