@@ -21,12 +21,12 @@ t "it needs no loader and no library" bash -c '! readelf -lW "$0" | grep -q INTE
 t "it is small" test "$(stat -c %s "$one/build/rel/bin/init")" -lt 1000000
 t_exit 100 "outside an enclave it refuses to do anything" "$one/build/rel/bin/init"
 
-t "make bundle collects it" make -s BUNDLE="$TEST_TMP/bundle" bundle
+t "make bundle collects it" make -s BUNDLE_FILES=build/rel/bin/init BUNDLE="$TEST_TMP/bundle" bundle
 t "the bundle's digest is the file's" test "$(jq -r .files.init "$TEST_TMP/bundle/bundle.json")" = \
 	"$(sha256sum "$TEST_TMP/bundle/init" | cut -d' ' -f1)"
 t "the bundle names the compiler" test "$(jq -r '.packages."libc6-dev"' "$TEST_TMP/bundle/bundle.json")" = \
 	"$(dpkg-query -W -f '${Version}' libc6-dev)"
 mkdir "$TEST_TMP/full"; echo mine >"$TEST_TMP/full/file"
-t_not "a directory with other things in it is not replaced" make -s BUNDLE="$TEST_TMP/full" bundle
+t_not "a directory with other things in it is not replaced" make -s BUNDLE_FILES=build/rel/bin/init BUNDLE="$TEST_TMP/full" bundle
 t "and keeps them" test "$(cat "$TEST_TMP/full/file")" = mine
 t_done
