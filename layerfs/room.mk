@@ -1,2 +1,1 @@
-# SPDX-License-Identifier: Apache-2.0
 $(call room,layerfs,layerfs,base,libarchive zlib libzstd libcrypto libcjson)

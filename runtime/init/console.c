@@ -12,7 +12,7 @@
 
 enum { LINE = 512 };
 
-__attribute__((format(printf, 2, 0))) static void say(const char *kind, const char *fmt, va_list ap)
+static void say(const char *kind, const char *fmt, va_list ap)
 {
 	char line[LINE];
 	size_t n = (size_t)snprintf(line, sizeof(line), "cage-init: %s", kind);
