@@ -26,3 +26,6 @@ DEB_libevent_core := libevent-dev
 DEB_libnghttp2    := libnghttp2-dev
 DEB_libseccomp    := libseccomp-dev
 $(call room,common,runtime/common,base,libevent_core libssl libcrypto libnghttp2 libseccomp)
+
+# ---- runtime/data-plane: the room; its two programs are linked further down ------------------------------------------
+$(call room,dataplane,runtime/data-plane,common base,libevent_core libssl libcrypto libnghttp2 libseccomp)
