@@ -207,8 +207,9 @@ int atomic_file_commit(struct atomic_file *f, struct err *err)
 	int rc = 0;
 
 	umask(mask);
+	errno = EIO; // what an ordered failure is; a call of the system that fails says its own
 	if (base_fault_hit(FAULT_WRITE) || fchmod(f->fd, 0666 & ~mask) || fsync(f->fd) || rename(f->tmp, f->path)) {
-		rc = sys_path(err, errno ? errno : EIO, "write", f->path);
+		rc = sys_path(err, errno, "write", f->path);
 	} else {
 		free(f->tmp);
 		f->tmp = NULL;

@@ -25,7 +25,7 @@ static inline const char *testdata_path(const char *name)
 #define assert_ok(expr)                                                                                                \
 	do {                                                                                                           \
 		if ((expr) != 0)                                                                                       \
-			ck_abort_msg(#expr " failed: %s", err.msg);                                                    \
+			ck_abort_msg("%s failed: %s", #expr, err.msg);                                                 \
 	} while (0)
 
 #define ADD(name) tcase_add_test(tc_, name);
