@@ -27,5 +27,6 @@ DEB_libnghttp2    := libnghttp2-dev
 DEB_libseccomp    := libseccomp-dev
 $(call room,common,runtime/common,base,libevent_core libssl libcrypto libnghttp2 libseccomp)
 
-# ---- runtime/data-plane: the room; its two programs are linked further down ------------------------------------------
+# ---- runtime/data-plane: the room; its two programs are linked further down. The egress parts (egress*, names, netlink,
+# dns_responder, net_setup) leave the archive only for a main that names them: the program without egress has none ------
 $(call room,dataplane,runtime/data-plane,common base,libevent_core libssl libcrypto libnghttp2 libseccomp)
