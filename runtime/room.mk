@@ -21,6 +21,16 @@ PROGRAMS += $(B)/bin/init
 # What `make bundle` collects; each section adds its own.
 BUNDLE_FILES += $(B)/bin/init
 
+# ---- runtime/service: what runs a cage's services; measured too, built as init is ------------------------------------
+$(call room,service,runtime/service,init,)
+SERVICE_OBJ := $(patsubst %.c,build/measured/%.o,$(SRC_service) $(SRC_init) runtime/service/main.c)
+$(B)/bin/cage-service: $(SERVICE_OBJ)
+	@mkdir -p $(@D)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(INIT_LINK) $^ -o $@
+PROGRAMS += $(B)/bin/cage-service
+BUNDLE_FILES += $(B)/bin/cage-service
+
 # ---- runtime/common: what both planes stand on -----------------------------------------------------------------------
 DEB_libevent_core := libevent-dev
 DEB_libnghttp2    := libnghttp2-dev

@@ -5,6 +5,9 @@
 #ifndef RUNTIME_INIT_CONSOLE_H
 #define RUNTIME_INIT_CONSOLE_H
 
+// Who speaks: "cage-init" unless a program that shares these parts sets another name.
+extern const char *init_program;
+
 // Writes `cage-init: TEXT` and LF. Text past 512 bytes is cut.
 void init_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

@@ -35,7 +35,7 @@ static void heartbeat(void)
 
 int main(void)
 {
-	struct init_service service;
+	struct init_launch service;
 	sigset_t all;
 
 	if (getpid() != 1)
