@@ -246,13 +246,11 @@ struct node *tree_child(const struct tree *tree, const struct node *dir, const c
 
 // ---- changes -------------------------------------------------------------------------------------------------------
 
-struct node *tree_first_live(const struct node *dir)
+struct node *tree_first_live(struct node *dir)
 {
-	struct node *n = dir->child;
-
-	while (n && !n->inode)
-		n = n->next;
-	return n;
+	while (dir->child && !dir->child->inode)
+		dir->child = dir->child->next;
+	return dir->child;
 }
 
 struct node *tree_next_live(const struct node *top, const struct node *n)
@@ -272,7 +270,7 @@ static void drop_node(struct tree *tree, struct node *n)
 }
 
 // Everything below dir, deepest first; dir itself stays, without children.
-static void drop_children(struct tree *tree, struct node *dir)
+void tree_drop_children(struct tree *tree, struct node *dir)
 {
 	struct node *n = dir, *up;
 
@@ -291,7 +289,7 @@ static void drop_children(struct tree *tree, struct node *dir)
 
 void tree_detach(struct tree *tree, struct node *n)
 {
-	drop_children(tree, n);
+	tree_drop_children(tree, n);
 	drop_node(tree, n);
 }
 
@@ -325,7 +323,7 @@ struct node *tree_link(struct tree *tree, struct node *dir, const char *name, si
 
 	inode->names++; // before the old one is let go: they may be the same
 	if (n) {
-		drop_children(tree, n);
+		tree_drop_children(tree, n);
 		inode_unname(tree, n->inode);
 	} else {
 		n = node_new(tree, dir, name, len, err);
@@ -338,7 +336,7 @@ struct node *tree_link(struct tree *tree, struct node *dir, const char *name, si
 		dir->child = n;
 	}
 	n->inode = inode;
-	n->index = tree->stamp;
+	n->index = tree->stamp << NODE_STAMP_SHIFT | NODE_OWN;
 	return n;
 }
 

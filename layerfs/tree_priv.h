@@ -36,11 +36,31 @@ struct tree {
 	size_t blob_count, blob_cap;
 	struct spool *spool; // owned; NULL until the merge hands it over
 	enum tree_symlink_policy policy;
-	uint32_t stamp; // written to node.index by every node that is made or listed now: the layer's number + 1
+	uint32_t stamp; // the number of the layer that is being applied, from 1
 	bool root_listed;
 };
 
 enum { TREE_SYMLINKS_MAX = 255 };
+
+// node.index: the stamp of the layer that said something of the node last, and what is known of it within that layer.
+enum {
+	NODE_LISTED = 1, // an entry of the layer
+	NODE_CLEAN = 2,	 // a directory below which nothing of a lower layer is left
+	NODE_OWN = 4,	 // the layer made it, lists it, or (where overlay2 would) needs it
+	NODE_STAMP_SHIFT = 3,
+};
+
+static inline bool node_has(const struct tree *tree, const struct node *n, uint32_t flag)
+{
+	return n->index >> NODE_STAMP_SHIFT == tree->stamp && n->index & flag;
+}
+
+static inline void node_mark(const struct tree *tree, struct node *n, uint32_t flags)
+{
+	if (n->index >> NODE_STAMP_SHIFT != tree->stamp)
+		n->index = tree->stamp << NODE_STAMP_SHIFT;
+	n->index |= flags;
+}
 
 // n bytes, zeroed, aligned for any of our structs; freed with the tree.
 void *tree_alloc(struct tree *tree, size_t n, struct err *err);
@@ -53,8 +73,12 @@ struct node *tree_link(struct tree *tree, struct node *dir, const char *name, si
 void tree_detach(struct tree *tree, struct node *n);
 // As tree_next, past dead nodes.
 struct node *tree_next_live(const struct node *top, const struct node *n);
-// First live child, or NULL.
-struct node *tree_first_live(const struct node *dir);
+// First live child, or NULL. Drops the dead ones before it from the list.
+struct node *tree_first_live(struct node *dir);
+// Everything below dir goes; dir stays.
+void tree_drop_children(struct tree *tree, struct node *dir);
+// A directory 0755 0:0 that nobody listed, in place of whatever has that name.
+struct node *tree_make_implied(struct tree *tree, struct node *dir, const char *name, size_t len, struct err *err);
 
 // A parent that layer entries need. Walks len bytes of path from the root, follows symlinks as the policy says, makes
 // what is missing (directories 0755 0:0, implied). *through is set if a symlink of a lower layer stood in the way.

@@ -138,14 +138,34 @@ fail:
 
 // ---- parents -------------------------------------------------------------------------------------------------------
 
-static struct node *make_dir(struct tree *tree, struct node *dir, const char *name, size_t len, struct err *err)
+struct node *tree_make_implied(struct tree *tree, struct node *dir, const char *name, size_t len, struct err *err)
 {
 	struct inode *ino = tree_inode_new(tree, S_IFDIR | 0755, err);
+	struct node *n;
 
 	if (!ino)
 		return NULL;
 	ino->implied = true;
-	return tree_link(tree, dir, name, len, ino, err);
+	n = tree_link(tree, dir, name, len, ino, err);
+	if (n)
+		node_mark(tree, n, NODE_CLEAN);
+	return n;
+}
+
+// overlay2 shows the directory that this layer needed, not the one below it (tree.h, implied_above).
+static void pass_through(struct tree *tree, struct node *dir)
+{
+	struct inode *ino = dir->inode;
+
+	if (tree->policy != TREE_REPLACE_SYMLINK || node_has(tree, dir, NODE_OWN))
+		return;
+	*ino = (struct inode){.mode = S_IFDIR | 0755,
+			      .names = 1,
+			      .layer = TREE_NO_LAYER,
+			      .implied = ino->implied,
+			      .implied_above = !ino->implied,
+			      .through_symlink = ino->through_symlink};
+	node_mark(tree, dir, NODE_OWN);
 }
 
 // One more component below the last one that exists.
@@ -162,7 +182,7 @@ static int push_missing(struct buf *missing, const char *name, size_t len, struc
 // `child` stands where a directory is needed and is none. Leaves the walk in it, or past it.
 static int step_over(struct tree *tree, struct walk *w, struct node *child, bool *through, struct err *err)
 {
-	bool own = child->index == tree->stamp; // this very layer brought it
+	bool own = node_has(tree, child, NODE_OWN); // this very layer brought it
 	bool link = S_ISLNK(child->inode->mode);
 
 	if (link && !own)
@@ -171,7 +191,7 @@ static int step_over(struct tree *tree, struct walk *w, struct node *child, bool
 		return walk_symlink(w, child, err);
 	if (!link && (own || w->links))
 		return fail(err, ENOTDIR, "is no directory", child->name, child->name_len);
-	w->at = make_dir(tree, child->parent, child->name, child->name_len, err);
+	w->at = tree_make_implied(tree, child->parent, child->name, child->name_len, err);
 	if (w->at)
 		w->at->inode->through_symlink = link;
 	return w->at ? 0 : -1;
@@ -184,7 +204,7 @@ static int make_missing(struct tree *tree, struct walk *w, const struct buf *mis
 	while (p < end) {
 		size_t n = (size_t)((const char *)memchr(p, '/', (size_t)(end - p)) - p);
 
-		w->at = make_dir(tree, w->at, p, n, err);
+		w->at = tree_make_implied(tree, w->at, p, n, err);
 		if (!w->at)
 			return -1;
 		p += n + 1;
@@ -210,6 +230,7 @@ struct node *tree_make_parents(struct tree *tree, const char *path, size_t len, 
 		} else if (!(child = tree_child(tree, w.at, name, n))) {
 			rc = push_missing(&missing, name, n, err);
 		} else if (S_ISDIR(child->inode->mode)) {
+			pass_through(tree, child);
 			w.at = child;
 		} else {
 			rc = step_over(tree, &w, child, through, err);

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Threads and order. Workers take layers from a counter, lowest first, and read each into entry lists and the spool,
+// every worker into a file of its own; the caller's thread applies the lists to the tree in layer order as they come.
+//
+//   worker: layer 0 ─ layer 2 ─ layer 5 …      each slot:  WAITING ─► DONE (content) or FAILED (error)
+//   worker: layer 1 ─ layer 3 ─ layer 4 …
+//   caller:          apply 0 ─ apply 1 ─ apply 2 …
+//
+// What a layer says does not depend on who read it or when, and the order of application is fixed, so the tree is the
+// same for any number of threads. So is the error: that of the lowest layer that fails. Layers above it are stopped,
+// layers below it are read on, for one of them may fail too.
+#include "layerfs/layers.h"
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "layerfs/layer_read.h"
+#include "layerfs/merge.h"
+#include "layerfs/tree_priv.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+
+enum { THREADS_MAX = 16 }; // two descriptors and two megabytes each
+
+enum slot_state { WAITING, DONE, FAILED };
+
+struct slot {
+	enum slot_state state;
+	atomic_bool stop;
+	struct layer_content content;
+	struct err *err; // FAILED: owned; NULL if there was no memory for it
+};
+
+struct pool {
+	const struct layer_set *set;
+	struct spool *spool;
+	struct layer_budget budget;
+	pthread_mutex_t lock; // over next, failed_at and the slots' state
+	pthread_cond_t changed;
+	size_t next, failed_at; // failed_at: lowest layer known to have failed
+	struct slot *slots;
+};
+
+struct worker {
+	struct pool *pool;
+	pthread_t thread;
+	unsigned file;
+	bool running;
+};
+
+// ---- workers -------------------------------------------------------------------------------------------------------
+
+static int read_layer(struct pool *p, size_t i, unsigned file, struct err *err)
+{
+	const struct image_layer *what = p->set->what(p->set->ctx, i);
+	struct byte_source from;
+	int rc;
+
+	if (p->set->open(p->set->ctx, i, &from, err))
+		return -1;
+	rc = layer_read(what, from, p->spool, file, &p->budget, &p->slots[i].stop, &p->slots[i].content, err);
+	p->set->close(p->set->ctx, &from);
+	return rc;
+}
+
+static void finish(struct pool *p, size_t i, bool failed, const struct err *err)
+{
+	struct slot *s = &p->slots[i];
+
+	pthread_mutex_lock(&p->lock);
+	s->state = failed ? FAILED : DONE;
+	if (failed) {
+		s->err = mem_dup(err, sizeof(*err), NULL);
+		if (i < p->failed_at)
+			p->failed_at = i;
+		for (size_t k = p->failed_at + 1; k < p->set->count; k++)
+			atomic_store(&p->slots[k].stop, true);
+	}
+	pthread_cond_broadcast(&p->changed);
+	pthread_mutex_unlock(&p->lock);
+}
+
+static void *work(void *ctx)
+{
+	struct worker *w = ctx;
+	struct pool *p = w->pool;
+
+	for (;;) {
+		struct err err = ERR_INIT;
+		size_t i;
+
+		pthread_mutex_lock(&p->lock);
+		i = p->next < p->set->count && p->next < p->failed_at ? p->next++ : p->set->count;
+		pthread_mutex_unlock(&p->lock);
+		if (i == p->set->count)
+			return NULL;
+		finish(p, i, read_layer(p, i, w->file, &err) != 0, &err);
+	}
+}
+
+static unsigned thread_count(const struct layer_options *opt, size_t layers)
+{
+	unsigned n = opt->threads;
+	cpu_set_t cpus;
+
+	if (!n)
+		n = sched_getaffinity(0, sizeof(cpus), &cpus) ? 1 : (unsigned)CPU_COUNT(&cpus);
+	if (n > layers)
+		n = (unsigned)layers;
+	return n < 1 ? 1 : n > THREADS_MAX ? THREADS_MAX : n;
+}
+
+// ---- the caller's side ---------------------------------------------------------------------------------------------
+
+static int layer_fail(const struct pool *p, size_t i, struct err *err)
+{
+	return err_prefix(err, "layer %s: ", p->set->what(p->set->ctx, i)->digest);
+}
+
+// Waits for layer i. 0 with its content in place; -1 with its error.
+static int await(struct pool *p, size_t i, struct err *err)
+{
+	struct slot *s = &p->slots[i];
+
+	pthread_mutex_lock(&p->lock);
+	while (s->state == WAITING)
+		pthread_cond_wait(&p->changed, &p->lock);
+	pthread_mutex_unlock(&p->lock);
+	if (s->state == DONE)
+		return 0;
+	if (!s->err)
+		return err_nomem(err);
+	*err = *s->err;
+	return s->err->class == ERR_LIMIT && atomic_load(&p->budget.spent) ? -1 : layer_fail(p, i, err);
+}
+
+static int apply_all(struct pool *p, struct tree *tree, struct err *err)
+{
+	for (size_t i = 0; i < p->set->count; i++) {
+		struct layer_content *c = &p->slots[i].content;
+
+		if (await(p, i, err))
+			return -1;
+		if (tree_apply_layer(tree, (int32_t)i, c->entries, c->removals, err))
+			return layer_fail(p, i, err);
+		layer_content_clear(c);
+	}
+	return 0;
+}
+
+static void stop_all(struct pool *p)
+{
+	pthread_mutex_lock(&p->lock);
+	p->next = p->set->count;
+	for (size_t i = 0; i < p->set->count; i++)
+		atomic_store(&p->slots[i].stop, true);
+	pthread_mutex_unlock(&p->lock);
+}
+
+// Without a single thread to be had the caller reads by itself.
+static void start(struct worker *workers, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		workers[i].running = !pthread_create(&workers[i].thread, NULL, work, &workers[i]);
+	for (unsigned i = 0; i < n; i++) {
+		if (workers[i].running)
+			return;
+	}
+	work(&workers[0]);
+}
+
+static int run(struct pool *p, unsigned threads, struct tree *tree, struct err *err)
+{
+	struct worker workers[THREADS_MAX] = {0};
+	int rc;
+
+	for (unsigned i = 0; i < threads; i++)
+		workers[i] = (struct worker){.pool = p, .file = i};
+	start(workers, threads);
+	rc = apply_all(p, tree, err);
+	stop_all(p);
+	for (unsigned i = 0; i < threads; i++) {
+		if (workers[i].running)
+			pthread_join(workers[i].thread, NULL);
+	}
+	return rc;
+}
+
+CLEANUP_DEFINE(struct tree, tree_cleanup, tree_free)
+
+int layer_set_merge(const struct layer_set *set, const struct layer_options *opt, struct tree **out, struct err *err)
+{
+	struct pool p = {.set = set, .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+	_cleanup_(tree_cleanupp) struct tree *tree = NULL;
+	unsigned threads = thread_count(opt, set->count);
+	int rc;
+
+	p.budget.limits = opt->limits ? opt->limits : &limits_default;
+	p.failed_at = set->count;
+	if (set->count > p.budget.limits->layers || set->count > INT32_MAX / 16)
+		return err_set(err, ERR_LIMIT, "%zu layers, over the limit of %llu (--max-layers)", set->count,
+			       (unsigned long long)p.budget.limits->layers);
+	tree = tree_new(opt->policy, err);
+	if (!tree)
+		return -1;
+	tree->spool = p.spool = spool_new(opt->tmpdir, threads, err);
+	if (!p.spool)
+		return -1;
+	p.slots = mem_zalloc(set->count, sizeof(*p.slots), err);
+	if (!p.slots)
+		return -1;
+	rc = run(&p, threads, tree, err);
+	for (size_t i = 0; i < set->count; i++) {
+		layer_content_clear(&p.slots[i].content);
+		free(p.slots[i].err);
+	}
+	free(p.slots);
+	if (rc || tree_sort(tree, err))
+		return -1;
+	*out = steal_ptr(&tree);
+	return 0;
+}

@@ -1,0 +1,425 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Whiteouts speak of lower layers only, wherever they stand in their own, so a layer is applied in three passes:
+//
+//   1. a whiteout of a lower layer's symlink removes it, so that nothing of this layer is written through it
+//   2. the entries, in the archive's order: the last word on a path wins
+//   3. the other whiteouts and the opaque markers remove what this layer did not bring
+//
+// A directory that is removed in pass 3 but holds something of this layer stays, as if this layer alone had made it:
+// an implied parent. Nothing is walked twice: a directory that has been cleaned is marked for the rest of the layer,
+// and one that the layer made is clean from the start, so hostile repetition costs a lookup each.
+#include "layerfs/merge.h"
+
+#include "layerfs/tree_priv.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+enum { QUOTE = 400 };
+static const char AUFS_LINKS[] = ".wh..wh.plnk/";
+
+struct apply {
+	struct tree *tree;
+	int32_t layer;
+	struct node *aufs_links; // a directory outside the tree: AUFS's hidden link sources, while the layer lasts
+};
+
+// "a/b/c": the length of the parent ("a/b"), and the base name.
+static size_t split(const char *path, size_t len, const char **base, size_t *base_len)
+{
+	const char *slash = memrchr(path, '/', len);
+
+	*base = slash ? slash + 1 : path;
+	*base_len = len - (size_t)(*base - path);
+	return slash ? (size_t)(slash - path) : 0;
+}
+
+// ---- entries -------------------------------------------------------------------------------------------------------
+
+static uint32_t type_of(enum list_kind k)
+{
+	switch (k) {
+	case LIST_DIR:
+		return S_IFDIR;
+	case LIST_SYMLINK:
+		return S_IFLNK;
+	case LIST_CHAR:
+		return S_IFCHR;
+	case LIST_BLOCK:
+		return S_IFBLK;
+	case LIST_FIFO:
+		return S_IFIFO;
+	default:
+		return S_IFREG;
+	}
+}
+
+// A symlink's own mode is 0777 on every Linux file system, whatever the archive says.
+static void set_attributes(const struct apply *a, struct inode *ino, const struct list_entry *e)
+{
+	uint32_t names = ino->names;
+
+	*ino = (struct inode){.mode = type_of(e->kind) | (e->kind == LIST_SYMLINK ? 0777 : e->perm),
+			      .uid = e->uid,
+			      .gid = e->gid,
+			      .names = names,
+			      .rdev_major = e->dev_major,
+			      .rdev_minor = e->dev_minor,
+			      .layer = a->layer,
+			      .mtime = e->mtime,
+			      .mtime_nsec = e->mtime_nsec,
+			      .size = e->kind == LIST_SYMLINK ? e->target_len : e->size,
+			      .content = e->content,
+			      .has_xattr = e->has_xattr,
+			      .has_capability = e->has_capability};
+}
+
+static struct inode *new_inode(struct apply *a, const struct list_entry *e, struct err *err)
+{
+	char *target = NULL;
+	struct inode *ino;
+
+	if (e->kind == LIST_SYMLINK) {
+		target = tree_alloc(a->tree, e->target_len + 1, err);
+		if (!target)
+			return NULL;
+		memcpy(target, e->target, e->target_len);
+	}
+	ino = tree_inode_new(a->tree, 0, err);
+	if (!ino)
+		return NULL;
+	set_attributes(a, ino, e);
+	ino->target = target;
+	return ino;
+}
+
+static int apply_root(struct apply *a, const struct list_entry *e, struct err *err)
+{
+	if (e->kind != LIST_DIR)
+		return err_set(err, ERR_INPUT, "the root is no directory");
+	set_attributes(a, a->tree->root->inode, e);
+	a->tree->root_listed = true;
+	return 0;
+}
+
+static int apply_plain(struct apply *a, struct node *dir, const char *base, size_t len, const struct list_entry *e,
+		       bool through, struct err *err)
+{
+	struct node *n = tree_child(a->tree, dir, base, len);
+	struct inode *ino;
+
+	if (n && e->kind == LIST_DIR && S_ISDIR(n->inode->mode)) {
+		set_attributes(a, n->inode, e);
+		node_mark(a->tree, n, NODE_LISTED | NODE_OWN);
+	} else {
+		ino = new_inode(a, e, err);
+		n = ino ? tree_link(a->tree, dir, base, len, ino, err) : NULL;
+		if (!n)
+			return -1;
+		node_mark(a->tree, n, NODE_LISTED | NODE_CLEAN);
+	}
+	n->inode->through_symlink = through;
+	return 0;
+}
+
+static bool is_below(const struct node *n, const struct node *top)
+{
+	while (n && n != top)
+		n = n->parent;
+	return n == top;
+}
+
+// The file behind an AUFS link name: each link gets a copy of its own, as Docker has it.
+static int apply_aufs_link(struct apply *a, struct node *dir, const char *base, size_t len, const struct list_entry *e,
+			   struct err *err)
+{
+	const char *name = e->target + sizeof(AUFS_LINKS) - 1;
+	struct node *from = tree_child(a->tree, a->aufs_links, name, strlen(name));
+	struct inode *ino = from ? tree_inode_new(a->tree, 0, err) : NULL;
+	struct node *n;
+
+	if (!from)
+		return err_set(err, ERR_INPUT, "a hard link to nothing");
+	if (!ino)
+		return -1;
+	*ino = *from->inode;
+	ino->names = 0;
+	n = tree_link(a->tree, dir, base, len, ino, err);
+	if (n)
+		node_mark(a->tree, n, NODE_LISTED);
+	return n ? 0 : -1;
+}
+
+static int apply_hardlink(struct apply *a, struct node *dir, const char *base, size_t len, const struct list_entry *e,
+			  struct err *err)
+{
+	struct node *target, *old = tree_child(a->tree, dir, base, len), *n;
+	char q[QUOTE];
+
+	if (!strncmp(e->target, AUFS_LINKS, sizeof(AUFS_LINKS) - 1))
+		return apply_aufs_link(a, dir, base, len, e, err);
+	target = tree_resolve(a->tree, e->target, e->target_len, false, NULL);
+	err_quote(e->target, e->target_len, q, sizeof(q));
+	if (!target || (target != old && old && is_below(target, old)))
+		return err_set(err, ERR_INPUT, "a hard link to %s, which is not there", q);
+	if (target == old)
+		return err_set(err, ERR_INPUT, "a hard link to itself");
+	if (S_ISDIR(target->inode->mode))
+		return err_set(err, ERR_INPUT, "a hard link to %s, a directory", q);
+	if (target->inode->layer != a->layer)
+		target->inode->linked_across = true;
+	n = tree_link(a->tree, dir, base, len, target->inode, err);
+	if (n)
+		node_mark(a->tree, n, NODE_LISTED);
+	return n ? 0 : -1;
+}
+
+static int check_global(struct apply *a, const struct list_entry *e, struct err *err)
+{
+	if (!e->path_len || tree_resolve(a->tree, e->path, e->path_len, false, NULL))
+		return err_set(err, ERR_INPUT, "a global header that has the name of an entry");
+	return 0;
+}
+
+static int apply_entry(struct apply *a, const struct list_entry *e, struct err *err)
+{
+	bool through = false;
+	const char *base;
+	size_t base_len, parent;
+	struct node *dir;
+
+	if (e->kind == LIST_GLOBAL)
+		return check_global(a, e, err);
+	if (!e->path_len)
+		return apply_root(a, e, err);
+	if (e->kind == LIST_AUFS_LINK)
+		return apply_plain(a, a->aufs_links, e->path, e->path_len, e, false, err);
+	parent = split(e->path, e->path_len, &base, &base_len);
+	dir = parent ? tree_make_parents(a->tree, e->path, parent, &through, err) : a->tree->root;
+	if (!dir)
+		return -1;
+	if (e->kind == LIST_HARDLINK)
+		return apply_hardlink(a, dir, base, base_len, e, err);
+	return apply_plain(a, dir, base, base_len, e, through, err);
+}
+
+// ---- removals ------------------------------------------------------------------------------------------------------
+
+// The node at exactly this path, no symlink followed.
+static struct node *literal(const struct tree *tree, const char *path, size_t len)
+{
+	struct node *n = tree->root;
+
+	while (n && len) {
+		const char *slash = memchr(path, '/', len);
+		size_t c = slash ? (size_t)(slash - path) : len;
+
+		n = tree_child(tree, n, path, c);
+		path += c + (slash ? 1 : 0);
+		len -= c + (slash ? 1 : 0);
+	}
+	return n;
+}
+
+static void make_implied(const struct tree *tree, struct node *dir)
+{
+	if (node_has(tree, dir, NODE_LISTED))
+		return;
+	*dir->inode = (struct inode){.mode = S_IFDIR | 0755, .names = 1, .layer = TREE_NO_LAYER, .implied = true};
+}
+
+// Whether n, itself removed by this layer, stays for the sake of what the layer brought there or below.
+static bool stays(const struct tree *tree, struct node *n)
+{
+	if (node_has(tree, n, NODE_OWN))
+		return true;
+	return S_ISDIR(n->inode->mode) && tree_first_live(n);
+}
+
+static bool is_clean(const struct tree *tree, const struct node *n)
+{
+	return !S_ISDIR(n->inode->mode) || node_has(tree, n, NODE_CLEAN) || !n->child;
+}
+
+// Leaves below `top` only what this layer brought, and the directories that lead there. Deepest first; each list is
+// rebuilt as it is left: a node is taken from `todo` (kept in the parent's child pointer) and put back if it stays.
+static void clean(struct tree *tree, struct node *top)
+{
+	struct node *dir = top, *kept = NULL, *n;
+
+	if (is_clean(tree, top))
+		return;
+	// While dir is being cleaned, dir->child is what is still to be looked at, and the kept list of each directory on
+	// the way down is parked in the next pointer of the child that was entered.
+	for (;;) {
+		n = dir->child;
+		if (n && !n->inode) {
+			dir->child = n->next;
+		} else if (n && !is_clean(tree, n)) {
+			struct node *rest = n->next;
+
+			n->next = kept; // park; dir->child = rest marks n as taken out
+			dir->child = rest;
+			dir = n;
+			kept = NULL;
+		} else if (n) {
+			dir->child = n->next;
+			if (stays(tree, n)) {
+				if (S_ISDIR(n->inode->mode))
+					make_implied(tree, n);
+				n->next = kept;
+				kept = n;
+			} else {
+				tree_detach(tree, n);
+			}
+		} else {
+			dir->child = kept;
+			if (dir == top)
+				break;
+			n = dir;
+			dir = n->parent;
+			kept = n->next;
+			if (stays(tree, n)) {
+				node_mark(tree, n, NODE_CLEAN);
+				make_implied(tree, n);
+				n->next = kept;
+				kept = n;
+			} else {
+				tree_detach(tree, n);
+			}
+		}
+	}
+}
+
+// overlay2 makes the parents of a whiteout in the layer's own directory; umoci makes none.
+static struct node *removal_dir(struct tree *tree, const char *path, size_t len, struct err *err)
+{
+	bool through = false;
+	struct node *dir;
+
+	if (tree->policy == TREE_REPLACE_SYMLINK)
+		return tree_make_parents(tree, path, len, &through, err);
+	dir = tree_resolve(tree, path, len, true, NULL);
+	return dir && S_ISDIR(dir->inode->mode) ? dir : NULL;
+}
+
+static int apply_opaque(struct tree *tree, const struct list_entry *e, struct err *err)
+{
+	struct err why = ERR_INIT;
+	struct node *dir = removal_dir(tree, e->path, e->path_len, &why);
+
+	if (!dir && why.class != ERR_NONE) {
+		*err = why;
+		return -1;
+	}
+	if (dir) {
+		clean(tree, dir);
+		node_mark(tree, dir, NODE_CLEAN);
+	}
+	return 0;
+}
+
+static int apply_whiteout(struct tree *tree, const struct list_entry *e, struct err *err)
+{
+	struct err why = ERR_INIT;
+	const char *base;
+	size_t len, parent = split(e->path, e->path_len, &base, &len);
+	struct node *dir = removal_dir(tree, e->path, parent, &why), *n;
+
+	if (!dir && why.class != ERR_NONE) {
+		*err = why;
+		return -1;
+	}
+	n = dir ? tree_child(tree, dir, base, len) : NULL;
+	if (!n)
+		return 0;
+	if (S_ISDIR(n->inode->mode))
+		clean(tree, n);
+	if (!stays(tree, n)) {
+		tree_detach(tree, n);
+	} else if (S_ISDIR(n->inode->mode)) {
+		node_mark(tree, n, NODE_CLEAN);
+		make_implied(tree, n);
+	}
+	return 0;
+}
+
+static void remove_symlink(struct tree *tree, const struct list_entry *e)
+{
+	struct node *n = e->kind == LIST_WHITEOUT ? literal(tree, e->path, e->path_len) : NULL;
+
+	if (n && S_ISLNK(n->inode->mode))
+		tree_detach(tree, n);
+}
+
+// ---- the layer -----------------------------------------------------------------------------------------------------
+
+static int fail(const struct list_entry *e, struct err *err)
+{
+	char q[QUOTE];
+
+	return err_prefix(err, "%s %s: ",
+			  e->kind == LIST_WHITEOUT ? "whiteout of"
+			  : e->kind == LIST_OPAQUE ? "opaque marker in"
+						   : "entry",
+			  err_quote(e->path, e->path_len, q, sizeof(q)));
+}
+
+static int pass_entries(struct apply *a, struct entry_list *entries, struct err *err)
+{
+	struct list_entry e;
+	int r;
+
+	while ((r = entry_list_next(entries, true, &e, err)) > 0) {
+		if (apply_entry(a, &e, err))
+			return fail(&e, err);
+	}
+	return r;
+}
+
+static int pass_removals(struct tree *tree, struct entry_list *removals, bool symlinks, struct err *err)
+{
+	struct list_entry e;
+	int r;
+
+	entry_list_rewind(removals);
+	while ((r = entry_list_next(removals, false, &e, err)) > 0) {
+		if (symlinks)
+			remove_symlink(tree, &e);
+		else if (e.kind == LIST_OPAQUE ? apply_opaque(tree, &e, err) : apply_whiteout(tree, &e, err))
+			return fail(&e, err);
+	}
+	return r;
+}
+
+static struct node *aufs_dir(struct tree *tree, struct err *err)
+{
+	struct node *n = tree_alloc(tree, sizeof(*n), err);
+
+	if (n)
+		n->inode = tree_inode_new(tree, S_IFDIR, err);
+	if (!n || !n->inode)
+		return NULL;
+	n->inode->names = 1;
+	n->name = "";
+	return n;
+}
+
+int tree_apply_layer(struct tree *tree, int32_t layer, struct entry_list *entries, struct entry_list *removals,
+		     struct err *err)
+{
+	struct apply a = {tree, layer, aufs_dir(tree, err)};
+	int rc;
+
+	if (!a.aufs_links)
+		return -1;
+	tree->stamp = (uint32_t)layer + 1;
+	rc = pass_removals(tree, removals, true, err) || pass_entries(&a, entries, err) ||
+			     pass_removals(tree, removals, false, err)
+		     ? -1
+		     : 0;
+	if (!rc)
+		tree_drop_children(tree, a.aufs_links);
+	return rc;
+}

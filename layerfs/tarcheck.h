@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The witness beside libarchive: reads the raw headers of a tar stream by the rules of Go's archive/tar, which Docker,
+// containerd, umoci and skopeo share, and refuses whatever two readers could take for two different things. It sees the
+// same bytes in the same order, in pieces of any size, and says for every entry what it is; layer.c holds libarchive's
+// answer against that. So no archive shows us another tree than it shows Docker.
+//
+// Refused (each with the offset of its header): a checksum or number that Go would not take; typeflags other than
+// 0 NUL 1-7 x g L K S; a size on a link, node or directory; a negative number where none belongs; a pax record that is
+// malformed, doubled or empty where it matters; pax keys that only libarchive obeys; a pax size that contradicts the
+// header's; global pax records that speak of files; two extended headers of one kind, or pax and GNU ones, before one
+// entry, or one before none; a sparse map out of order or not as long as its data; sparse fields in what is no sparse
+// file; a lone zero block; anything but zeros after the end; an end within an entry.
+#ifndef LAYERFS_TARCHECK_H
+#define LAYERFS_TARCHECK_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct tar_entry {
+	char type;	       // '0' regular (also for NUL, 7 and every sparse form), '1' hard link, '2' symlink, '3' character,
+			       // '4' block, '5' directory, '6' fifo, 'g' a global header (its name only matters)
+	bool sparse, has_xattr, has_capability;
+	uint32_t mtime_nsec;
+	uint64_t size;	       // what a reader sees: of a sparse file with its holes
+	uint64_t mode, uid, gid; // as stored, not judged
+	uint64_t dev_major, dev_minor;
+	int64_t mtime;
+	uint64_t offset;       // of the entry's own header in the stream
+	const char *name, *link; // NUL-terminated, any other bytes; link is "" where there is none
+	size_t name_len, link_len;
+};
+
+struct tarcheck; // opaque
+
+// path_max: cap on a name or link name (--max-path).
+struct tarcheck *tarcheck_new(uint64_t path_max, struct err *err);
+void tarcheck_free(struct tarcheck *t); // NULL fine
+
+int tarcheck_feed(struct tarcheck *t, const void *p, size_t n, struct err *err);
+// The stream is over: -1 if it may not end here.
+int tarcheck_finish(struct tarcheck *t, struct err *err);
+
+// Takes the oldest entry not yet taken. 1; or 0 if none is known yet (feed more). *e borrows until the next feed.
+int tarcheck_next(struct tarcheck *t, struct tar_entry *e);
+
+#endif
