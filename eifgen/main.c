@@ -22,6 +22,9 @@
 
 const struct cmd *const cmd_table[] = {
 	&cmd_assemble,
+	&cmd_describe,
+	&cmd_verify,
+	&cmd_extract,
 	&cmd_epoch,
 	NULL,
 };

@@ -21,7 +21,10 @@ struct cmd {
 
 extern const struct cmd *const cmd_table[]; // NULL-terminated, in main.c, in the order of --help
 extern const struct cmd cmd_assemble;
+extern const struct cmd cmd_describe;
 extern const struct cmd cmd_epoch;
+extern const struct cmd cmd_extract;
+extern const struct cmd cmd_verify;
 
 extern bool cmd_quiet, cmd_verbose; // -q, -v: global, set by main before run and by cmd_getopt
 

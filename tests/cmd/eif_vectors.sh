@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+# describe, verify and extract over every file of testdata/eif: describe agrees with AWS's describe-eif key by key wherever
+# that has an answer; our own verdicts are those of verdicts.tsv, row by row, word by word.
+. tests/lib.sh
+V=testdata/eif
+W=$TEST_TMP
+AT=1735689600 # 2025-01-01: within the dates of the vectors' certificates
+
+reference_keys='{EifVersion, Measurements, IsSigned, SigningCertificate, CheckCRC, SignatureCheck, ImageName, ImageVersion, Metadata}'
+n=0
+while IFS=$'\t' read -r file rc anomalies vrc reasons _ _; do
+	n=$((n + 1))
+	f=$V/$file/image.eif
+	eifgen describe "$f" >"$W/d.json" 2>"$W/d.err"; got=$?
+	if [ $got = 0 ]; then said=$(jq -r '.Anomalies | join(" | ")' "$W/d.json"); else said=$(sed 's/^eifgen: unable to describe [^ ]*: //' "$W/d.err"); fi
+	t "$file: describe ends with $rc" test $got = "$rc"
+	t "$file: describe says so" test "${said:--}" = "$anomalies"
+	if [ $got = 0 ] && [ -s "$V/$file/describe.json" ]; then
+		jq -S "$reference_keys" "$W/d.json" >"$W/ours"; jq -S "$reference_keys" "$V/$file/describe.json" >"$W/theirs"
+		t "$file: describe agrees with AWS's" cmp "$W/ours" "$W/theirs"
+	fi
+	eifgen -q verify --at $AT "$f" >"$W/v.json" 2>"$W/v.err"; got=$?
+	said=$(jq -r '.Reasons | join(" | ")' "$W/v.json")
+	t "$file: verify ends with $vrc" test "$got" = "$vrc"
+	t "$file: verify says why" test "${said:--}" = "$reasons"
+	t "$file: Verified goes with it" test "$(jq .Verified "$W/v.json")" = "$([ "$vrc" = 0 ] && echo true || echo false)"
+done < <(tail -n +2 $V/verdicts.tsv)
+t "the table has a row for every file" test $n = "$(find $V/good $V/bad -name image.eif | wc -l)"
+
+g=$V/good/31-signed-p384
+p0=$(jq -r .Measurements.PCR0 $g/describe.json) p8=$(jq -r .Measurements.PCR8 $g/describe.json)
+v() { eifgen verify --at $AT "$@"; }
+t_exit 0 "the right registers pass" v $g/image.eif --pcr0 "$p0" --pcr8 "$p8"
+t_exit 1 "a wrong one does not" v $g/image.eif --pcr0 "$p8"
+t "and is named" grep -q "PCR0 is $p0, not $p8" "$TEST_TMP/out"
+t_exit 0 "any of several values passes" v $g/image.eif --pcr0 "$p8" --pcr0 "$p0"
+t_exit 2 "zeros cannot be expected" v $g/image.eif --pcr0 "$(printf '0%.0s' $(seq 96))"
+t_exit 2 "half a register cannot be expected" v $g/image.eif --pcr0 "${p0:0:64}"
+t_exit 2 "nor an empty one" v $g/image.eif --pcr0 ""
+t_exit 0 "the measurements of a file serve as record" v $g/image.eif --record $g/describe.json
+t_exit 1 "those of another do not" v $g/image.eif --record $V/good/01-one-ramdisk/describe.json
+t_exit 1 "PCR8 is wanted and absent" v $V/good/01-one-ramdisk/image.eif --pcr8 "$p8"
+t "which is said" grep -q "PCR8 is absent" "$TEST_TMP/out"
+t_exit 2 "a record without registers is no record" v $g/image.eif --record $V/inputs/meta_obj.json
+t_exit 1 "unsigned where a signature is required" v $V/good/01-one-ramdisk/image.eif --require-signed
+t_exit 0 "signed where a signature is required" v $g/image.eif --require-signed
+fp=$(openssl x509 -in $V/inputs/p384.cert.pem -noout -fingerprint -sha384 | tr -d : | sed 's/.*=//')
+t_exit 0 "the certificate is allowed by its fingerprint" v $g/image.eif --cert-sha384 "$fp"
+t_exit 1 "another is not" v $V/good/30-signed-p256/image.eif --cert-sha384 "$fp"
+t_exit 1 "no certificate is not either" v $V/good/01-one-ramdisk/image.eif --cert-sha384 "$fp"
+t_exit 0 "a self-signed certificate leads to itself" v $g/image.eif --ca $V/inputs/p384.cert.pem
+t_exit 1 "and not to another" v $g/image.eif --ca $V/inputs/p384other.cert.pem
+t_exit 2 "a CA file without a certificate is an error" v $g/image.eif --ca $V/inputs/empty
+t_exit 1 "before its dates the certificate is refused" eifgen verify --at 2023-12-31T23:59:59Z $g/image.eif
+t_exit 0 "on its first second it is not" eifgen verify --at 2024-01-01T00:00:00Z $g/image.eif
+t_exit 2 "a time that is none is an error" eifgen verify --at yesterday $g/image.eif
+t_exit 2 "a missing file is trouble, not a no" v "$W/nowhere"
+
+t_exit 0 "extract writes every section" eifgen extract $g/image.eif -C "$W/x"
+t "kernel" cmp "$W/x/kernel" $V/inputs/kernel1.bin
+t "cmdline" cmp "$W/x/cmdline" $g/cmdline
+t "metadata" cmp "$W/x/metadata.json" $g/metadata.json
+t "ramdisks" bash -c "cmp '$W/x/ramdisk-1.cpio' $V/inputs/rd1.cpio.gz && cmp '$W/x/ramdisk-2.cpio' $V/inputs/rd2.cpio"
+t "signature" test "$(wc -c <"$W/x/signature.cbor")" = "$(jq '.Sections[] | select(.Type == "signature").Size' "$TEST_TMP/out")"
+t_exit 0 "doubled sections are all written" eifgen extract $V/bad/two-kernels/image.eif -C "$W/y"
+t "the second by number" test -f "$W/y/kernel-2"
+t_exit 2 "extract needs a directory" eifgen extract $g/image.eif
+t_done
