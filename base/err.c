@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static int verr_set(struct err *err, enum err_class class, int errnum, const char *fmt, va_list ap)
+__attribute__((format(printf, 4, 0))) static int verr_set(struct err *err, enum err_class class, int errnum,
+							  const char *fmt, va_list ap)
 {
 	if (!err)
 		return -1;

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+#
 # The library half of the room (everything but main.c), and the sub-commands, which main's table names.
 $(call room,eifgen,eifgen,epoch layerfs pcr base,libcrypto libcjson zlib sqlite3)
 SRC_eifgen += $(wildcard eifgen/cmd/*.c)

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+#
 # The static supervisor bundle. Its sources are fetched once (by apt, against the pins) and kept in build/installer/src;
 # where runit's cannot be had, busybox's applets stand in. INSTALLER=runit|busybox says which, and fails without it.
 INSTALLER ?= auto

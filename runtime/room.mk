@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+#
 # The runtime: what goes into an enclave (init, the planes) and what serves it on the host. One section a part.
 
 # ---- runtime/init: PID 1. Its parts are a library for the unit tests; the program itself is built apart, static and

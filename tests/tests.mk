@@ -62,3 +62,24 @@ fuzz-build: $(FUZZ)
 SECONDS ?= 60
 fuzz: fuzz-build
 	$(Q)tests/fuzz/run $(SECONDS) $(notdir $(FUZZ))
+
+# ---- the house: what tests/cmd/house-*.sh ask of make ----------------------------------------------------------------
+# One line a room: its name, its directory, the rooms it links.
+.PHONY: print-rooms print-packages warnings
+print-rooms:
+	@$(foreach r,$(ROOMS),echo $(r) $(DIR_$(r)) $(USES_$(r));)
+# The Debian package of every library that a room asks pkg-config for.
+print-packages:
+	@$(foreach m,check $(ALL_PKGS),echo $(or $(DEB_$(m)),no-package-for-$(m));)
+
+# Every C file of ours under both compilers with -Werror: gcc with optimisation (it finds more then), clang's front end
+# alone. Stamps in build/warn make the second run free.
+WARN_SRC := $(sort $(foreach r,$(ROOMS),$(SRC_$(r))) $(wildcard eifgen/main.c runtime/*/main.c) $(UNIT_SRC) $(FUZZ_SRC))
+WARN_CC = $(1) $(CSTD) $(WARN) -Werror $(call pc,cflags,check $(ALL_PKGS)) -pthread
+build/warn/gcc/%.ok: %.c GNUmakefile
+	@mkdir -p $(@D)
+	$(Q)$(call WARN_CC,gcc) $(HARDEN_rel) -MMD -MP -MF $(@:.ok=.d) -MT $@ -c $< -o /dev/null && touch $@
+build/warn/clang/%.ok: %.c GNUmakefile
+	@mkdir -p $(@D)
+	$(Q)$(call WARN_CC,clang) -fsyntax-only -MMD -MP -MF $(@:.ok=.d) -MT $@ $< && touch $@
+warnings: $(WARN_SRC:%.c=build/warn/gcc/%.ok) $(WARN_SRC:%.c=build/warn/clang/%.ok)

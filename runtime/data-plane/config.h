@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the data plane is told, and the only place it is told it: the measured CBOR file (runtime/common/config.h has
+// What the data plane is told, and the only place it is told it: the measured CBOR file (runtime/common has
 // the form). Key, type, default and meaning of each are in the table of runtime/README.md; the .c file is the truth.
 #ifndef RUNTIME_DATA_PLANE_CONFIG_H
 #define RUNTIME_DATA_PLANE_CONFIG_H

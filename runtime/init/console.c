@@ -14,7 +14,7 @@ enum { LINE = 512 };
 
 const char *init_program = "cage-init";
 
-static void say(const char *kind, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static void say(const char *kind, const char *fmt, va_list ap)
 {
 	char line[LINE];
 	size_t n = (size_t)snprintf(line, sizeof(line), "%s: %s", init_program, kind);

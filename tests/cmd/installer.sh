@@ -102,7 +102,7 @@ printf '#!/bin/sh\necho "started $$"\nexec sleep 1000\n' >"$root/etc/service/ech
 printf '#!/bin/sh\nexec svlogd /var/log/echo\n' >"$root/etc/service/echo/log/run"
 chmod 755 "$root/etc/service/echo/run" "$root/etc/service/echo/log/run"
 ln -s busybox "$root/bin/timeout"
-wait_for() { local i; for i in $(seq 100); do if eval "$1"; then return 0; fi; sleep 0.1; done; return 1; }
+wait_for() { for _ in $(seq 100); do if eval "$1"; then return 0; fi; sleep 0.1; done; return 1; }
 env -i PATH=/usr/local/bin:/bin "$chroot" "$root" timeout 60 runsvdir /etc/service >/dev/null 2>&1 &
 supervisor=$!
 log=$root/var/log/echo/current
