@@ -53,6 +53,41 @@ int blob_open_range(int fd, bool own_fd, uint64_t off, uint64_t size, struct blo
 	return 0;
 }
 
+struct bytes_stream {
+	struct blob_stream base;
+	size_t pos, len;
+	uint8_t bytes[];
+};
+
+static ssize_t bytes_read(struct blob_stream *s, void *p, size_t n, struct err *err)
+{
+	struct bytes_stream *b = (struct bytes_stream *)s;
+
+	(void)err;
+	if (n > b->len - b->pos)
+		n = b->len - b->pos;
+	memcpy(p, b->bytes + b->pos, n);
+	b->pos += n;
+	return (ssize_t)n;
+}
+
+static void bytes_free(struct blob_stream *s)
+{
+	free(s);
+}
+
+int blob_open_bytes(const void *p, size_t n, struct blob_stream **out, struct err *err)
+{
+	struct bytes_stream *b = mem_alloc(sizeof(*b) + n, err);
+
+	if (!b)
+		return -1;
+	*b = (struct bytes_stream){.base = {bytes_read, bytes_free}, .len = n};
+	memcpy(b->bytes, p, n);
+	*out = &b->base;
+	return 0;
+}
+
 ssize_t blob_stream_read(struct blob_stream *s, void *p, size_t n, struct err *err)
 {
 	return s->read(s, p, n, err);

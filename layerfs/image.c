@@ -47,7 +47,7 @@ static int open_kind(struct image *img, struct reference *ref, struct choice *ch
 	case REFERENCE_DOCKER_ARCHIVE:
 		return open_archive(img, ref, choice, opt->tmpdir, err);
 	case REFERENCE_REGISTRY:
-		return err_set(err, ERR_UNSUPPORTED, "docker:// references are not read yet");
+		return registry_image_load(img, ref, opt, choice, err);
 	case REFERENCE_DAEMON:
 		return err_set(err, ERR_UNSUPPORTED, "docker-daemon: references are not read yet");
 	}

@@ -54,6 +54,10 @@ int oci_layout_open_dir(const char *path, const struct limits *limits, struct so
 int oci_layout_open_archive(struct archive *a, const struct limits *limits, struct source **out, cJSON **index,
 			    struct err *err);
 
+// An image in a registry: fills img.
+int registry_image_load(struct image *img, const struct reference *ref, const struct image_options *opt,
+			const struct choice *choice, struct err *err);
+
 // The image of a docker-archive (taken, also on failure) that `name` (NULL: the only one) means: fills img.
 int docker_archive_load(struct image *img, struct archive *a, const char *name, const struct limits *limits,
 			struct err *err);

@@ -70,5 +70,7 @@ int blob_read_json(struct source *src, const struct descriptor *d, uint64_t max,
 // A stream over `size` bytes at `off` of fd. With `own_fd` the stream closes fd (also when this call fails); without,
 // fd must outlive it. Reads are preads, so several streams may share one fd.
 int blob_open_range(int fd, bool own_fd, uint64_t off, uint64_t size, struct blob_stream **out, struct err *err);
+// A stream over a copy of n bytes.
+int blob_open_bytes(const void *p, size_t n, struct blob_stream **out, struct err *err);
 
 #endif

@@ -18,43 +18,13 @@ struct mem_source {
 	const uint8_t *p;
 };
 
-struct mem_stream {
-	struct blob_stream base;
-	const uint8_t *p;
-	size_t left;
-};
-
-static ssize_t mem_read(struct blob_stream *s, void *p, size_t n, struct err *err)
-{
-	struct mem_stream *m = (struct mem_stream *)s;
-
-	(void)err;
-	if (n > m->left)
-		n = m->left;
-	memcpy(p, m->p, n);
-	m->p += n;
-	m->left -= n;
-	return (ssize_t)n;
-}
-
-static void mem_stream_free(struct blob_stream *s)
-{
-	free(s);
-}
-
 static int mem_open(struct source *src, const struct descriptor *d, struct blob_stream **out, struct err *err)
 {
 	struct mem_source *m = (struct mem_source *)src;
-	struct mem_stream *s;
 
 	if (strcmp(d->digest, m->d.digest))
 		return err_set(err, ERR_INPUT, "no such blob");
-	s = mem_alloc(sizeof(*s), err);
-	if (!s)
-		return -1;
-	*s = (struct mem_stream){{mem_read, mem_stream_free}, m->p, (size_t)m->d.size};
-	*out = &s->base;
-	return 0;
+	return blob_open_bytes(m->p, (size_t)m->d.size, out, err);
 }
 
 static void mem_free(struct source *src)

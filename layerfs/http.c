@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// libcurl pushes, our readers pull: each stream has a multi handle with one transfer in it, which runs only while the
+// reader waits. What libcurl delivers meanwhile collects in `in`; past PENDING_MAX the transfer is paused, so a slow
+// reader holds the peer back through TCP and memory stays small.
+//
+//   http_open ─ perform until the head is complete ─ redirect? again ─► http_read ─ perform until bytes or the end
+//
+// Time is counted in poll calls that brought nothing, one second each, so no clock is read.
+#include "layerfs/http.h"
+
+#include "base/io.h"
+#include "base/mem.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <string.h>
+
+enum {
+	PENDING_MAX = 256 << 10, // bytes that wait for the reader before the transfer is paused
+	HEAD_MAX = 256 << 10,	 // bytes of all response headers
+	CONNECT_SECONDS = 30,
+	BACK_OFF_MS = 200,
+	WAIT_MAX_SECONDS = 30, // the longest Retry-After that is obeyed
+	QUOTE_MAX = 400,
+};
+
+struct http_stream {
+	CURLM *multi;
+	CURL *easy;
+	struct curl_slist *headers;
+	char *url;
+	struct buf in;	   // received, from in_pos on not yet read
+	size_t in_pos;
+	size_t head_bytes;
+	bool head_done, done, paused;
+	CURLcode result;   // once done
+	const uint8_t *body;
+	int body_fd;
+	uint64_t body_left, body_off;
+	char message[CURL_ERROR_SIZE];
+};
+
+// ---- callbacks -----------------------------------------------------------------------------------------------------
+static size_t on_header(char *p, size_t size, size_t n, void *ctx)
+{
+	struct http_stream *s = ctx;
+	long status = 0;
+
+	n *= size;
+	s->head_bytes += n;
+	if (s->head_bytes > HEAD_MAX)
+		return 0;
+	curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (n <= 2 && (*p == '\r' || *p == '\n') && status >= 200) // the empty line, and not of a 1xx
+		s->head_done = true;
+	return n;
+}
+
+static size_t on_body(char *p, size_t size, size_t n, void *ctx)
+{
+	struct http_stream *s = ctx;
+
+	n *= size;
+	if (s->in.len - s->in_pos >= PENDING_MAX) {
+		s->paused = true;
+		return CURL_WRITEFUNC_PAUSE;
+	}
+	return buf_add(&s->in, p, n, NULL) ? 0 : n;
+}
+
+static size_t on_upload(char *p, size_t size, size_t n, void *ctx)
+{
+	struct http_stream *s = ctx;
+
+	n *= size;
+	if (n > s->body_left)
+		n = (size_t)s->body_left;
+	if (s->body)
+		memcpy(p, s->body + s->body_off, n);
+	else if (n && io_pread_full(s->body_fd, p, n, s->body_off, NULL))
+		return CURL_READFUNC_ABORT;
+	s->body_off += n;
+	s->body_left -= n;
+	return n;
+}
+
+// ---- running -------------------------------------------------------------------------------------------------------
+static bool worth_another_try(CURLcode code)
+{
+	switch (code) {
+	case CURLE_COULDNT_CONNECT:
+	case CURLE_PARTIAL_FILE:
+	case CURLE_OPERATION_TIMEDOUT:
+	case CURLE_GOT_NOTHING:
+	case CURLE_SEND_ERROR:
+	case CURLE_RECV_ERROR:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int curl_failed(const struct http_stream *s, CURLcode code, struct err *err)
+{
+	const char *text = *s->message ? s->message : curl_easy_strerror(code);
+	char q[QUOTE_MAX];
+
+	err_set(err, code == CURLE_OUT_OF_MEMORY ? ERR_MEMORY : ERR_IO, "HTTP: %s",
+		err_quote(text, strlen(text), q, sizeof(q))); // the text may hold what the peer sent
+	if (err && worth_another_try(code))
+		err->errnum = EAGAIN;
+	else if (err && code == CURLE_SSL_CONNECT_ERROR)
+		err->errnum = EPROTO;
+	return -1;
+}
+
+static void note_end(struct http_stream *s)
+{
+	CURLMsg *m;
+	int left;
+
+	while ((m = curl_multi_info_read(s->multi, &left)))
+		if (m->msg == CURLMSG_DONE) {
+			s->done = true;
+			s->result = m->data.result;
+		}
+}
+
+// Lets the transfer run until `ready` bytes wait, the head is there (ready 0), or it has ended.
+static int run(struct http_stream *s, bool for_body, struct err *err)
+{
+	int idle = 0;
+
+	while (!s->done && (for_body ? s->in.len == s->in_pos : !s->head_done)) {
+		size_t before = s->in.len + s->head_bytes;
+		uint64_t sent = s->body_off;
+		int running, events = 0;
+
+		if (curl_multi_perform(s->multi, &running))
+			return err_set(err, ERR_IO, "HTTP: libcurl failed");
+		note_end(s);
+		if (s->done || s->in.len + s->head_bytes != before)
+			continue;
+		if (curl_multi_poll(s->multi, NULL, 0, 1000, &events))
+			return err_set(err, ERR_IO, "HTTP: libcurl failed");
+		idle = events || s->body_off != sent ? 0 : idle + 1;
+		if (idle >= HTTP_IDLE_SECONDS) {
+			err_set(err, ERR_IO, "HTTP: nothing came for %d seconds", HTTP_IDLE_SECONDS);
+			if (err)
+				err->errnum = EAGAIN;
+			return -1;
+		}
+	}
+	return s->done && s->result != CURLE_OK && s->in.len == s->in_pos ? curl_failed(s, s->result, err) : 0;
+}
+
+// ---- setting up ----------------------------------------------------------------------------------------------------
+static void init_curl(void)
+{
+	curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+static int add_header(struct http_stream *s, const char *line, struct err *err)
+{
+	struct curl_slist *more = curl_slist_append(s->headers, line);
+
+	if (!more)
+		return err_nomem(err);
+	s->headers = more;
+	return 0;
+}
+
+static int add_headers(struct http_stream *s, const struct http_request *req, bool authorize, struct err *err)
+{
+	_cleanup_free_ char *line = NULL;
+
+	for (size_t i = 0; req->headers && req->headers[i]; i++)
+		if (add_header(s, req->headers[i], err))
+			return -1;
+	if (add_header(s, "User-Agent: eifgen/" EIFGEN_VERSION, err) || add_header(s, "Expect:", err))
+		return -1;
+	if (!authorize || !req->authorization)
+		return 0;
+	line = mem_printf(err, "Authorization: %s", req->authorization);
+	return line ? add_header(s, line, err) : -1;
+}
+
+static CURLcode set_policy(CURL *c, const struct http_settings *set)
+{
+	CURLcode rc = CURLE_OK;
+
+	rc |= curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+	rc |= curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
+	rc |= curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+	rc |= curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	rc |= curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
+	rc |= curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	rc |= curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 1L);
+	rc |= curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 2L);
+	// An empty string means no proxy; NULL would let libcurl ask the environment.
+	rc |= curl_easy_setopt(c, CURLOPT_PROXY, set->proxy ? set->proxy : "");
+	rc |= curl_easy_setopt(c, CURLOPT_NOPROXY, set->no_proxy ? set->no_proxy : "");
+	if (set->tls_ca) {
+		rc |= curl_easy_setopt(c, CURLOPT_CAINFO, set->tls_ca);
+		rc |= curl_easy_setopt(c, CURLOPT_CAPATH, NULL);
+	}
+	if (set->unix_socket)
+		rc |= curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, set->unix_socket);
+	return rc;
+}
+
+static CURLcode set_request(struct http_stream *s, const struct http_request *req)
+{
+	CURL *c = s->easy;
+	CURLcode rc = CURLE_OK;
+
+	rc |= curl_easy_setopt(c, CURLOPT_URL, s->url);
+	rc |= curl_easy_setopt(c, CURLOPT_HTTPHEADER, s->headers);
+	rc |= curl_easy_setopt(c, CURLOPT_ERRORBUFFER, s->message);
+	rc |= curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
+	rc |= curl_easy_setopt(c, CURLOPT_HEADERDATA, s);
+	rc |= curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
+	rc |= curl_easy_setopt(c, CURLOPT_WRITEDATA, s);
+	if (!strcmp(req->method, "HEAD")) {
+		rc |= curl_easy_setopt(c, CURLOPT_NOBODY, 1L);
+	} else if (strcmp(req->method, "GET")) {
+		s->body = req->body;
+		s->body_fd = req->body_fd;
+		s->body_left = req->body_size;
+		rc |= curl_easy_setopt(c, CURLOPT_UPLOAD, 1L);
+		rc |= curl_easy_setopt(c, CURLOPT_INFILESIZE_LARGE, (curl_off_t)req->body_size);
+		rc |= curl_easy_setopt(c, CURLOPT_READFUNCTION, on_upload);
+		rc |= curl_easy_setopt(c, CURLOPT_READDATA, s);
+		rc |= curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, req->method);
+	}
+	return rc;
+}
+
+// One exchange without redirects, up to the end of the head.
+static int exchange(const struct http_settings *set, const struct http_request *req, const char *url, bool authorize,
+		    struct http_stream **out, struct err *err)
+{
+	_cleanup_http_ struct http_stream *s = mem_zalloc(1, sizeof(*s), err);
+
+	if (!s)
+		return -1;
+	s->url = mem_strdup(url, err);
+	if (!s->url || add_headers(s, req, authorize, err))
+		return -1;
+	s->easy = curl_easy_init();
+	s->multi = curl_multi_init();
+	if (!s->easy || !s->multi)
+		return err_nomem(err);
+	if (set_policy(s->easy, set) || set_request(s, req) || curl_multi_add_handle(s->multi, s->easy))
+		return err_set(err, ERR_IO, "HTTP: libcurl refuses its options");
+	if (run(s, false, err))
+		return -1;
+	if (!s->head_done)
+		return curl_failed(s, s->result == CURLE_OK ? CURLE_GOT_NOTHING : s->result, err);
+	*out = steal_ptr(&s);
+	return 0;
+}
+
+int http_open(const struct http_settings *set, const struct http_request *req, struct http_stream **out,
+	      struct err *err)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	bool follows = !strcmp(req->method, "GET") || !strcmp(req->method, "HEAD");
+	_cleanup_free_ char *url = NULL;
+
+	pthread_once(&once, init_curl);
+	url = http_resolve(set, req->url, req->url, err);
+	if (!url)
+		return -1;
+	for (int hops = 0; hops <= HTTP_REDIRECTS_MAX; hops++) {
+		_cleanup_http_ struct http_stream *s = NULL;
+		const char *to;
+		char *next;
+
+		if (exchange(set, req, url, http_same_origin(url, req->url), &s, err))
+			return -1;
+		to = http_header(s, "Location", 0);
+		if (!follows || http_status(s) / 100 != 3 || http_status(s) == 304 || !to) {
+			*out = steal_ptr(&s);
+			return 0;
+		}
+		next = http_resolve(set, url, to, err);
+		if (!next)
+			return -1;
+		free(url);
+		url = next;
+	}
+	return err_set(err, ERR_INPUT, "HTTP: more than %d redirects", HTTP_REDIRECTS_MAX);
+}
+
+void http_free(struct http_stream *s)
+{
+	if (!s)
+		return;
+	if (s->multi && s->easy)
+		curl_multi_remove_handle(s->multi, s->easy);
+	curl_easy_cleanup(s->easy);
+	curl_multi_cleanup(s->multi);
+	curl_slist_free_all(s->headers);
+	buf_free(&s->in);
+	free(s->url);
+	free(s);
+}
+
+// ---- the response --------------------------------------------------------------------------------------------------
+long http_status(const struct http_stream *s)
+{
+	long status = 0;
+
+	curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
+	return status;
+}
+
+const char *http_header(struct http_stream *s, const char *name, size_t i)
+{
+	struct curl_header *h;
+
+	return curl_easy_header(s->easy, name, i, CURLH_HEADER, -1, &h) ? NULL : h->value;
+}
+
+int64_t http_retry_after(struct http_stream *s)
+{
+	curl_off_t seconds = 0;
+
+	curl_easy_getinfo(s->easy, CURLINFO_RETRY_AFTER, &seconds);
+	return seconds > 0 ? seconds : 0;
+}
+
+const char *http_url(const struct http_stream *s)
+{
+	return s->url;
+}
+
+ssize_t http_read(struct http_stream *s, void *p, size_t n, struct err *err)
+{
+	if (s->in.len == s->in_pos) {
+		s->in.len = s->in_pos = 0;
+		if (s->paused) {
+			s->paused = false;
+			curl_easy_pause(s->easy, CURLPAUSE_CONT);
+		}
+		if (run(s, true, err))
+			return -1;
+	}
+	if (n > s->in.len - s->in_pos)
+		n = s->in.len - s->in_pos;
+	if (n)
+		memcpy(p, s->in.data + s->in_pos, n);
+	s->in_pos += n;
+	return (ssize_t)n;
+}
+
+int http_read_all(struct http_stream *s, size_t max, struct buf *out, struct err *err)
+{
+	size_t start = out->len;
+
+	for (;;) {
+		ssize_t n;
+
+		if (buf_reserve(out, 16384, err))
+			return -1;
+		n = http_read(s, out->data + out->len, 16384, err);
+		if (n <= 0)
+			return (int)n;
+		out->len += (size_t)n;
+		if (out->len - start > max)
+			return err_set(err, ERR_LIMIT, "HTTP: the answer is longer than %zu bytes", max);
+	}
+}
+
+int http_back_off(unsigned attempt, int64_t retry_after, struct err *err)
+{
+	int ms = BACK_OFF_MS << (attempt < 6 ? attempt : 6);
+
+	if (retry_after > WAIT_MAX_SECONDS)
+		return err_set(err, ERR_LIMIT, "the server asks to wait %lld seconds; at most %d are waited",
+			       (long long)retry_after, WAIT_MAX_SECONDS);
+	if (retry_after * 1000 > ms)
+		ms = (int)retry_after * 1000;
+	poll(NULL, 0, ms);
+	return 0;
+}
