@@ -16,32 +16,32 @@
 
 struct docker_source {
 	struct source base;
-	struct archive *a;
+	struct tarball *a;
 };
 
 static void docker_free(struct source *src)
 {
 	struct docker_source *s = (struct docker_source *)src;
 
-	archive_free(s->a);
+	tarball_free(s->a);
 	free(s);
 }
 
 static int docker_open(struct source *src, const struct descriptor *d, struct blob_stream **out, struct err *err)
 {
-	return blob_open_range(archive_fd(((struct docker_source *)src)->a), false, d->where, d->size, out, err);
+	return blob_open_range(tarball_fd(((struct docker_source *)src)->a), false, d->where, d->size, out, err);
 }
 
-static int read_member(const struct archive *a, const char *name, uint64_t max, struct buf *out, struct err *err)
+static int read_member(const struct tarball *a, const char *name, uint64_t max, struct buf *out, struct err *err)
 {
 	uint64_t off, size;
 
-	if (archive_find(a, name, &off, &size, err))
+	if (tarball_find(a, name, &off, &size, err))
 		return -1;
 	if (size > max)
 		return err_set(err, ERR_LIMIT, "%s: %llu bytes; at most %llu are read", name, (unsigned long long)size,
 			       (unsigned long long)max);
-	if (buf_reserve(out, (size_t)size, err) || io_pread_full(archive_fd(a), out->data, (size_t)size, off, err))
+	if (buf_reserve(out, (size_t)size, err) || io_pread_full(tarball_fd(a), out->data, (size_t)size, off, err))
 		return -1;
 	out->len = (size_t)size;
 	return 0;
@@ -146,7 +146,7 @@ static void claimed_digest(const char *name, char out[DIGEST_TEXT_MAX])
 		snprintf(out, DIGEST_TEXT_MAX, "sha256:%.64s", hex);
 }
 
-static int load_config(struct image *img, const struct archive *a, const char *name, const struct limits *limits,
+static int load_config(struct image *img, const struct tarball *a, const char *name, const struct limits *limits,
 		       struct err *err)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT(0);
@@ -189,7 +189,7 @@ static int digest_range(int fd, uint64_t off, uint64_t size, char out[DIGEST_TEX
 	return digester_end(d, out, err);
 }
 
-static int find_layer(struct image *img, const struct archive *a, size_t i, const char *name, struct err *err)
+static int find_layer(struct image *img, const struct tarball *a, size_t i, const char *name, struct err *err)
 {
 	struct image_layer *l = &img->layers[i];
 	struct descriptor *d = &img->blobs[i];
@@ -197,17 +197,17 @@ static int find_layer(struct image *img, const struct archive *a, size_t i, cons
 	uint8_t magic[4];
 	ssize_t got;
 
-	if (archive_find(a, name, &d->where, &d->size, err))
+	if (tarball_find(a, name, &d->where, &d->size, err))
 		return -1;
 	l->size = d->size;
-	got = io_pread(archive_fd(a), magic, d->size < 4 ? (size_t)d->size : 4, d->where, err);
+	got = io_pread(tarball_fd(a), magic, d->size < 4 ? (size_t)d->size : 4, d->where, err);
 	if (got < 0)
 		return -1;
 	l->compression = sniff(magic, (size_t)got);
 	if (l->compression == IMAGE_PLAIN) {
 		memcpy(l->digest, l->diff_id, DIGEST_TEXT_MAX);
 	} else {
-		if (digest_range(archive_fd(a), d->where, d->size, l->digest, err))
+		if (digest_range(tarball_fd(a), d->where, d->size, l->digest, err))
 			return -1;
 		claimed_digest(name, claimed);
 		if (*claimed && strcmp(claimed, l->digest))
@@ -217,7 +217,7 @@ static int find_layer(struct image *img, const struct archive *a, size_t i, cons
 	return 0;
 }
 
-static int load_entry(struct image *img, const struct archive *a, const cJSON *entry, const struct limits *limits,
+static int load_entry(struct image *img, const struct tarball *a, const cJSON *entry, const struct limits *limits,
 		      struct err *err)
 {
 	const cJSON *list = NULL, *v;
@@ -239,14 +239,14 @@ static int load_entry(struct image *img, const struct archive *a, const cJSON *e
 	return 0;
 }
 
-static int load(struct image *img, const struct archive *a, const char *name, const struct limits *limits,
+static int load(struct image *img, const struct tarball *a, const char *name, const struct limits *limits,
 		struct err *err)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT(0);
 	_cleanup_json_ cJSON *list = NULL;
 	const cJSON *entry;
 
-	if (!archive_has(a, "manifest.json") && archive_has(a, "repositories"))
+	if (!tarball_has(a, "manifest.json") && tarball_has(a, "repositories"))
 		return err_set(err, ERR_UNSUPPORTED,
 			       "an archive of Docker before 1.10, without manifest.json; load it and save it again");
 	if (read_member(a, "manifest.json", limits->manifest, &text, err))
@@ -256,13 +256,13 @@ static int load(struct image *img, const struct archive *a, const char *name, co
 	return load_entry(img, a, entry, limits, err);
 }
 
-int docker_archive_load(struct image *img, struct archive *a, const char *name, const struct limits *limits,
+int docker_archive_load(struct image *img, struct tarball *a, const char *name, const struct limits *limits,
 			struct err *err)
 {
 	struct docker_source *src = mem_zalloc(1, sizeof(*src), err);
 
 	if (!src) {
-		archive_free(a);
+		tarball_free(a);
 		return -1;
 	}
 	*src = (struct docker_source){{docker_open, docker_free}, a};

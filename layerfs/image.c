@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-static int open_layout(struct image *img, const struct reference *ref, struct archive *a, struct choice *choice,
+static int open_layout(struct image *img, const struct reference *ref, struct tarball *a, struct choice *choice,
 		       struct err *err)
 {
 	_cleanup_json_ cJSON *index = NULL;
@@ -25,12 +25,12 @@ static int open_layout(struct image *img, const struct reference *ref, struct ar
 static int open_archive(struct image *img, struct reference *ref, struct choice *choice, const char *tmpdir,
 			struct err *err)
 {
-	struct archive *a;
+	struct tarball *a;
 
-	if (archive_open(ref->path, choice->limits, tmpdir, &a, err))
+	if (tarball_open(ref->path, choice->limits, tmpdir, &a, err))
 		return -1;
 	if (ref->kind == REFERENCE_PATH)
-		ref->kind = archive_has(a, "oci-layout") ? REFERENCE_OCI_ARCHIVE : REFERENCE_DOCKER_ARCHIVE;
+		ref->kind = tarball_has(a, "oci-layout") ? REFERENCE_OCI_ARCHIVE : REFERENCE_DOCKER_ARCHIVE;
 	if (ref->kind == REFERENCE_OCI_ARCHIVE)
 		return open_layout(img, ref, a, choice, err);
 	return docker_archive_load(img, a, ref->name, choice->limits, err);

@@ -4,7 +4,7 @@
 #ifndef LAYERFS_IMAGE_PARTS_H
 #define LAYERFS_IMAGE_PARTS_H
 
-#include "layerfs/archive.h"
+#include "layerfs/tarball.h"
 #include "layerfs/reference.h"
 #include "layerfs/source.h"
 
@@ -51,7 +51,7 @@ int image_set_layer_count(struct image *img, size_t n, const struct limits *limi
 // An OCI layout in a directory, or in an indexed archive (taken, also on failure). *index is its index.json, the caller's.
 int oci_layout_open_dir(const char *path, const struct limits *limits, struct source **out, cJSON **index,
 			struct err *err);
-int oci_layout_open_archive(struct archive *a, const struct limits *limits, struct source **out, cJSON **index,
+int oci_layout_open_archive(struct tarball *a, const struct limits *limits, struct source **out, cJSON **index,
 			    struct err *err);
 
 // An image in a registry: fills img.
@@ -59,7 +59,7 @@ int registry_image_load(struct image *img, const struct reference *ref, const st
 			const struct choice *choice, struct err *err);
 
 // The image of a docker-archive (taken, also on failure) that `name` (NULL: the only one) means: fills img.
-int docker_archive_load(struct image *img, struct archive *a, const char *name, const struct limits *limits,
+int docker_archive_load(struct image *img, struct tarball *a, const char *name, const struct limits *limits,
 			struct err *err);
 
 #endif

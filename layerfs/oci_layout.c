@@ -20,7 +20,7 @@ enum { LAYOUT_FILE_MAX = 4096, BLOB_NAME_MAX = 96 };
 struct layout {
 	struct source base;
 	int dir;	   // -1 for an archive
-	struct archive *a; // NULL for a directory
+	struct tarball *a; // NULL for a directory
 };
 
 static void layout_free(struct source *src)
@@ -28,7 +28,7 @@ static void layout_free(struct source *src)
 	struct layout *l = (struct layout *)src;
 
 	cleanup_closep(&l->dir);
-	archive_free(l->a);
+	tarball_free(l->a);
 	free(l);
 }
 
@@ -38,8 +38,8 @@ static int find_file(const struct layout *l, const char *name, int *fd, bool *ow
 {
 	*own = l->a == NULL;
 	if (l->a) {
-		*fd = archive_fd(l->a);
-		return archive_find(l->a, name, off, size, err);
+		*fd = tarball_fd(l->a);
+		return tarball_find(l->a, name, off, size, err);
 	}
 	*off = 0;
 	*fd = openat(l->dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a fifo must not hold us up
@@ -111,7 +111,7 @@ static int check_version(const struct layout *l, struct err *err)
 }
 
 // Takes dir and a.
-static int layout_new(int dir, struct archive *a, const struct limits *limits, struct source **out, cJSON **index,
+static int layout_new(int dir, struct tarball *a, const struct limits *limits, struct source **out, cJSON **index,
 		      struct err *err)
 {
 	struct layout *l = mem_zalloc(1, sizeof(*l), err);
@@ -119,7 +119,7 @@ static int layout_new(int dir, struct archive *a, const struct limits *limits, s
 
 	if (!l) {
 		cleanup_closep(&dir);
-		archive_free(a);
+		tarball_free(a);
 		return -1;
 	}
 	*l = (struct layout){{layout_open, layout_free}, dir, a};
@@ -141,7 +141,7 @@ int oci_layout_open_dir(const char *path, const struct limits *limits, struct so
 	return layout_new(dir, NULL, limits, out, index, err);
 }
 
-int oci_layout_open_archive(struct archive *a, const struct limits *limits, struct source **out, cJSON **index,
+int oci_layout_open_archive(struct tarball *a, const struct limits *limits, struct source **out, cJSON **index,
 			    struct err *err)
 {
 	return layout_new(-1, a, limits, out, index, err);

@@ -74,8 +74,8 @@ static int fail(const struct spool *s, struct err *err)
 	return err_prefix(err, "temporary file in %s: ", err_quote(s->dir, strlen(s->dir), q, sizeof(q)));
 }
 
-// A file that has no name. Some file systems lack O_TMPFILE; there the name lives for a moment.
-static int open_unnamed(const char *dir, struct err *err)
+// Some file systems lack O_TMPFILE; there the name lives for a moment.
+int spool_open_unnamed(const char *dir, struct err *err)
 {
 	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	char *path;
@@ -103,7 +103,7 @@ static struct spool_file *file_ready(struct spool *s, unsigned file, struct err 
 	if (!f->buffer)
 		return NULL;
 	if (f->fd < 0)
-		f->fd = open_unnamed(s->dir, err);
+		f->fd = spool_open_unnamed(s->dir, err);
 	if (f->fd < 0) {
 		fail(s, err);
 		return NULL;

@@ -36,4 +36,7 @@ int spool_flush(struct spool *s, unsigned file, struct err *err);
 // n bytes at ref + off, all of them. Any thread.
 int spool_read(const struct spool *s, uint64_t ref, uint64_t off, void *p, size_t n, struct err *err);
 
+// A file in dir that has no name, for reading and writing: the descriptor, the caller's, or -1 with ERR_IO.
+int spool_open_unnamed(const char *dir, struct err *err);
+
 #endif

@@ -8,11 +8,13 @@
 // One pass over the headers notes each member's name, type, link target and data range; nothing is unpacked. Names
 // are stored without leading `./` and `/` and never touch a file system, so `..` in them can do no harm. Lookups
 // compare whole names; a file written twice is refused when asked for, because readers disagree on which one counts.
-#include "layerfs/archive.h"
+#include "layerfs/tarball.h"
 
 #include "base/checked.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "layerfs/inflate.h"
+#include "layerfs/spool.h"
 
 #include <string.h>
 
@@ -22,6 +24,7 @@ enum {
 	EXTENSION_MAX = 1 << 16, // bytes of one pax record set or long name
 	LINKS_MAX = 8,		 // from name to file
 	NAME_MAX_ = 4096,
+	PIECE = 128 << 10,
 	QUOTE_MAX = 300,
 };
 
@@ -31,7 +34,7 @@ struct member {
 	uint64_t off, size;
 };
 
-struct archive {
+struct tarball {
 	int fd;
 	uint64_t file_size;
 	struct member *members;
@@ -170,7 +173,7 @@ static int parse_pax(struct pending *next, const char *p, size_t n, uint64_t off
 	return 0;
 }
 
-static int read_extension(struct archive *a, char type, uint64_t off, uint64_t size, struct pending *next,
+static int read_extension(struct tarball *a, char type, uint64_t off, uint64_t size, struct pending *next,
 			  struct err *err)
 {
 	_cleanup_free_ char *text = NULL;
@@ -215,7 +218,7 @@ static void clean_name(char *name)
 	*out = '\0';
 }
 
-static int add_member(struct archive *a, const uint8_t *h, struct pending *next, uint64_t off, uint64_t size,
+static int add_member(struct tarball *a, const uint8_t *h, struct pending *next, uint64_t off, uint64_t size,
 		      struct err *err)
 {
 	struct member *m;
@@ -237,7 +240,7 @@ static int add_member(struct archive *a, const uint8_t *h, struct pending *next,
 }
 
 // One header at *off, which moves behind the member's data. 1: a member or extension; 0: the zero block; -1.
-static int read_member(struct archive *a, uint64_t *off, struct pending *next, struct err *err)
+static int read_member(struct tarball *a, uint64_t *off, struct pending *next, struct err *err)
 {
 	uint8_t h[BLOCK];
 	uint64_t size, end;
@@ -274,7 +277,7 @@ static int read_member(struct archive *a, uint64_t *off, struct pending *next, s
 	return 1;
 }
 
-static int index_members(struct archive *a, struct err *err)
+static int index_members(struct tarball *a, struct err *err)
 {
 	_cleanup_(pending_clear) struct pending next = {0};
 	uint64_t off = 0;
@@ -288,26 +291,81 @@ static int index_members(struct archive *a, struct err *err)
 	return r;
 }
 
-int archive_open(const char *path, const struct limits *limits, const char *tmpdir, struct archive **out,
+// ---- compressed archives -------------------------------------------------------------------------------------------
+static ssize_t read_fd(void *ctx, void *p, size_t n, struct err *err)
+{
+	return io_read(*(int *)ctx, p, n, err);
+}
+
+static int inflate_into(struct inflate *z, int fd, uint64_t max, struct err *err)
+{
+	_cleanup_free_ uint8_t *piece = mem_alloc(PIECE, err);
+	uint64_t total = 0;
+	ssize_t n;
+
+	if (!piece)
+		return -1;
+	while ((n = inflate_read(z, piece, PIECE, err)) > 0) {
+		total += (uint64_t)n;
+		if (total > max)
+			return err_set(err, ERR_LIMIT, "it inflates to more than %llu bytes (--max-expanded)",
+				       (unsigned long long)max);
+		if (io_write(fd, piece, (size_t)n, err))
+			return -1;
+	}
+	return (int)n;
+}
+
+// If the file is gzip or zstd, a->fd becomes an unnamed file with what it inflates to.
+static int inflate_if_compressed(struct tarball *a, const struct limits *limits, const char *tmpdir, struct err *err)
+{
+	static const char *const foreign[] = {"\xfd" "7zXZ", "BZh"};
+	enum image_compression kind = IMAGE_PLAIN;
+	struct inflate *z = NULL;
+	char magic[8] = "";
+	int plain, rc;
+
+	if (io_pread(a->fd, magic, 6, 0, err) < 0)
+		return -1;
+	if (!memcmp(magic, "\x1f\x8b", 2))
+		kind = IMAGE_GZIP;
+	else if (!memcmp(magic, "\x28\xb5\x2f\xfd", 4))
+		kind = IMAGE_ZSTD;
+	for (size_t i = 0; i < sizeof(foreign) / sizeof(*foreign); i++)
+		if (!strncmp(magic, foreign[i], strlen(foreign[i])))
+			return err_set(err, ERR_UNSUPPORTED, "compressed by xz or bzip2: decompress it first");
+	if (kind == IMAGE_PLAIN)
+		return 0;
+	plain = spool_open_unnamed(tmpdir ? tmpdir : "/tmp", err);
+	if (plain < 0)
+		return -1;
+	rc = inflate_new(kind, INFLATE_BEST, (struct byte_source){read_fd, &a->fd}, &z, err);
+	if (!rc)
+		rc = inflate_into(z, plain, limits->expanded, err);
+	inflate_free(z);
+	cleanup_closep(&a->fd);
+	a->fd = plain;
+	return rc;
+}
+
+int tarball_open(const char *path, const struct limits *limits, const char *tmpdir, struct tarball **out,
 		 struct err *err)
 {
-	_cleanup_archive_ struct archive *a = mem_zalloc(1, sizeof(*a), err);
+	_cleanup_tarball_ struct tarball *a = mem_zalloc(1, sizeof(*a), err);
 	char q[QUOTE_MAX];
 
-	(void)limits;
-	(void)tmpdir;
 	if (!a)
 		return -1;
 	a->fd = io_open(path, err);
 	if (a->fd < 0)
 		return -1;
-	if (io_file_size(a->fd, &a->file_size, err) || index_members(a, err))
+	if (inflate_if_compressed(a, limits, tmpdir, err) || io_file_size(a->fd, &a->file_size, err) || index_members(a, err))
 		return err_prefix(err, "%s: ", err_quote(path, strlen(path), q, sizeof(q)));
 	*out = steal_ptr(&a);
 	return 0;
 }
 
-void archive_free(struct archive *a)
+void tarball_free(struct tarball *a)
 {
 	if (!a)
 		return;
@@ -320,13 +378,13 @@ void archive_free(struct archive *a)
 	free(a);
 }
 
-int archive_fd(const struct archive *a)
+int tarball_fd(const struct tarball *a)
 {
 	return a->fd;
 }
 
 // ---- lookup --------------------------------------------------------------------------------------------------------
-static const struct member *lookup(const struct archive *a, const char *name, bool *twice)
+static const struct member *lookup(const struct tarball *a, const char *name, bool *twice)
 {
 	const struct member *found = NULL;
 
@@ -340,7 +398,7 @@ static const struct member *lookup(const struct archive *a, const char *name, bo
 	return found;
 }
 
-bool archive_has(const struct archive *a, const char *name)
+bool tarball_has(const struct tarball *a, const char *name)
 {
 	bool twice;
 
@@ -378,7 +436,7 @@ static int link_name(const struct member *m, char out[NAME_MAX_], struct err *er
 	return 0;
 }
 
-int archive_find(const struct archive *a, const char *name, uint64_t *off, uint64_t *size, struct err *err)
+int tarball_find(const struct tarball *a, const char *name, uint64_t *off, uint64_t *size, struct err *err)
 {
 	char at[NAME_MAX_], q[QUOTE_MAX];
 	const struct member *m;

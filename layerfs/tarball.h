@@ -2,8 +2,8 @@
 //
 // A tar file read in place: its members by name, as ranges of the file. This is the outer tar of oci-archive: and
 // docker-archive: references, written by tools; the layers inside are read elsewhere and more broadly.
-#ifndef LAYERFS_ARCHIVE_H
-#define LAYERFS_ARCHIVE_H
+#ifndef LAYERFS_TARBALL_H
+#define LAYERFS_TARBALL_H
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -12,21 +12,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct archive; // opaque; immutable after archive_open, so threads may share it
+struct tarball; // opaque; immutable after tarball_open, so threads may share it
 
 // Indexes the tar at `path`. A gzip or zstd file is inflated first, into an unlinked file in `tmpdir` (NULL: /tmp), of
 // at most limits->expanded bytes. ERR_INPUT with the byte offset for a malformed tar.
-int archive_open(const char *path, const struct limits *limits, const char *tmpdir, struct archive **out,
+int tarball_open(const char *path, const struct limits *limits, const char *tmpdir, struct tarball **out,
 		 struct err *err);
-void archive_free(struct archive *a);
-CLEANUP_DEFINE(struct archive, cleanup_archive, archive_free)
-#define _cleanup_archive_ _cleanup_(cleanup_archivep)
+void tarball_free(struct tarball *a);
+CLEANUP_DEFINE(struct tarball, cleanup_tarball, tarball_free)
+#define _cleanup_tarball_ _cleanup_(cleanup_tarballp)
 
-bool archive_has(const struct archive *a, const char *name); // a member of that name, of whatever type
+bool tarball_has(const struct tarball *a, const char *name); // a member of that name, of whatever type
 
 // Where the bytes of regular file `name` are; links inside the archive are followed (docker save writes a layer that two
 // images share once, and links to it). ERR_INPUT if it is missing, twice there, no file, or behind too many links.
-int archive_find(const struct archive *a, const char *name, uint64_t *off, uint64_t *size, struct err *err);
-int archive_fd(const struct archive *a); // borrowed: for pread
+int tarball_find(const struct tarball *a, const char *name, uint64_t *off, uint64_t *size, struct err *err);
+int tarball_fd(const struct tarball *a); // borrowed: for pread
 
 #endif

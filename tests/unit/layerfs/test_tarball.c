@@ -2,7 +2,7 @@
 //
 // Archives: oci-archive: and docker-archive: give the same image as the layout; links, long names and pax records of
 // the outer tar; and tars that lie.
-#include "layerfs/archive.h"
+#include "layerfs/tarball.h"
 
 #include "tests/unit/layerfs/image_fixture.h"
 
@@ -32,42 +32,42 @@ static const char *ref_of(const char *transport, const char *tag)
 static void assert_reads(const char *name, const char *want)
 {
 	struct err err = ERR_INIT;
-	struct archive *a;
+	struct tarball *a;
 	uint64_t off, size;
 	char got[64] = "";
 
-	assert_ok(archive_open(tar_path, &limits_default, NULL, &a, &err));
-	assert_ok(archive_find(a, name, &off, &size, &err));
+	assert_ok(tarball_open(tar_path, &limits_default, NULL, &a, &err));
+	assert_ok(tarball_find(a, name, &off, &size, &err));
 	ck_assert_uint_eq(size, strlen(want));
-	assert_ok(io_pread_full(archive_fd(a), got, size, off, &err));
+	assert_ok(io_pread_full(tarball_fd(a), got, size, off, &err));
 	ck_assert_str_eq(got, want);
-	archive_free(a);
+	tarball_free(a);
 }
 
 static void assert_unfound(const char *name, const char *says)
 {
 	struct err err = ERR_INIT;
-	struct archive *a;
+	struct tarball *a;
 	uint64_t off, size;
 
-	assert_ok(archive_open(tar_path, &limits_default, NULL, &a, &err));
-	ck_assert_int_eq(archive_find(a, name, &off, &size, &err), -1);
+	assert_ok(tarball_open(tar_path, &limits_default, NULL, &a, &err));
+	ck_assert_int_eq(tarball_find(a, name, &off, &size, &err), -1);
 	ck_assert_msg(strstr(err.msg, says) != NULL, "%s", err.msg);
-	archive_free(a);
+	tarball_free(a);
 }
 
 static void assert_no_tar(struct buf *b, const char *says)
 {
 	struct err err = ERR_INIT;
-	struct archive *a;
+	struct tarball *a;
 
 	save(b);
-	ck_assert_int_eq(archive_open(tar_path, &limits_default, NULL, &a, &err), -1);
+	ck_assert_int_eq(tarball_open(tar_path, &limits_default, NULL, &a, &err), -1);
 	ck_assert_int_eq(err.class, ERR_INPUT);
 	ck_assert_msg(strstr(err.msg, says) != NULL, "%s", err.msg);
 }
 
-START_TEST(test_archive_find_links_are_followed_inside)
+START_TEST(test_tarball_find_links_are_followed_inside)
 {
 	struct buf b = BUF_INIT(0);
 
@@ -93,7 +93,7 @@ START_TEST(test_archive_find_links_are_followed_inside)
 }
 END_TEST
 
-START_TEST(test_archive_find_name_twice_is_refused)
+START_TEST(test_tarball_find_name_twice_is_refused)
 {
 	struct buf b = BUF_INIT(0);
 
@@ -105,7 +105,7 @@ START_TEST(test_archive_find_name_twice_is_refused)
 }
 END_TEST
 
-START_TEST(test_archive_open_long_names_and_pax_records)
+START_TEST(test_tarball_open_long_names_and_pax_records)
 {
 	struct buf b = BUF_INIT(0);
 	char name[300];
@@ -128,7 +128,7 @@ START_TEST(test_archive_open_long_names_and_pax_records)
 }
 END_TEST
 
-START_TEST(test_archive_open_unsound_tars_are_refused)
+START_TEST(test_tarball_open_unsound_tars_are_refused)
 {
 	struct buf b = BUF_INIT(0);
 
@@ -249,6 +249,38 @@ static void docker_archive(struct fixture *f, const char *manifest)
 	save(&b);
 }
 
+// Replaces the archive by what `command` makes of it.
+static void pipe_through(const char *command)
+{
+	char line[2048];
+
+	snprintf(line, sizeof(line), "%s < %s > %s.new && mv %s.new %s", command, tar_path, tar_path, tar_path, tar_path);
+	ck_assert_int_eq(system(line), 0);
+}
+
+START_TEST(test_image_open_compressed_archives_are_inflated)
+{
+	struct limits limits = limits_default;
+	struct image_options opt = {.arch = "amd64", .limits = &limits};
+	struct err err = ERR_INIT;
+	struct image *img;
+	struct fixture f;
+
+	docker_archive(&f, "[{\"Config\":\"CONFIG\",\"Layers\":[\"layer.tar\"]}]");
+	pipe_through("gzip -c");
+	assert_opens(ref_of("docker-archive:", ""), &f, "");
+	assert_opens(ref_of("", ""), &f, "");
+	limits.expanded = 1024;
+	ck_assert_int_eq(image_open(ref_of("", ""), &opt, &img, &err), -1);
+	ck_assert_int_eq(err.class, ERR_LIMIT);
+	pipe_through("head -c 200");
+	assert_refused(ref_of("", ""), ERR_INPUT, "gzip");
+	docker_archive(&f, "[{\"Config\":\"CONFIG\",\"Layers\":[\"layer.tar\"]}]");
+	pipe_through("xz -c");
+	assert_refused(ref_of("", ""), ERR_UNSUPPORTED, "decompress it first");
+}
+END_TEST
+
 START_TEST(test_image_open_docker_archive_gives_diff_ids_as_digests)
 {
 	struct fixture f;
@@ -322,10 +354,11 @@ START_TEST(test_image_open_unsound_docker_archives_are_refused)
 }
 END_TEST
 
-UNIT_MAIN("layerfs/archive",
-	  ADD(test_archive_find_links_are_followed_inside) ADD(test_archive_find_name_twice_is_refused)
-	  ADD(test_archive_open_long_names_and_pax_records) ADD(test_archive_open_unsound_tars_are_refused)
+UNIT_MAIN("layerfs/tarball",
+	  ADD(test_tarball_find_links_are_followed_inside) ADD(test_tarball_find_name_twice_is_refused)
+	  ADD(test_tarball_open_long_names_and_pax_records) ADD(test_tarball_open_unsound_tars_are_refused)
 	  ADD(test_image_open_oci_archive_equals_the_layout)
+	  ADD(test_image_open_compressed_archives_are_inflated)
 	  ADD(test_image_open_docker_archive_gives_diff_ids_as_digests)
 	  ADD(test_image_open_docker_archive_of_several_asks_for_a_name)
 	  ADD(test_image_open_docker_archive_compressed_layer_has_its_own_digest)
