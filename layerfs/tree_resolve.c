@@ -199,15 +199,14 @@ static int step_over(struct tree *tree, struct walk *w, struct node *child, bool
 
 static int make_missing(struct tree *tree, struct walk *w, const struct buf *missing, struct err *err)
 {
-	const char *p = (const char *)missing->data, *end = p + missing->len;
-
-	while (p < end) {
-		size_t n = (size_t)((const char *)memchr(p, '/', (size_t)(end - p)) - p);
+	for (size_t at = 0; at < missing->len;) {
+		const char *p = (const char *)missing->data + at;
+		size_t n = (size_t)((const char *)memchr(p, '/', missing->len - at) - p);
 
 		w->at = tree_make_implied(tree, w->at, p, n, err);
 		if (!w->at)
 			return -1;
-		p += n + 1;
+		at += n + 1;
 	}
 	return 0;
 }
