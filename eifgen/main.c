@@ -26,6 +26,7 @@ const struct cmd *const cmd_table[] = {
 	&cmd_verify,
 	&cmd_extract,
 	&cmd_epoch,
+	&cmd_platform,
 	NULL,
 };
 

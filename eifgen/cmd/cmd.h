@@ -23,6 +23,7 @@ extern const struct cmd *const cmd_table[]; // NULL-terminated, in main.c, in th
 extern const struct cmd cmd_assemble;
 extern const struct cmd cmd_describe;
 extern const struct cmd cmd_epoch;
+extern const struct cmd cmd_platform;
 extern const struct cmd cmd_extract;
 extern const struct cmd cmd_verify;
 

@@ -3,15 +3,9 @@
 // `eifgen epoch`: the epoch that a build of what lies in a directory would use, and where it came from. Prints
 //   {"Epoch":1718107200,"Time":"2024-06-11T12:00:00Z","Source":"git","Commit":"…","Dirty":false,"Directory":".","Path":null}
 // Commit, Dirty, Directory and Path are null unless the source is git.
-#include "base/cleanup.h"
-#include "base/mem.h"
-#include "base/utf8.h"
 #include "eifgen/cmd/cmd.h"
 #include "eifgen/cmd/epoch_option.h"
-#include "layerfs/json.h"
-
-#include <stdio.h>
-#include <string.h>
+#include "eifgen/json_out.h"
 
 static const char usage[] =
     "Usage: eifgen epoch [DIR] [--path PATH] [--epoch …]\n"
@@ -26,58 +20,27 @@ struct request {
 	const char *dir, *path, *option;
 };
 
-// A path from the command line is bytes; JSON is UTF-8. What is not becomes U+FFFD: the line stays parseable.
-static char *printable(const char *s, struct err *err)
-{
-	struct buf b = BUF_INIT(0);
-	size_t n = strlen(s);
-
-	for (size_t at = 0; at < n;) {
-		size_t len = utf8_next(s + at, n - at, NULL);
-
-		if (len ? buf_add(&b, s + at, len, err) : buf_add_str(&b, "\xef\xbf\xbd", err)) {
-			buf_free(&b);
-			return NULL;
-		}
-		at += len ? len : 1;
-	}
-	if (!buf_cstr(&b, err))
-		buf_free(&b);
-	return (char *)b.data;
-}
-
-static int add_text(struct buf *b, const char *key, const char *value, struct err *err)
-{
-	_cleanup_free_ char *text = value ? printable(value, err) : NULL;
-
-	if ((value && !text) || buf_printf(b, err, ",\"%s\":", key))
-		return -1;
-	return text ? json_add_quoted(b, text, err) : buf_add_str(b, "null", err);
-}
-
-static int format_answer(const struct epoch *e, struct buf *b, struct err *err)
-{
-	bool git = e->source == EPOCH_FROM_GIT;
-	char time[21];
-
-	if (buf_printf(b, err, "{\"Epoch\":%u,\"Time\":\"%s\",\"Source\":\"%s\"", e->seconds,
-		       epoch_rfc3339(e->seconds, time), epoch_source_name(e->source)) ||
-	    add_text(b, "Commit", git ? e->commit : NULL, err) ||
-	    buf_printf(b, err, ",\"Dirty\":%s",
-		       !git       ? "null"
-		       : e->dirty ? "true"
-				  : "false") ||
-	    add_text(b, "Directory", e->dir, err) || add_text(b, "Path", e->path, err))
-		return -1;
-	return buf_add_str(b, "}\n", err);
-}
-
 static int answer(const struct epoch *e)
 {
-	_cleanup_buf_ struct buf b = BUF_INIT(0);
+	_cleanup_jout_ struct jout o = JOUT_INIT(true);
 	struct err err = ERR_INIT;
-	const char *text = format_answer(e, &b, &err) ? NULL : buf_cstr(&b, &err);
+	bool git = e->source == EPOCH_FROM_GIT;
+	char time[21];
+	const char *text;
 
+	jout_open(&o, NULL, '{');
+	jout_uint(&o, "Epoch", e->seconds);
+	jout_str(&o, "Time", epoch_rfc3339(e->seconds, time));
+	jout_str(&o, "Source", epoch_source_name(e->source));
+	jout_str(&o, "Commit", git ? e->commit : NULL);
+	if (git)
+		jout_bool(&o, "Dirty", e->dirty);
+	else
+		jout_null(&o, "Dirty");
+	jout_str(&o, "Directory", e->dir);
+	jout_str(&o, "Path", e->path);
+	jout_close(&o, '}');
+	text = jout_text(&o, &err);
 	if (!text)
 		return cmd_fail("print", "the epoch", &err);
 	epoch_option_warn(e);

@@ -6,9 +6,9 @@ It is written from the layout's description alone and shares no code with eifgen
 each other. Standard library only; zstd layers are handed to the `zstd` program. Files are held in memory, which the
 test images allow.
 
-Usage: canonical_ramdisk.py --oci DIR[:TAG] --epoch N --init FILE [--nsm FILE] [--module FILE ...]
-                            [--mtime set|clamp] [--platform OS/ARCH] [--cmd JSON] [--user U] [--workdir D]
-                            --bootstrap OUT1 --app OUT2
+Usage: canonical_ramdisk.py --epoch N [--mtime set|clamp]
+         [--bootstrap OUT1 --init FILE [--nsm FILE] [--module FILE ...]]
+         [--app OUT2 --oci DIR[:TAG] [--platform OS/ARCH] [--cmd JSON] [--user U] [--workdir D]]
 
 How it works: each layer is applied in two passes (first its whiteouts, against what the lower layers left, then its
 entries in their order) to a tree of nodes; two names of one inode are two references to one node. The layout's own
@@ -377,24 +377,29 @@ def write_newc(top, args):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    p.add_argument("--oci", required=True)
+    p.add_argument("--oci")
     p.add_argument("--epoch", required=True, type=int)
     p.add_argument("--mtime", default="set", choices=("set", "clamp"))
     p.add_argument("--platform", default="linux/amd64")
-    p.add_argument("--init", required=True)
+    p.add_argument("--init")
     p.add_argument("--nsm")
     p.add_argument("--module", action="append", default=[])
     p.add_argument("--cmd")
     p.add_argument("--user")
     p.add_argument("--workdir")
-    p.add_argument("--bootstrap", required=True, help="ramdisk 1 is written here")
-    p.add_argument("--app", required=True, help="ramdisk 2 is written here")
+    p.add_argument("--bootstrap", help="ramdisk 1 is written here")
+    p.add_argument("--app", help="ramdisk 2 is written here")
     args = p.parse_args()
+    if bool(args.bootstrap) != bool(args.init) or bool(args.app) != bool(args.oci):
+        p.error("--bootstrap goes with --init, --app with --oci")
     sys.setrecursionlimit(10000)
     try:
-        config, layers = load_image(args.oci, tuple(args.platform.split("/")))
-        results = ((args.bootstrap, write_newc(bootstrap_tree(args), args)),
-                   (args.app, write_newc(app_tree(merge(layers), config, args), args)))
+        results = []
+        if args.bootstrap:
+            results.append((args.bootstrap, write_newc(bootstrap_tree(args), args)))
+        if args.app:
+            config, layers = load_image(args.oci, tuple(args.platform.split("/")))
+            results.append((args.app, write_newc(app_tree(merge(layers), config, args), args)))
     except (Refusal, OSError, KeyError, ValueError, tarfile.TarError, subprocess.CalledProcessError) as e:
         print("canonical_ramdisk.py: %s" % e, file=sys.stderr)
         return 2
