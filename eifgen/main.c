@@ -21,7 +21,10 @@
 #include <unistd.h>
 
 const struct cmd *const cmd_table[] = {
+	&cmd_build,
+	&cmd_pcr,
 	&cmd_assemble,
+	&cmd_ls,
 	&cmd_describe,
 	&cmd_verify,
 	&cmd_extract,

@@ -20,6 +20,9 @@ struct cmd {
 };
 
 extern const struct cmd *const cmd_table[]; // NULL-terminated, in main.c, in the order of --help
+extern const struct cmd cmd_build;
+extern const struct cmd cmd_pcr;
+extern const struct cmd cmd_ls;
 extern const struct cmd cmd_assemble;
 extern const struct cmd cmd_describe;
 extern const struct cmd cmd_epoch;

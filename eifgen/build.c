@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Sections in the order of AWS's writer: kernel, cmdline, metadata, bootstrap ramdisk, application ramdisk, signature.
+// Every byte of a section goes through `section_write`, which feeds the EIF writer and, if asked, a SHA-384 of the
+// section for the record.
+#include "eifgen/build.h"
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "epoch/epoch.h"
+
+#include <openssl/evp.h>
+#include <string.h>
+
+CLEANUP_DEFINE(struct tree, tree_free, tree_free)
+
+struct pass {
+	struct eif_writer *writer;
+	EVP_MD_CTX *digest; // of the open section; NULL if not wanted
+	struct build_output *result;
+	uint64_t start; // of the open section's data in the file
+};
+
+const char *build_section_name(enum eif_section_type type)
+{
+	static const char *const names[] = {"invalid", "kernel", "cmdline", "ramdisk", "signature", "metadata"};
+
+	return type <= EIF_SECTION_METADATA ? names[type] : "unknown";
+}
+
+void build_output_clear(struct build_output *o)
+{
+	scan_free(o->scrubbed);
+	o->scrubbed = NULL;
+}
+
+int build_tree(struct build_input *in, struct build_output *result, struct tree **out, struct err *err)
+{
+	_cleanup_(tree_freep) struct tree *tree = NULL;
+
+	in->layers.policy = in->layout.id == LAYOUT_NITRO_CLI ? TREE_REPLACE_SYMLINK : TREE_WRITE_THROUGH;
+	if (layers_merge(in->image, &in->layers, &tree, err))
+		return -1;
+	if (in->scrub && (tree_sort(tree, err) || scan_scrub(tree, in->scrub, &result->scrubbed, err)))
+		return -1;
+	if (in->overlay && in->overlay(in->overlay_ctx, tree, &in->config, err))
+		return -1;
+	*out = steal_ptr(&tree);
+	return 0;
+}
+
+// ---- sections ------------------------------------------------------------------------------------------------------
+
+static int section_write(void *ctx, const void *p, size_t n, struct err *err)
+{
+	struct pass *x = ctx;
+
+	if (x->digest && EVP_DigestUpdate(x->digest, p, n) != 1)
+		return err_set(err, ERR_MEMORY, "SHA-384 failed");
+	return eif_writer_write(x->writer, p, n, err);
+}
+
+static struct sink section_sink(struct pass *x)
+{
+	return (struct sink){section_write, x};
+}
+
+static int section_begin(struct pass *x, enum eif_section_type type, struct err *err)
+{
+	struct build_section *s = &x->result->sections[x->result->section_count];
+
+	if (eif_writer_section(x->writer, type, err))
+		return -1;
+	if (x->digest && EVP_DigestInit_ex(x->digest, EVP_sha384(), NULL) != 1)
+		return err_set(err, ERR_MEMORY, "SHA-384 failed");
+	s->type = type;
+	s->offset = eif_writer_size(x->writer) - EIF_SECTION_HEADER_SIZE;
+	x->start = eif_writer_size(x->writer);
+	return 0;
+}
+
+static int section_end(struct pass *x, struct err *err)
+{
+	struct build_section *s = &x->result->sections[x->result->section_count++];
+
+	s->size = eif_writer_size(x->writer) - x->start;
+	if (x->digest && EVP_DigestFinal_ex(x->digest, s->sha384, NULL) != 1)
+		return err_set(err, ERR_MEMORY, "SHA-384 failed");
+	return 0;
+}
+
+static int section_bytes(struct pass *x, enum eif_section_type type, const void *p, size_t n, struct err *err)
+{
+	return section_begin(x, type, err) || section_write(x, p, n, err) || section_end(x, err) ? -1 : 0;
+}
+
+static int write_metadata(struct pass *x, struct build_input *in, struct err *err)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT(0);
+	char time[21];
+
+	in->metadata.build_time = epoch_rfc3339(in->layout.epoch, time);
+	in->metadata.operating_system = in->platform->os;
+	in->metadata.kernel_version = in->platform->kernel_version;
+	if (eif_metadata_write(&in->metadata, &text, err))
+		return err_prefix(err, "metadata: ");
+	return section_bytes(x, EIF_SECTION_METADATA, text.data, text.len, err);
+}
+
+static int write_bootstrap(struct pass *x, const struct build_input *in, struct err *err)
+{
+	_cleanup_free_ struct layout_file *modules = NULL;
+	struct layout_bootstrap b;
+
+	if (platform_bootstrap(in->platform, &b, &modules, err) || section_begin(x, EIF_SECTION_RAMDISK, err))
+		return -1;
+	if (layout_write_bootstrap(&in->layout, &b, section_sink(x), err))
+		return err_prefix(err, "bootstrap ramdisk: ");
+	return section_end(x, err);
+}
+
+static int write_app(struct pass *x, struct build_input *in, struct tree *tree, struct err *err)
+{
+	struct layout_app app = {tree, &in->config, in->cmd_override};
+
+	if (section_begin(x, EIF_SECTION_RAMDISK, err) ||
+	    layout_write_app(&in->layout, &app, section_sink(x), err))
+		return -1;
+	return section_end(x, err);
+}
+
+static int write_signature(struct pass *x, const struct build_input *in, struct err *err)
+{
+	_cleanup_buf_ struct buf section = BUF_INIT(0);
+
+	if (!in->sign)
+		return 0;
+	if (in->sign(in->sign_ctx, &x->result->pcrs, &section, err))
+		return err_prefix(err, "signature: ");
+	return section_bytes(x, EIF_SECTION_SIGNATURE, section.data, section.len, err);
+}
+
+static int write_all(struct pass *x, struct build_input *in, struct tree *tree, struct err *err)
+{
+	const struct platform *p = in->platform;
+
+	if (section_bytes(x, EIF_SECTION_KERNEL, p->kernel.data, p->kernel.size, err) ||
+	    section_bytes(x, EIF_SECTION_CMDLINE, p->cmdline, strlen(p->cmdline), err) || write_metadata(x, in, err) ||
+	    write_bootstrap(x, in, err) || write_app(x, in, tree, err) ||
+	    eif_writer_measure(x->writer, &x->result->pcrs, err) || write_signature(x, in, err) ||
+	    eif_writer_finish(x->writer, err))
+		return -1;
+	x->result->size = eif_writer_size(x->writer);
+	return 0;
+}
+
+int build_eif(struct build_input *in, int fd, struct build_output *result, struct err *err)
+{
+	_cleanup_(tree_freep) struct tree *tree = NULL;
+	struct pass x = {.result = result};
+	int rc;
+
+	if (build_tree(in, result, &tree, err))
+		return -1;
+	if (in->want_sections && !(x.digest = EVP_MD_CTX_new()))
+		return err_nomem(err);
+	x.writer = eif_writer_new(fd, in->platform->arch, err);
+	rc = x.writer ? write_all(&x, in, tree, err) : -1;
+	eif_writer_free(x.writer);
+	EVP_MD_CTX_free(x.digest);
+	return rc;
+}

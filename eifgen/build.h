@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The pipeline: image -> tree -> two ramdisks -> EIF, in one streaming pass.
+//
+//   layers ──merge──► tree ──scrub, overlay──► layout ──► writer ──► file (or nowhere: `pcr`)
+//                                                │           └────► PCR0 PCR1 PCR2, CRC, size
+//                                                └────────────────► SHA-384 of each section
+//
+// Invariant: what is measured depends on the inputs that the record names and on nothing else.
+#ifndef EIFGEN_BUILD_H
+#define EIFGEN_BUILD_H
+
+#include "eifgen/eif.h"
+#include "eifgen/layout.h"
+#include "eifgen/platform.h"
+#include "eifgen/scan.h"
+#include "layerfs/layer.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { BUILD_SECTIONS_MAX = 6, SHA384_SIZE = 48 };
+
+struct build_section {
+	enum eif_section_type type;
+	uint64_t offset; // of the section's header in the file
+	uint64_t size;
+	uint8_t sha384[SHA384_SIZE];
+};
+
+// Adds to a merged tree (the cage overlay). May replace config values; what it hands out lives as long as ctx.
+typedef int build_overlay(void *ctx, struct tree *tree, struct image_config *config, struct err *err);
+// Makes the signature section from the measurements and sets pcr8.
+typedef int build_sign(void *ctx, struct pcr_values *pcrs, struct buf *section, struct err *err);
+
+struct build_input {
+	struct image *image;
+	struct image_config config; // the image's, with overrides in it; strings borrowed
+	bool cmd_override;
+	const struct platform *platform;
+	struct layout_options layout;
+	struct layer_options layers; // its policy is set from the layout
+	uint64_t scrub;		     // set of entropy rules (layerfs/entropy.h), 0: none
+	build_overlay *overlay;	     // NULL: none
+	void *overlay_ctx;
+	const char *overlay_digest; // "sha256:…" of what it adds, for the record
+	build_sign *sign; // NULL: unsigned
+	void *sign_ctx;
+	const char *certificate_sha256; // hex, of its DER, for the record
+	struct eif_metadata metadata; // build_time, os and kernel_version are filled by the build
+	bool want_sections;	      // digest each section (one more SHA-384 over all bytes)
+};
+
+struct build_output {
+	struct pcr_values pcrs;
+	uint64_t size;
+	struct build_section sections[BUILD_SECTIONS_MAX];
+	size_t section_count;
+	struct scan *scrubbed; // what --scrub did; owned: build_output_clear
+};
+
+// Merges the layers, scrubs, overlays. *out is the caller's. in->config may be changed by the overlay.
+int build_tree(struct build_input *in, struct build_output *result, struct tree **out, struct err *err);
+
+// All of it. fd: a fresh file at offset 0, or -1 to measure only. Errors name the layer, entry or file at fault.
+int build_eif(struct build_input *in, int fd, struct build_output *result, struct err *err);
+
+void build_output_clear(struct build_output *o);
+
+const char *build_section_name(enum eif_section_type type); // "kernel", "cmdline", …
+
+#endif

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From options to a build that is ready to run. What a library warns of goes to stderr; under --strict the first warning
+// is kept and becomes the error of the phase that gave it.
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "eifgen/cmd/build_options.h"
+#include "layerfs/entropy.h"
+#include "layerfs/json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { CUSTOM_FILE_MAX = 4096, CMD_JSON_MAX = 1 << 20 };
+
+static void on_warning(void *ctx, const char *text)
+{
+	struct build_job *job = ctx;
+
+	if (!job->opt->strict)
+		cmd_warn(NULL, text);
+	else if (job->warned.class == ERR_NONE)
+		err_set(&job->warned, ERR_INPUT, "%s (an error under --strict)", text);
+}
+
+static void on_unpredictable(void *ctx, const char *path)
+{
+	struct build_job *job = ctx;
+	char *copy;
+
+	if (mem_grow(&job->unpredictable, &job->unpredictable_cap, job->unpredictable_count,
+		     sizeof(*job->unpredictable), &job->warned))
+		return; // job->warned says so, build_job_check returns it
+	copy = mem_strdup(path, &job->warned);
+	if (copy)
+		job->unpredictable[job->unpredictable_count++] = copy;
+}
+
+int build_job_check(const struct build_job *job, struct err *err)
+{
+	if (job->warned.class == ERR_NONE)
+		return 0;
+	*err = job->warned;
+	return -1;
+}
+
+int build_job_open_image(struct build_job *job, const struct build_options *opt, const char *ref, struct err *err)
+{
+	struct image_options io = {.platform = opt->pick, .arch = platform_oci_arch(opt->arch), .limits = &opt->limits,
+				   .warn = on_warning, .warn_ctx = job};
+	const char *tmpdir = opt->tmpdir ? opt->tmpdir : getenv("TMPDIR");
+
+	job->opt = opt;
+	if (image_open(ref, &io, &job->image, err))
+		return -1;
+	job->input.image = job->image;
+	job->input.config = *image_config(job->image);
+	job->input.layers = (struct layer_options){.limits = &opt->limits, .tmpdir = tmpdir && *tmpdir ? tmpdir : NULL,
+						   .threads = opt->threads, .warn = on_warning, .warn_ctx = job};
+	job->input.layout = (struct layout_options){.id = opt->layout, .mtime = opt->mtime, .strict = opt->strict,
+						    .allow_large = opt->allow_large, .warn = on_warning,
+						    .unpredictable = on_unpredictable, .ctx = job};
+	return build_job_check(job, err);
+}
+
+// ---- overrides -----------------------------------------------------------------------------------------------------
+
+static int override_cmd(struct build_job *job, struct err *err)
+{
+	_cleanup_json_ cJSON *holder = NULL;
+	_cleanup_buf_ struct buf text = BUF_INIT(0);
+
+	if (!job->opt->cmd_json)
+		return 0;
+	if (buf_printf(&text, err, "{\"cmd\":%s}", job->opt->cmd_json) ||
+	    json_parse(text.data, text.len, CMD_JSON_MAX, &holder, err) ||
+	    json_get_strings(holder, "cmd", &job->cmd, &job->cmd_count, NULL, err))
+		return err_prefix(err, "--cmd: ");
+	job->input.config.cmd = job->cmd;
+	job->input.config.cmd_count = job->cmd_count;
+	job->input.config.has_cmd = true;
+	job->input.cmd_override = true;
+	return 0;
+}
+
+static size_t name_length(const char *assignment)
+{
+	return strcspn(assignment, "=");
+}
+
+static bool same_name(const char *a, const char *b)
+{
+	size_t n = name_length(a);
+
+	return n == name_length(b) && !memcmp(a, b, n);
+}
+
+// In the place of the config's value of that name (a later one of the same name goes), else at the end.
+static void set_env(struct build_job *job, char *assignment)
+{
+	size_t kept = 0;
+	bool set = false;
+
+	for (size_t i = 0; i < job->env_count; i++) {
+		if (!same_name(job->env[i], assignment))
+			job->env[kept++] = job->env[i];
+		else if (!set)
+			job->env[kept++] = assignment;
+		else
+			continue;
+		set |= same_name(job->env[kept - 1], assignment);
+	}
+	if (!set)
+		job->env[kept++] = assignment;
+	job->env_count = kept;
+}
+
+static int override_env(struct build_job *job, struct err *err)
+{
+	const struct image_config *c = image_config(job->image);
+
+	if (!job->opt->env_count)
+		return 0;
+	job->env = mem_zalloc(c->env_count + job->opt->env_count, sizeof(*job->env), err);
+	if (!job->env)
+		return -1;
+	if (c->env_count)
+		memcpy(job->env, c->env, c->env_count * sizeof(*job->env));
+	job->env_count = c->env_count;
+	for (size_t i = 0; i < job->opt->env_count; i++)
+		set_env(job, (char *)job->opt->env[i]);
+	job->input.config.env = job->env;
+	job->input.config.env_count = job->env_count;
+	return 0;
+}
+
+static int apply_overrides(struct build_job *job, struct err *err)
+{
+	if (job->opt->user)
+		job->input.config.user = (char *)job->opt->user;
+	if (job->opt->workdir)
+		job->input.config.working_dir = (char *)job->opt->workdir;
+	return override_cmd(job, err) || override_env(job, err) ? -1 : 0;
+}
+
+// ---- metadata, platform --------------------------------------------------------------------------------------------
+
+static int read_metadata(struct build_job *job, struct err *err)
+{
+	const char *digest = image_config_digest(job->image), *colon = strchr(digest, ':');
+	struct eif_metadata *m = &job->input.metadata;
+
+	snprintf(job->version, sizeof(job->version), "%s", colon ? colon + 1 : digest);
+	m->image_name = job->opt->name ? job->opt->name : "image";
+	m->image_version = job->opt->image_version ? job->opt->image_version : job->version;
+	m->build_tool = "eifgen";
+	m->build_tool_version = EIFGEN_VERSION;
+	if (!job->opt->metadata_file)
+		return 0;
+	if (io_slurp(job->opt->metadata_file, CUSTOM_FILE_MAX, &job->custom, err))
+		return -1;
+	m->custom_json = job->custom.data ? (const char *)job->custom.data : "";
+	m->custom_json_len = job->custom.len;
+	return 0;
+}
+
+// AWS's init and the nitro-cli layout know no user and no working directory; a kernel of another kind does not boot.
+static void warn_of_platform(struct build_job *job)
+{
+	const struct image_config *c = &job->input.config;
+	bool nitro = job->opt->layout == LAYOUT_NITRO_CLI;
+
+	if ((*c->user || (*c->working_dir && strcmp(c->working_dir, "/"))) && (nitro || !job->platform->init_is_ours))
+		on_warning(job, nitro ? "the image's user and working directory are ignored: the nitro-cli layout has no "
+					"place for them"
+				      : "the image's user and working directory are ignored by this init, which is not "
+					"eifgen's");
+	if (!job->platform->kernel_is_bootable)
+		on_warning(job, job->opt->arch == EIF_AARCH64
+					? "the kernel is no arm64 Image: no Nitro machine will boot it"
+					: "the kernel is no bzImage: no Nitro machine will boot it");
+}
+
+int build_job_open(struct build_job *job, const struct build_options *opt, const char *ref, struct err *err)
+{
+	if (build_job_open_image(job, opt, ref, err) || platform_load(&opt->platform, &job->platform, err))
+		return -1;
+	job->input.platform = job->platform;
+	if (epoch_option_resolve(opt->epoch, NULL, NULL, image_config(job->image)->created, &job->epoch, err))
+		return -1;
+	if (job->epoch.dirty)
+		on_warning(job, "the epoch is that of a commit, but the work tree differs from it");
+	job->input.layout.epoch = job->epoch.seconds;
+	if (opt->scrub && entropy_scrub_parse(opt->scrub, &job->input.scrub, err))
+		return -1;
+	if (apply_overrides(job, err) || read_metadata(job, err))
+		return -1;
+	warn_of_platform(job);
+	return build_job_check(job, err);
+}
+
+int build_job_run(struct build_job *job, int fd, struct err *err)
+{
+	if (build_eif(&job->input, fd, &job->output, err))
+		return -1;
+	return build_job_check(job, err);
+}
+
+void build_job_clear(struct build_job *job)
+{
+	for (size_t i = 0; i < job->unpredictable_count; i++)
+		free(job->unpredictable[i]);
+	free(job->unpredictable);
+	json_strings_free(job->cmd, job->cmd_count);
+	free(job->env);
+	buf_free(&job->custom);
+	build_output_clear(&job->output);
+	epoch_clear(&job->epoch);
+	platform_free(job->platform);
+	image_free(job->image);
+}
