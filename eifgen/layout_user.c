@@ -4,9 +4,9 @@
 //
 //   /etc/passwd   name:password:uid:gid:gecos:home:shell     /etc/group   name:password:gid:member,member
 //
-// A line counts if it has exactly those fields, a name, and decimal ids up to 2^32 - 2; others are skipped. A part is
-// matched by name or, if it is all digits, by number; the first line that matches in either way is taken. A number
-// needs no line; a name does. Missing files are empty ones.
+// A line counts if it has a name and the ids, decimal and up to 2^32 - 2 (later fields may be missing); others are
+// skipped. A part is matched by name or, if it is all digits, by number; the first line that matches in either way is
+// taken. A number needs no line; a name does. An empty group part is none. What is missing or no file has no lines.
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "eifgen/layout_out.h"
@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { PASSWD_FIELDS = 7, GROUP_FIELDS = 4, QUOTE_MAX = 256 };
+enum { PASSWD_FIELDS = 7, PASSWD_LEAST = 4, GROUP_FIELDS = 4, GROUP_LEAST = 3, QUOTE_MAX = 256 };
 
 struct field {
 	const char *p;
@@ -65,7 +65,7 @@ static int read_file(const struct tree *tree, const char *path, struct buf *out,
 	if (!n)
 		return err_set(err, why.class, "entry \"%s\": %s", path, why.msg);
 	if (!S_ISREG(inode->mode))
-		return err_set(err, ERR_UNSUPPORTED, "entry \"%s\": not a regular file", path);
+		return 0;
 	if (inode->size > out->max)
 		return err_set(err, ERR_LIMIT, "entry \"%s\": larger than %zu bytes", path, out->max);
 	if (buf_reserve(out, (size_t)inode->size, err))
@@ -79,8 +79,8 @@ static int read_file(const struct tree *tree, const char *path, struct buf *out,
 	return 0;
 }
 
-// The next line that splits into exactly `want` fields; false at the end of the text.
-static bool next_line(const struct buf *text, size_t *at, struct field *f, size_t want)
+// The next line with a name and at least `least` fields; up to `want` of them in f, empty where missing. False at the end.
+static bool next_line(const struct buf *text, size_t *at, struct field *f, size_t least, size_t want)
 {
 	while (*at < text->len) {
 		const char *line = (const char *)text->data + *at;
@@ -88,6 +88,7 @@ static bool next_line(const struct buf *text, size_t *at, struct field *f, size_
 		size_t n = end ? (size_t)(end - line) : text->len - *at, count = 0;
 
 		*at += n + (end ? 1 : 0);
+		memset(f, 0, want * sizeof(*f));
 		for (;;) {
 			const char *colon = memchr(line, ':', n);
 			size_t len = colon ? (size_t)(colon - line) : n;
@@ -100,7 +101,7 @@ static bool next_line(const struct buf *text, size_t *at, struct field *f, size_
 			line += len + 1;
 			n -= len + 1;
 		}
-		if (count == want && f[0].n)
+		if (count >= least && f[0].n)
 			return true;
 	}
 	return false;
@@ -114,7 +115,7 @@ static bool find_user(const struct buf *passwd, const char *part, size_t n, stru
 	bool is_number = parse_id(part, n, &number);
 	size_t at = 0;
 
-	while (next_line(passwd, &at, line, PASSWD_FIELDS)) {
+	while (next_line(passwd, &at, line, PASSWD_LEAST, PASSWD_FIELDS)) {
 		if (!parse_id(line[2].p, line[2].n, uid) || !parse_id(line[3].p, line[3].n, gid))
 			continue;
 		if (field_is(line[0], part, n) || (is_number && *uid == number))
@@ -131,7 +132,7 @@ static int resolve_group(const struct buf *group, const char *part, size_t n, ui
 	char q[QUOTE_MAX];
 	size_t at = 0;
 
-	while (next_line(group, &at, line, GROUP_FIELDS)) {
+	while (next_line(group, &at, line, GROUP_LEAST, GROUP_FIELDS)) {
 		if (!parse_id(line[2].p, line[2].n, gid))
 			continue;
 		if (field_is(line[0], part, n) || (is_number && *gid == number))
@@ -172,7 +173,7 @@ static int add_groups(const struct buf *group, struct field name, struct layout_
 	size_t at = 0, cap = 0, kept = 0;
 	uint32_t gid;
 
-	while (next_line(group, &at, line, GROUP_FIELDS)) {
+	while (next_line(group, &at, line, GROUP_LEAST, GROUP_FIELDS)) {
 		if (!parse_id(line[2].p, line[2].n, &gid) || gid == u->gid || !has_member(line[3], name))
 			continue;
 		if (mem_grow(&u->groups, &cap, u->group_count, sizeof(*u->groups), err))
@@ -208,7 +209,7 @@ static int resolve(const struct buf *passwd, const struct buf *group, const char
 	}
 	if (!found)
 		u->gid = 0;
-	if (colon)
+	if (colon && colon[1])
 		return resolve_group(group, colon + 1, strlen(colon + 1), &u->gid, err);
 	return found ? add_groups(group, line[0], u, err) : 0;
 }

@@ -5,7 +5,8 @@
 
 static const char passwd[] = "root:x:0:0:root:/root:/bin/sh\n"
 			     "broken line\n"
-			     "short:x:5:5:/home\n"
+			     "short:x:5\n"
+			     "brief:x:6:16\n"
 			     "big:x:4294967295:0::/big:/bin/sh\n"
 			     "app:x:1000:1000:App:/home/app:/usr/sbin/nologin\n"
 			     "twin:x:1000:7::/twin:/bin/sh\n"
@@ -18,6 +19,7 @@ static const char group[] = "root:x:0:\n"
 			    "bad:x:zz:app\n"
 			    "again:x:10:app\n"
 			    "fields:x:12:app:more\n"
+			    "alone:x:14\n"
 			    "near:x:13:appx,ap\n";
 
 static void add_files(struct fixture *f)
@@ -31,8 +33,8 @@ static void add_files(struct fixture *f)
 static const struct {
 	const char *user, *text, *home;
 } good[] = {
-	{"app", "1000:1000:3,10\n", "/home/app"},
-	{"1000", "1000:1000:3,10\n", "/home/app"}, // the first line with that number, and its name's groups
+	{"app", "1000:1000:3,10,12\n", "/home/app"},
+	{"1000", "1000:1000:3,10,12\n", "/home/app"}, // the first line with that number, and its name's groups
 	{"twin", "1000:7:\n", "/twin"},
 	{"app:wheel", "1000:10:\n", "/home/app"}, // a group was given: no others
 	{"app:55", "1000:55:\n", "/home/app"},
@@ -41,6 +43,9 @@ static const struct {
 	{"77", "1001:1002:\n", "/digits"}, // by name
 	{"nohome", "8:8:\n", "/"},
 	{"root", "0:0:10\n", "/root"},
+	{"brief", "6:16:\n", "/"},		// the later fields are missing
+	{"app:", "1000:1000:3,10,12\n", "/home/app"}, // an empty group is none
+	{"0:alone", "0:14:\n", "/root"},
 	{"4294967294:4294967294", "4294967294:4294967294:\n", "/"},
 	{"", NULL, "/root"},
 };
@@ -73,7 +78,7 @@ static const struct {
 } bad[] = {
 	{"nobody", "user \"nobody\" has no entry"},  {"app:nogroup", "group \"nogroup\" has no entry"},
 	{"4294967295", "past 2^32"},		     {"0:4294967295", "past 2^32"},
-	{":wheel", "user \"\" has no entry"},	     {"app:", "group \"\" has no entry"},
+	{":wheel", "user \"\" has no entry"},	     {"brief:x", "group \"x\" has no entry"},
 	{"+5", "user \"+5\" has no entry"},	     {"short", "user \"short\" has no entry"},
 	{"big", "user \"big\" has no entry"},	     {"app:bad", "group \"bad\" has no entry"},
 };
@@ -106,14 +111,16 @@ START_TEST(test_user_files_are_found_through_symlinks_inside_the_tree)
 }
 END_TEST
 
-START_TEST(test_user_file_that_is_a_directory_is_refused)
+START_TEST(test_user_file_that_is_a_directory_has_no_lines)
 {
 	struct layout_options opt = options(LAYOUT_CANONICAL);
 	struct fixture f;
 
 	fixture_init(&f);
 	dir_at(f.tree, dir_at(f.tree, NULL, "etc", 0755), "passwd", 0755);
-	refuses(&f, &opt, "\"etc/passwd\": not a regular file");
+	f.config.user = (char *)"5";
+	assert_holds(write_app(&f, &opt), " user = 5:0:\n");
+	fixture_free(&f);
 }
 END_TEST
 
@@ -185,7 +192,7 @@ UNIT_MAIN("eifgen/layout_user",
 	  tcase_add_loop_test(tc_, test_user_of_each_form_is_resolved, 0, sizeof(good) / sizeof(good[0]));
 	  tcase_add_loop_test(tc_, test_user_that_cannot_be_resolved_is_refused, 0, sizeof(bad) / sizeof(bad[0]));
 	  ADD(test_user_files_are_found_through_symlinks_inside_the_tree)
-	  ADD(test_user_file_that_is_a_directory_is_refused)
+	  ADD(test_user_file_that_is_a_directory_has_no_lines)
 	  tcase_add_loop_test(tc_, test_workdir_of_each_form_is_made_and_kept_in_its_own_bytes, 0,
 			      sizeof(dirs) / sizeof(dirs[0]));
 	  ADD(test_workdir_through_a_file_a_loop_or_with_a_line_feed_is_refused))
