@@ -182,6 +182,7 @@ static int read_all(struct eif_file *f, struct err *err)
 		return err_set(err, ERR_INPUT, "no EIF: neither its magic nor its sections are there");
 	if (hash(f, header, err) || eif_check_layout(f, err) || eif_read_metadata(f, err))
 		return -1;
+	f->signature_anomalies = f->anomaly_count;
 	return eif_read_signature(f, err);
 }
 

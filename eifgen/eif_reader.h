@@ -66,6 +66,7 @@ struct eif_file {
 
 	struct eif_anomaly *anomalies;
 	size_t anomaly_count, anomaly_cap;
+	size_t signature_anomalies; // index of the first that concerns the signature section alone; the rest do too
 };
 
 // Names of meta's five build fields, in order.

@@ -27,6 +27,8 @@ const struct cmd *const cmd_table[] = {
 	&cmd_ls,
 	&cmd_describe,
 	&cmd_verify,
+	&cmd_sign,
+	&cmd_cert,
 	&cmd_extract,
 	&cmd_epoch,
 	&cmd_platform,

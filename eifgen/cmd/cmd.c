@@ -81,6 +81,17 @@ void cmd_explain(const char *fmt, ...)
 	say("eifgen: %s", text);
 }
 
+void cmd_say(const char *fmt, ...)
+{
+	char text[ERR_MSG_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	say("eifgen: %s", text);
+}
+
 int cmd_print(const char *text)
 {
 	struct err err = ERR_INIT;

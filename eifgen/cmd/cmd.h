@@ -24,10 +24,12 @@ extern const struct cmd cmd_build;
 extern const struct cmd cmd_pcr;
 extern const struct cmd cmd_ls;
 extern const struct cmd cmd_assemble;
+extern const struct cmd cmd_cert;
 extern const struct cmd cmd_describe;
 extern const struct cmd cmd_epoch;
 extern const struct cmd cmd_platform;
 extern const struct cmd cmd_extract;
+extern const struct cmd cmd_sign;
 extern const struct cmd cmd_verify;
 
 extern bool cmd_quiet, cmd_verbose; // -q, -v: global, set by main before run and by cmd_getopt
@@ -47,6 +49,8 @@ int cmd_fail(const char *verb, const char *object, const struct err *err);
 int cmd_usage_error(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 // `eifgen: warning: <text>` on stderr unless quiet. The signature fits the warn callbacks of the libraries (ctx unused).
 void cmd_warn(void *ctx, const char *text);
+// `eifgen: <text>` on stderr, always: for what a command owes its user there whatever -q says.
+void cmd_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 // `eifgen: <text>` on stderr with -v only: what the command does and why.
 void cmd_explain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 // Writes text to stdout and flushes. EXIT_YES, or EXIT_TROUBLE with one line said (a full disk, a closed pipe).

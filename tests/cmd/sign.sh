@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+# Signing: every curve and key form, the same bytes each time, keys in a token and elsewhere, and what must be refused.
+. tests/lib.sh
+V=testdata/eif
+W=$TEST_TMP
+B=$V/good/02-two-ramdisks/image.eif
+cd_key() { openssl ecparam -name "$1" -genkey -noout -out "$W/$2.sec1" 2>/dev/null && openssl pkcs8 -topk8 -nocrypt -in "$W/$2.sec1" -out "$W/$2.key"; }
+self_sign() { openssl req -x509 -new -key "$W/$1.key" -subj "/CN=$1" -days 30 -out "$W/$1.crt" 2>/dev/null; }
+for c in "prime256v1 p256" "secp384r1 p384" "secp521r1 p521" "secp256k1 k1"; do set -- $c; cd_key "$1" "$2"; self_sign "$2"; done
+openssl genrsa -out "$W/rsa.key" 2048 2>/dev/null; self_sign rsa
+s() { eifgen sign "$B" --key "$W/$1.key" --cert "$W/$1.crt" -o "$W/$1.eif" "${@:2}"; }
+
+for c in p256 p384 p521; do
+	t_exit 0 "$c: sign" s $c
+	cp "$W/$c.eif" "$W/first.eif"; cp "$TEST_TMP/out" "$W/$c.json"
+	t_exit 0 "$c: verify" eifgen verify --require-signed "$W/$c.eif" --pcr8 "$(jq -r .Measurements.PCR8 "$W/$c.json")"
+	t "$c: describe says the signature is good" jq -e '.SignatureCheck and .CheckCRC and .Anomalies == []' <(eifgen describe "$W/$c.eif")
+	t "$c: the registers of the unsigned file stay" test "$(jq -r .Measurements.PCR0 "$W/$c.json")" = "$(jq -r .Measurements.PCR0 $V/good/02-two-ramdisks/describe.json)"
+	t_exit 0 "$c: sign again" s $c
+	t "$c: the same bytes" cmp "$W/$c.eif" "$W/first.eif"
+	t "$c: an independent reader agrees" python3 tests/tools/eif_check.py "$W/$c.eif"
+done
+der=$(openssl x509 -in "$W/p384.crt" -outform der | openssl dgst -sha384 -binary | cat <(head -c 48 /dev/zero) - | sha384sum | cut -d' ' -f1)
+t "PCR8 is one extend by the certificate's DER" test "$(jq -r .Measurements.PCR8 "$W/p384.json")" = "$der"
+
+# Key forms
+cp "$W/p384.sec1" "$W/form.key"; cp "$W/p384.crt" "$W/form.crt"
+t_exit 0 "a SEC1 key" s form
+t "gives the same bytes as PKCS#8" cmp "$W/form.eif" "$W/p384.eif"
+{ openssl ecparam -name secp384r1; cat "$W/p384.sec1"; } >"$W/form.key"
+t_exit 0 "a SEC1 key behind EC PARAMETERS" s form
+t "gives the same bytes too" cmp "$W/form.eif" "$W/p384.eif"
+openssl pkcs8 -topk8 -in "$W/p384.key" -passout pass:secret -out "$W/form.key"
+t_exit 2 "an encrypted key without a passphrase" s form
+t_says "is told what it needs" "--passphrase-file"
+echo secret >"$W/pass"; echo wrong >"$W/wrong"
+t_exit 0 "and opens with it" s form --passphrase-file "$W/pass"
+t "to the same bytes" cmp "$W/form.eif" "$W/p384.eif"
+t_exit 2 "a wrong passphrase" s form --passphrase-file "$W/wrong"
+
+# Refusals: never an unsigned image with exit 0
+rm -f "$W/no.eif"
+no() { eifgen sign "$B" -o "$W/no.eif" "$@"; }
+t_exit 2 "RSA" no --key "$W/rsa.key" --cert "$W/rsa.crt"
+t_says "is named" "RSA"
+t_exit 2 "another curve" no --key "$W/k1.key" --cert "$W/k1.crt"
+t_says "is named" "secp256k1"
+t_exit 2 "a key that is not the certificate's" no --key "$W/p256.key" --cert "$W/p384.crt"
+cat "$W/p384.crt" "$W/p384.key" >"$W/both.crt"
+t_exit 2 "a private key inside the certificate file" no --key "$W/p384.key" --cert "$W/both.crt"
+t_says "would be published" "would be published"
+t_exit 2 "an expired certificate" no --key "$W/p384.key" --cert "$W/p384.crt" --at 2100-01-01T00:00:00Z
+t_says "says when" "expired on"
+t_exit 2 "a certificate that is not valid yet" no --key "$W/p384.key" --cert "$W/p384.crt" --at 2020-01-01T00:00:00Z
+t_exit 2 "a missing key" no --key "$W/none" --cert "$W/p384.crt"
+t_exit 2 "a DER certificate" no --key "$W/p384.key" --cert $V/inputs/p384.cert.der
+t_exit 2 "no certificate" no --key "$W/p384.key"
+t_exit 2 "no key" no --cert "$W/p384.crt"
+{ cat "$W/p384.crt"; head -c 40000 /dev/zero | tr '\0' x; } >"$W/long.crt"
+t_exit 2 "a certificate file too long for the section" no --key "$W/p384.key" --cert "$W/long.crt"
+t_exit 2 "an image with a wrong CRC" eifgen sign $V/bad/signed-kernel-bit/image.eif --key "$W/p384.key" --cert "$W/p384.crt" -o "$W/no.eif"
+t_exit 2 "an image with bytes behind its end" eifgen sign $V/bad/tail-5-ff/image.eif --key "$W/p384.key" --cert "$W/p384.crt" -o "$W/no.eif"
+t_exit 2 "32 sections" eifgen sign $V/good/82-sign-32-sections/image.eif --key "$W/p384.key" --cert "$W/p384.crt" -o "$W/no.eif"
+t "none of these wrote anything" test ! -e "$W/no.eif"
+
+# Signing again
+cp "$W/p521.eif" "$W/again.eif"
+t_exit 0 "replace a signature in place" eifgen sign "$W/again.eif" --key "$W/p384.key" --cert "$W/p384.crt"
+t "every header field is made anew" cmp "$W/again.eif" "$W/p384.eif"
+for g in 70-sign-after 72-resign-smaller; do
+	cp $V/good/$g/image.eif "$W/aws.eif"
+	t_exit 0 "replace a signature of AWS's ($g)" eifgen sign "$W/aws.eif" --key "$W/p384.key" --cert "$W/p384.crt"
+	t "with the same result" cmp "$W/aws.eif" "$W/p384.eif"
+done
+cp $V/bad/sig-short/image.eif "$W/broken.eif"
+t_exit 0 "a broken signature can be replaced" eifgen sign "$W/broken.eif" --key "$W/p384.key" --cert "$W/p384.crt"
+t_exit 0 "and verifies then" eifgen verify --require-signed "$W/broken.eif"
+
+# A key that is elsewhere
+for c in p256 p384 p521; do
+	case $c in p256) md=sha256 ;; p384) md=sha384 ;; p521) md=sha512 ;; esac
+	eifgen sign "$B" --cert "$W/$c.crt" --detached >"$W/tbs" 2>"$W/said"
+	t "$c: the digest that is said is that of the bytes" grep -q "$(openssl dgst -$md <"$W/tbs" | sed 's/.* //')" "$W/said"
+	openssl dgst -$md -sign "$W/$c.key" -out "$W/sig.der" "$W/tbs"
+	t_exit 0 "$c: attach openssl's DER signature" eifgen sign "$B" --cert "$W/$c.crt" --attach "$W/sig.der" -o "$W/att.eif"
+	t_exit 0 "$c: verify" eifgen verify --require-signed "$W/att.eif"
+	eifgen -q sign "$B" --cert "$W/$c.crt" --detached --digest >"$W/digest" 2>/dev/null
+	t "$c: --digest gives the digest's bytes" cmp "$W/digest" <(openssl dgst -$md -binary <"$W/tbs")
+	openssl pkeyutl -sign -inkey "$W/$c.key" -in "$W/digest" -out "$W/sig2.der"
+	t_exit 0 "$c: attach a signature over the digest" eifgen sign "$B" --cert "$W/$c.crt" --attach "$W/sig2.der" -o "$W/att.eif"
+done
+python3 - "$W/sig.der" "$W/sig.raw" <<'PY'
+import sys
+d = open(sys.argv[1], "rb").read(); at = 2 if d[1] < 128 else 3; out = b""
+for _ in range(2):
+    n = d[at + 1]; out += int.from_bytes(d[at + 2:at + 2 + n], "big").to_bytes(66, "big"); at += 2 + n
+open(sys.argv[2], "wb").write(out)
+PY
+t_exit 0 "attach r and s raw" eifgen sign "$B" --cert "$W/p521.crt" --attach "$W/sig.raw" -o "$W/att.eif"
+printf '\001' | dd of="$W/sig.raw" bs=1 seek=50 conv=notrunc 2>/dev/null; rm -f "$W/att.eif"
+t_exit 2 "a signature that does not verify is refused" eifgen sign "$B" --cert "$W/p521.crt" --attach "$W/sig.raw" -o "$W/att.eif"
+t_exit 2 "one of another image too" eifgen sign $V/good/01-one-ramdisk/image.eif --cert "$W/p521.crt" --attach "$W/sig.der" -o "$W/att.eif"
+t "and nothing is written" test ! -e "$W/att.eif"
+
+# A token
+if command -v softhsm2-util >/dev/null && [ -e /usr/lib/softhsm/libsofthsm2.so ]; then
+	mkdir "$W/tokens"; echo "directories.tokendir = $W/tokens" >"$W/softhsm2.conf"; export SOFTHSM2_CONF=$W/softhsm2.conf
+	softhsm2-util --init-token --free --label eif --pin 1234 --so-pin 5678 >/dev/null 2>&1
+	softhsm2-util --import "$W/p384.key" --token eif --label signer --id 01 --pin 1234 >/dev/null 2>&1
+	uri='pkcs11:token=eif;object=signer;type=private?module-path=/usr/lib/softhsm/libsofthsm2.so'
+	t_exit 0 "sign with a key in a token" eifgen sign "$B" --key "$uri&pin-value=1234" --cert "$W/p384.crt" -o "$W/token.eif"
+	t "the token's nonce is recorded as its own" test "$(jq -r .Nonce "$TEST_TMP/out")" = "chosen by the signer"
+	t_exit 0 "verify" eifgen verify --require-signed "$W/token.eif"
+	echo 1234 >"$W/pin"
+	t_exit 0 "the PIN from a file" eifgen sign "$B" --key "$uri" --passphrase-file "$W/pin" --cert "$W/p384.crt" -o "$W/token.eif"
+	t_exit 2 "a wrong PIN is an error" eifgen sign "$B" --key "$uri&pin-value=9999" --cert "$W/p384.crt" -o "$W/token.eif"
+	t_exit 2 "an unknown object is an error" eifgen sign "$B" --key "${uri/signer/nobody}&pin-value=1234" --cert "$W/p384.crt" -o "$W/token.eif"
+else
+	t_skip "sign with a key in a token" "softhsm2 is not installed"
+fi
+
+# cert new
+t_exit 0 "cert new" eifgen cert new --key-out "$W/new.key" --cert-out "$W/new.crt" --subject "CN=build,O=Company" --days 10
+cp "$TEST_TMP/out" "$W/new.json"
+t "the key is its owner's alone" test "$(stat -c %a "$W/new.key")" = 600
+t "openssl likes the certificate" openssl verify -CAfile "$W/new.crt" "$W/new.crt"
+t "it is P-384 with the subject asked for" grep -q "CN = build, O = Company.*secp384r1" <(openssl x509 -in "$W/new.crt" -noout -text -subject | tr '\n' ' ' | sed 's/.*\(ASN1 OID: [^ ]*\).*subject=\(.*\)/\2 \1/')
+t_exit 0 "it signs" eifgen sign "$B" --key "$W/new.key" --cert "$W/new.crt" -o "$W/new.eif"
+t "with the PCR8 that was told" test "$(jq -r .Measurements.PCR8 "$TEST_TMP/out")" = "$(jq -r .PCR8 "$W/new.json")"
+t_exit 2 "a key is never overwritten" eifgen cert new --key-out "$W/new.key" --cert-out "$W/new2.crt"
+t_exit 2 "a subject that is none" eifgen cert new --key-out "$W/n.key" --cert-out "$W/n.crt" --subject nonsense
+t_exit 2 "no days" eifgen cert new --key-out "$W/n.key" --cert-out "$W/n.crt" --days 0
+t "neither leaves a key behind" test ! -e "$W/n.key"
+t_done
