@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The pieces of a diff's JSON that the JSON report and the page share. Names that are no UTF-8 appear with U+FFFD for
-// each stray byte, and whole as hex under the same key with `Hex` behind it.
+// What the three reports of a diff share: the registers in print order and what is said of each, and the JSON, which
+// the page embeds with file contents added.
 #ifndef EIFGEN_DIFF_JSON_H
 #define EIFGEN_DIFF_JSON_H
 
 #include "eifgen/diff.h"
-#include "layerfs/json.h"
+#include "eifgen/json_out.h"
 
-// Appends `"KEY":"text"`, and `,"KEYHex":"…"` if the bytes are no UTF-8 (or hold control characters that JSON could not
-// show otherwise: those are escaped, not replaced).
-int diff_json_bytes(const char *key, const char *p, size_t n, struct buf *out, struct err *err);
+enum { DIFF_REGISTERS = 4 };
+extern const int diff_registers[DIFF_REGISTERS]; // 0, 1, 2, 8
 
-// Everything up to and with `"Entries":[`; the caller adds entries and `]}`.
-int diff_json_head(const struct diff *d, struct buf *out, struct err *err);
-// One entry without its closing brace, so that the page can add content.
-int diff_json_entry(const struct diff *d, const struct diff_entry *e, struct buf *out, struct err *err);
+// "same", "differs", "unknown"; for PCR8 also "unsigned" and "one side". Static.
+const char *diff_pcr_state(const struct diff *d, int pcr);
+
+// Writes the whole object. `more` (may be NULL) is called inside each entry's object and may add members; 0 or -1.
+int diff_put_json(const struct diff *d, struct jout *o,
+		  int (*more)(void *ctx, const struct diff_entry *e, struct jout *o, struct err *err), void *ctx,
+		  struct err *err);
 
 #endif

@@ -215,7 +215,7 @@ START_TEST(test_diff_print_hostile_names_cannot_end_the_page_script)
 	for (const char *p = buf_cstr(&html, &err); (p = strstr(p, "</script>")); p++)
 		ends++;
 	ck_assert_uint_eq(ends, 2); // the template's own
-	ck_assert_ptr_nonnull(strstr(buf_cstr(&json, &err), "\"PathHex\":\"726f6f7466732f3c2f7363726970743e"));
+	ck_assert_ptr_nonnull(strstr(buf_cstr(&json, &err), "\"PathHex\": \"726f6f7466732f3c2f7363726970743e"));
 	ck_assert_ptr_nonnull(strstr(buf_cstr(&html, &err), "\"ContentA\":\"YQ==\",\"ContentB\":\"Yg==\""));
 	ck_assert_ptr_nonnull(strstr(buf_cstr(&text, &err), "\\xff\""));
 	done(d, a, b);
