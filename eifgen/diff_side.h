@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum { DIFF_RAMDISKS_MAX = 32, DIFF_FACTS_MAX = 96 };
 
@@ -29,7 +30,10 @@ struct diff_side {
 	char *pcr[9];	// hex, or NULL where not known; 0, 1, 2, 8 are used
 	struct diff_fact facts[DIFF_FACTS_MAX];
 	size_t fact_count;
-	struct listing *ramdisks[DIFF_RAMDISKS_MAX]; // in file order; an image's first may be absent (NULL)
+	struct listing *ramdisks[DIFF_RAMDISKS_MAX]; // in file order; NULL: absent, or no newc archive
+	struct diff_extent {
+		uint64_t offset, size; // where in fd each ramdisk's bytes are; size 0: unknown
+	} extents[DIFF_RAMDISKS_MAX];
 	size_t ramdisk_count;
 	char **layers; // digests, for entries whose layer is known
 	size_t layer_count;

@@ -25,6 +25,8 @@ const struct cmd *const cmd_table[] = {
 	&cmd_pcr,
 	&cmd_assemble,
 	&cmd_ls,
+	&cmd_diff,
+	&cmd_scan,
 	&cmd_describe,
 	&cmd_verify,
 	&cmd_sign,

@@ -181,11 +181,10 @@ static void warn_of_platform(struct build_job *job)
 					: "the kernel is no bzImage: no Nitro machine will boot it");
 }
 
-int build_job_open(struct build_job *job, const struct build_options *opt, const char *ref, struct err *err)
+int build_job_open_config(struct build_job *job, const struct build_options *opt, const char *ref, struct err *err)
 {
-	if (build_job_open_image(job, opt, ref, err) || platform_load(&opt->platform, &job->platform, err))
+	if (build_job_open_image(job, opt, ref, err))
 		return -1;
-	job->input.platform = job->platform;
 	if (epoch_option_resolve(opt->epoch, NULL, NULL, image_config(job->image)->created, &job->epoch, err))
 		return -1;
 	if (job->epoch.dirty)
@@ -195,6 +194,14 @@ int build_job_open(struct build_job *job, const struct build_options *opt, const
 		return -1;
 	if (apply_overrides(job, err) || read_metadata(job, err))
 		return -1;
+	return build_job_check(job, err);
+}
+
+int build_job_open(struct build_job *job, const struct build_options *opt, const char *ref, struct err *err)
+{
+	if (build_job_open_config(job, opt, ref, err) || platform_load(&opt->platform, &job->platform, err))
+		return -1;
+	job->input.platform = job->platform;
 	warn_of_platform(job);
 	return build_job_check(job, err);
 }

@@ -120,7 +120,10 @@ struct build_job {
 
 // Opens the image alone: what `ls` needs. Warnings go to cmd_warn, or under --strict into job->warned.
 int build_job_open_image(struct build_job *job, const struct build_options *opt, const char *ref, struct err *err);
-// Image, platform, epoch, overrides, metadata: job->input is ready. Warns of what the platform cannot honour.
+// Image, epoch, overrides, metadata: all but the platform (job->platform stays NULL), for what lays out the application
+// ramdisk alone.
+int build_job_open_config(struct build_job *job, const struct build_options *opt, const char *ref, struct err *err);
+// The same and the platform: job->input is ready. Warns of what the platform cannot honour.
 int build_job_open(struct build_job *job, const struct build_options *opt, const char *ref, struct err *err);
 // Under --strict, -1 if a library warned of anything; call after each phase.
 int build_job_check(const struct build_job *job, struct err *err);

@@ -23,6 +23,8 @@ extern const struct cmd *const cmd_table[]; // NULL-terminated, in main.c, in th
 extern const struct cmd cmd_build;
 extern const struct cmd cmd_pcr;
 extern const struct cmd cmd_ls;
+extern const struct cmd cmd_diff;
+extern const struct cmd cmd_scan;
 extern const struct cmd cmd_assemble;
 extern const struct cmd cmd_cert;
 extern const struct cmd cmd_describe;
