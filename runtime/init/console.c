@@ -12,12 +12,12 @@
 
 enum { LINE = 512 };
 
-const char *init_program = "cage-init";
+const char *init_program = "cage-init: ";
 
 __attribute__((format(printf, 2, 0))) static void say(const char *kind, const char *fmt, va_list ap)
 {
 	char line[LINE];
-	size_t n = (size_t)snprintf(line, sizeof(line), "%s: %s", init_program, kind);
+	size_t n = (size_t)snprintf(line, sizeof(line), "%s%s", init_program, kind);
 
 	vsnprintf(line + n, sizeof(line) - n - 1, fmt, ap);
 	n = strlen(line);

@@ -80,7 +80,7 @@ static int serve(void)
 
 int main(int argc, char **argv)
 {
-	init_program = "cage-service";
+	init_program = "cage-service: ";
 	if (argc == 4 && !strcmp(argv[1], "--boot"))
 		return boot(argv[2], argv[3]);
 	if (argc == 1)

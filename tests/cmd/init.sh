@@ -15,7 +15,7 @@ t "init builds" make -s -C "$one" build/rel/bin/init
 t "init builds elsewhere, in another environment" env -i PATH="$PATH" LC_ALL=C.UTF-8 TZ=Asia/Kathmandu HOME=/nonexistent \
 	bash -c 'umask 077; exec make -s -C "$0" WERROR=1 build/rel/bin/init' "$two"
 t "both are the same bytes" cmp "$one/build/rel/bin/init" "$two/build/rel/bin/init"
-t "it carries the mark by which a build knows it" grep -qa "cage-init" "$one/build/rel/bin/init"
+t "it carries the mark by which a build knows it" grep -qaF "cage-init: " "$one/build/rel/bin/init"
 t_not "it carries no path of the place it was built in" grep -qaF "$TEST_TMP" "$one/build/rel/bin/init"
 t "it needs no loader and no library" bash -c '! readelf -lW "$0" | grep -q INTERP' "$one/build/rel/bin/init"
 t "it is small" test "$(stat -c %s "$one/build/rel/bin/init")" -lt 1000000

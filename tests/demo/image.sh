@@ -7,7 +7,7 @@
 #
 #   image.sh DIR NONCE      DIR/image (an OCI layout, tag hello) and DIR/image.tar (the same as an oci-archive)
 set -eu
-dir=$1 nonce=$2
+dir=$1 nonce=$2 now=$(date +%s) # live times, as any build has; the layout sets them
 export LC_ALL=C
 rm -rf "$dir/layers" "$dir/image" "$dir/image.tar"
 mkdir -p "$dir/layers"
@@ -16,7 +16,7 @@ cd "$dir/layers"
 # pack N OWNER GROUP NAME…: adds these of the directory N to its layer.
 pack() {
 	local n=$1 owner=$2 group=$3; shift 3
-	tar -C "$n" --sort=name --format=pax --numeric-owner --owner="$owner" --group="$group" -rf "$n.tar" "$@"
+	tar -C "$n" --sort=name --format=pax --mtime="@$now" --numeric-owner --owner="$owner" --group="$group" -rf "$n.tar" "$@"
 }
 add() { umoci --log=error raw add-layer --image ../image:hello "$1.tar"; }
 umoci --log=error init --layout ../image
