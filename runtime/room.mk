@@ -42,3 +42,16 @@ $(call room,common,runtime/common,base,libevent_core libssl libcrypto libnghttp2
 # ---- runtime/data-plane: the room; its two programs are linked further down. The egress parts (egress*, names, netlink,
 # dns_responder, net_setup) leave the archive only for a main that names them: the program without egress has none ------
 $(call room,dataplane,runtime/data-plane,common base,libevent_core libssl libcrypto libnghttp2 libseccomp)
+
+# ---- runtime/control-plane: the host's side, twice from one main: with egress, and without its object files in the link
+$(call room,controlplane,runtime/control-plane,common base,libevent_core libevent_extra libssl libcrypto libcjson libnghttp2 libseccomp)
+CONTROL_PLANES := $(B)/bin/cage-control-plane $(B)/bin/cage-control-plane-no-egress
+$(B)/bin/cage-control-plane: CAGE_EGRESS := 1
+$(B)/bin/cage-control-plane-no-egress: CAGE_EGRESS := 0
+$(CONTROL_PLANES): runtime/control-plane/main.c GNUmakefile runtime/room.mk $(call libs_of,controlplane common base)
+	@mkdir -p $(@D)
+	@echo "  LINK    $@"
+	$(Q)$(CC_ALL) $(call pc,cflags,$(PKGS_controlplane)) -DCAGE_EGRESS=$(CAGE_EGRESS) $(LINK_$(VARIANT)) $< \
+		-Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(call pc,libs,$(PKGS_controlplane)) -lm $(LDFLAGS) -o $@
+PROGRAMS += $(CONTROL_PLANES)
+BUNDLE_FILES += $(CONTROL_PLANES)

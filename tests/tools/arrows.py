@@ -21,7 +21,7 @@ TABLE = {
     "runtime/init": ((), ()),
     "runtime/service": (("runtime/init",), ()),
     "runtime/data-plane": (("base", "pcr", "runtime/common"), ("event2/", "openssl/", "nghttp2/", "seccomp.h")),
-    "runtime/control-plane": (("base", "pcr", "runtime/common"), ("event2/", "openssl/", "nghttp2/", "seccomp.h")),
+    "runtime/control-plane": (("base", "pcr", "runtime/common"), ("event2/", "openssl/", "cjson/", "seccomp.h")),
     "runtime/provisioner": (("base", "pcr", "runtime/common"), ("event2/", "openssl/", "cjson/", "sqlite3.h",
                                                                 "libpq-fe.h", "postgresql/")),
     "runtime/engine": (("base", "pcr", "runtime/common"), ("event2/", "openssl/", "cjson/", "sqlite3.h", "libpq-fe.h",

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+//   [PROXY in] ──► DIAL ──connected──► header out + RELAY ──► end
+//
+// A dead enclave closes the client's connection at once and is counted; the next client tries anew, so an enclave that
+// comes back is used without anyone telling us.
+#include "runtime/control-plane/ingress.h"
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "runtime/common/log.h"
+#include "runtime/common/proxy.h"
+#include "runtime/common/relay.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct conn {
+	struct ingress_relay *in;
+	struct conn *next, **link;
+	int client; // owned; -1 when with the relay
+	struct addr src, dst;
+	struct event *event; // PROXY in
+	struct timer timer;
+	struct dial *dial;
+	struct relay *relay;
+};
+
+struct ingress_relay {
+	struct loop *loop;
+	struct ingress_options o;
+	struct acceptor *acceptor;
+	struct conncap cap;
+	struct ingress_stats stats;
+	struct conn *conns;
+};
+
+static void conn_free(struct conn *c)
+{
+	*c->link = c->next;
+	if (c->next)
+		c->next->link = c->link;
+	dial_cancel(c->dial);
+	if (c->event)
+		event_free(c->event);
+	timer_free(&c->timer);
+	if (c->client >= 0)
+		close(c->client);
+	conncap_release(&c->in->cap);
+	free(c);
+}
+
+static void on_relay_end(void *ctx, const struct relay_result *result)
+{
+	struct conn *c = ctx;
+	char peer[ADDR_TEXT_MAX];
+
+	c->relay = NULL;
+	log_event(LOG_DEBUG, "ingress.closed", LOG_STR("peer", addr_format(&c->src, peer)),
+		  LOG_U64("bytes_in", result->a_to_b), LOG_U64("bytes_out", result->b_to_a));
+	conn_free(c);
+}
+
+static void on_dialled(void *ctx, int fd, int errnum)
+{
+	struct conn *c = ctx;
+	struct ingress_relay *in = c->in;
+	const struct relay_options options = {.idle_ms = in->o.idle_ms, .linger_ms = in->o.linger_ms,
+					      .total_a_to_b = &in->stats.bytes_in, .total_b_to_a = &in->stats.bytes_out};
+	uint8_t header[PROXY_OUT_MAX];
+	size_t n = 0;
+	struct err err = ERR_INIT;
+
+	c->dial = NULL;
+	if (fd < 0) {
+		in->stats.enclave_failed++;
+		log_event(LOG_WARN, "ingress.enclave_failed", LOG_STR("why", strerrordesc_np(errnum)));
+		conn_free(c);
+		return;
+	}
+	if (in->o.send_proxy)
+		n = proxy_format(&c->src, &c->dst, header);
+	struct stream client = stream_plain(steal_fd(&c->client)), enclave = stream_plain(fd);
+
+	in->stats.relayed++;
+	c->relay = relay_start_with(in->loop, &client, &enclave, header, n, &options, on_relay_end, c, &err);
+	if (!c->relay)
+		conn_free(c);
+}
+
+static void start_dial(struct conn *c)
+{
+	struct err err = ERR_INIT;
+
+	c->dial = dial_start(c->in->loop, &c->in->o.enclave, c->in->o.dial_ms, on_dialled, c, &err);
+	if (!c->dial)
+		conn_free(c);
+}
+
+// ---- PROXY in ------------------------------------------------------------------------------------------------------
+
+static void proxy_failed(struct conn *c, const char *why)
+{
+	char peer[ADDR_TEXT_MAX];
+
+	c->in->stats.proxy_failed++;
+	log_event(LOG_WARN, "ingress.proxy_failed", LOG_STR("peer", addr_format(&c->src, peer)), LOG_STR("why", why));
+	conn_free(c);
+}
+
+static void on_time(void *ctx)
+{
+	proxy_failed(ctx, "no PROXY header in time");
+}
+
+// Peeks at what is there, and takes it from the socket only once the header is whole.
+static void on_readable(evutil_socket_t fd, short what, void *ctx)
+{
+	struct conn *c = ctx;
+	uint8_t buf[PROXY_MAX];
+	struct proxy_info info;
+	struct err err = ERR_INIT;
+	size_t want = 0;
+	ssize_t n = recv(fd, buf, sizeof(buf), MSG_PEEK);
+	(void)what;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		proxy_failed(c, "closed before its PROXY header");
+		return;
+	}
+	int header = proxy_parse(buf, (size_t)n, &want, &info, &err);
+
+	if (header < 0) {
+		proxy_failed(c, err.msg);
+		return;
+	}
+	if (header == 0) { // a peeked socket stays readable: wake up only when there is more than now
+		int low = (int)want;
+
+		setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof(low));
+		return;
+	}
+	int one = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
+	if (recv(fd, buf, (size_t)header, 0) != header) {
+		proxy_failed(c, "the PROXY header went away");
+		return;
+	}
+	if (!info.local && info.src.kind == ADDR_TCP) {
+		c->src = info.src;
+		c->dst = info.dst;
+	}
+	event_free(steal_ptr(&c->event));
+	timer_set(&c->timer, 0);
+	start_dial(c);
+}
+
+static int expect_proxy(struct conn *c, struct err *err)
+{
+	c->event = event_new(loop_base(c->in->loop), c->client, EV_READ | EV_PERSIST, on_readable, c);
+	if (!c->event || event_add(c->event, NULL) < 0)
+		return err_nomem(err);
+	if (timer_init(&c->timer, c->in->loop, on_time, c, err) < 0)
+		return -1;
+	timer_set(&c->timer, c->in->o.proxy_ms);
+	return 0;
+}
+
+// ---- accepting -----------------------------------------------------------------------------------------------------
+
+static void on_accept(void *ctx, int fd, const struct addr *peer)
+{
+	struct ingress_relay *in = ctx;
+	struct err err = ERR_INIT;
+	struct conn *c = mem_zalloc(1, sizeof(*c), &err);
+	struct sockaddr_storage own;
+	socklen_t len = sizeof(own);
+
+	if (!c) {
+		close(fd);
+		conncap_release(&in->cap);
+		return;
+	}
+	c->in = in;
+	c->client = fd;
+	c->src = *peer;
+	if (getsockname(fd, (struct sockaddr *)&own, &len) == 0)
+		addr_from_sockaddr(&c->dst, (struct sockaddr *)&own, len);
+	c->next = in->conns;
+	c->link = &in->conns;
+	if (c->next)
+		c->next->link = &c->next;
+	in->conns = c;
+	if (!in->o.expect_proxy)
+		start_dial(c);
+	else if (expect_proxy(c, &err) < 0)
+		conn_free(c);
+}
+
+struct ingress_relay *ingress_relay_new(struct loop *l, const struct ingress_options *o, struct err *err)
+{
+	struct ingress_relay *in = mem_zalloc(1, sizeof(*in), err);
+
+	if (!in)
+		return NULL;
+	in->loop = l;
+	in->o = *o;
+	in->cap.max = o->conns_max;
+	in->acceptor = acceptor_listen(l, &o->listen, &in->cap, on_accept, in, err);
+	if (!in->acceptor) {
+		err_prefix(err, "ingress: ");
+		free(in);
+		return NULL;
+	}
+	return in;
+}
+
+void ingress_relay_stop_listening(struct ingress_relay *in)
+{
+	acceptor_free(steal_ptr(&in->acceptor));
+}
+
+void ingress_relay_free(struct ingress_relay *in)
+{
+	if (!in)
+		return;
+	while (in->conns) {
+		if (in->conns->relay)
+			relay_cancel(in->conns->relay); // frees the connection through on_relay_end
+		else
+			conn_free(in->conns);
+	}
+	acceptor_free(in->acceptor);
+	free(in);
+}
+
+const struct ingress_stats *ingress_relay_stats(struct ingress_relay *in)
+{
+	in->stats.accepted = in->cap.admitted;
+	in->stats.shed = in->cap.shed;
+	in->stats.open = in->cap.in_use;
+	return &in->stats;
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Names to addresses on the host, without blocking the loop and without libc's resolver: the servers are those that the
+// caller names, else the ones of /etc/resolv.conf; /etc/hosts counts; search domains do not (a name from the enclave is
+// always complete). Each server has a time limit, a lost reply goes to the next, ids and letter case are random and
+// must come back (libevent's evdns).
+#ifndef RUNTIME_CONTROL_PLANE_RESOLVER_H
+#define RUNTIME_CONTROL_PLANE_RESOLVER_H
+
+#include "runtime/common/addrclass.h"
+#include "runtime/common/loop.h"
+
+enum {
+	RESOLVER_ADDRS_MAX = 16, // of one name; a reply that fits a datagram holds hardly more
+	RESOLVER_TRY_MS = 2000,	 // a server
+	RESOLVER_TRIES = 3,
+	RESOLVER_INFLIGHT_MAX = 1024,
+};
+
+enum resolver_outcome { RESOLVER_FOUND, RESOLVER_NO_NAME, RESOLVER_FAILED };
+
+// addrs holds n (> 0 when found) addresses in the resolver's order; borrowed for the call.
+typedef void resolver_fn(void *ctx, enum resolver_outcome outcome, const struct ip_addr *addrs, size_t n);
+
+struct resolver;
+struct resolver_query;
+
+// servers: a comma list of addresses, each with `:port` if it is not 53 (`[v6]:port`); NULL: /etc/resolv.conf.
+// NULL with ERR_USAGE naming a server that is no address.
+struct resolver *resolver_new(struct loop *l, const char *servers, struct err *err);
+void resolver_free(struct resolver *r); // no query may be under way; free(NULL) is fine
+
+// fn is called once, possibly from within. 0 with *query set (NULL if fn was called already), or -1 on no memory,
+// without a call.
+int resolver_ask(struct resolver *r, const char *name, resolver_fn *fn, void *ctx, struct resolver_query **query,
+		 struct err *err);
+void resolver_cancel(struct resolver_query *q); // without a call; cancel(NULL) is fine
+
+#endif
