@@ -188,7 +188,15 @@ static int add_headers(struct http_stream *s, const struct http_request *req, bo
 	return line ? add_header(s, line, err) : -1;
 }
 
-static CURLcode set_policy(CURL *c, const struct http_settings *set)
+// Loopback is never reached through a proxy.
+static bool wants_proxy(const struct http_settings *set, const char *url)
+{
+	const char *host = strstr(url, "://");
+
+	return set->proxy && !set->unix_socket && host && !http_is_loopback(host + 3);
+}
+
+static CURLcode set_policy(CURL *c, const struct http_settings *set, const char *url)
 {
 	CURLcode rc = CURLE_OK;
 
@@ -201,7 +209,7 @@ static CURLcode set_policy(CURL *c, const struct http_settings *set)
 	rc |= curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 1L);
 	rc |= curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 2L);
 	// An empty string means no proxy; NULL would let libcurl ask the environment.
-	rc |= curl_easy_setopt(c, CURLOPT_PROXY, set->proxy ? set->proxy : "");
+	rc |= curl_easy_setopt(c, CURLOPT_PROXY, wants_proxy(set, url) ? set->proxy : "");
 	rc |= curl_easy_setopt(c, CURLOPT_NOPROXY, set->no_proxy ? set->no_proxy : "");
 	if (set->tls_ca) {
 		rc |= curl_easy_setopt(c, CURLOPT_CAINFO, set->tls_ca);
@@ -254,7 +262,7 @@ static int exchange(const struct http_settings *set, const struct http_request *
 	s->multi = curl_multi_init();
 	if (!s->easy || !s->multi)
 		return err_nomem(err);
-	if (set_policy(s->easy, set) || set_request(s, req) || curl_multi_add_handle(s->multi, s->easy))
+	if (set_policy(s->easy, set, url) || set_request(s, req) || curl_multi_add_handle(s->multi, s->easy))
 		return err_set(err, ERR_IO, "HTTP: libcurl refuses its options");
 	if (run(s, false, err))
 		return -1;

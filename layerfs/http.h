@@ -27,7 +27,7 @@ enum {
 struct http_settings {
 	const char *tls_ca;	 // PEM file trusted in place of the system's; NULL: the system's
 	bool plain_http;	 // http:// is fine for every host
-	const char *proxy;	 // for all hosts but no_proxy's; NULL: none
+	const char *proxy;	 // for all hosts but no_proxy's and loopback; NULL: none
 	const char *no_proxy;	 // libcurl's CURLOPT_NOPROXY; NULL: none
 	const char *unix_socket; // all connections go there; NULL: to the URL's host
 };
@@ -73,6 +73,6 @@ char *http_escape(const char *text, struct err *err);
 // `location` resolved against `base`. ERR_INPUT if it is none, or if plain HTTP or a user name in it is not allowed.
 char *http_resolve(const struct http_settings *set, const char *base, const char *location, struct err *err);
 bool http_same_origin(const char *a, const char *b); // scheme, host and port
-bool http_is_loopback(const char *host);	     // localhost, 127.0.0.0/8, [::1]; with or without a port
+bool http_is_loopback(const char *host);	     // localhost, 127.0.0.0/8, [::1]; what follows (:port, /path) is not looked at
 
 #endif

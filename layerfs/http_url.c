@@ -17,7 +17,7 @@ enum { QUOTE_MAX = 300 };
 
 bool http_is_loopback(const char *host)
 {
-	size_t n = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
+	size_t n = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/");
 
 	if (n == 9 && !strncmp(host, "localhost", 9))
 		return true;
