@@ -47,10 +47,12 @@ int build_job_check(const struct build_job *job, struct err *err)
 int build_job_open_image(struct build_job *job, const struct build_options *opt, const char *ref, struct err *err)
 {
 	struct image_options io = {.platform = opt->pick, .arch = platform_oci_arch(opt->arch), .limits = &opt->limits,
+				   .registry = &opt->registry.opt, .daemon_socket = opt->registry.daemon_socket,
 				   .warn = on_warning, .warn_ctx = job};
 	const char *tmpdir = opt->tmpdir ? opt->tmpdir : getenv("TMPDIR");
 
 	job->opt = opt;
+	io.tmpdir = tmpdir && *tmpdir ? tmpdir : NULL;
 	if (image_open(ref, &io, &job->image, err))
 		return -1;
 	job->input.image = job->image;

@@ -12,6 +12,7 @@ void build_options_init(struct build_options *o)
 {
 	*o = (struct build_options){.limits = limits_default};
 	o->platform.default_dir = PLATFORM_DEFAULT_DIR;
+	registry_option_init(&o->registry);
 }
 
 void build_options_clear(struct build_options *o)
@@ -131,6 +132,8 @@ int build_option_take(struct build_options *o, int opt, const char *command)
 		*text = optarg;
 		return 0;
 	}
+	if (opt >= REGISTRY_OPT_FIRST && opt <= REGISTRY_OPT_LAST)
+		return registry_option_take(&o->registry, opt, command);
 	switch (opt) {
 	case BUILD_OPT_NO_NSM:
 		o->platform.no_nsm = true;

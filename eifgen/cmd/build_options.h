@@ -9,6 +9,7 @@
 #include "eifgen/build.h"
 #include "eifgen/cmd/cmd.h"
 #include "eifgen/cmd/epoch_option.h"
+#include "eifgen/cmd/registry_option.h"
 
 enum build_option {
 	BUILD_OPT_FIRST = 1000,
@@ -28,7 +29,7 @@ enum build_option {
 		{"max-layers", required_argument, NULL, BUILD_OPT_MAX_LAYERS},                                         \
 		{"max-entries", required_argument, NULL, BUILD_OPT_MAX_ENTRIES},                                       \
 		{"max-path", required_argument, NULL, BUILD_OPT_MAX_PATH},                                             \
-		{"max-expanded", required_argument, NULL, BUILD_OPT_MAX_EXPANDED}
+		{"max-expanded", required_argument, NULL, BUILD_OPT_MAX_EXPANDED}, REGISTRY_LONGS, DAEMON_LONGS
 #define BUILD_PLATFORM_LONGS                                                                                           \
 	{"blobs", required_argument, NULL, BUILD_OPT_BLOBS}, {"kernel", required_argument, NULL, BUILD_OPT_KERNEL},    \
 		{"kernel-config", required_argument, NULL, BUILD_OPT_KERNEL_CONFIG},                                   \
@@ -54,7 +55,7 @@ enum build_option {
 	"      --threads N           layers read at once (default: as many as processors)\n"                          \
 	"      --tmpdir DIR          where file contents are spooled (default: TMPDIR or /var/tmp)\n"                  \
 	"      --max-layers N, --max-entries N, --max-path N, --max-expanded N\n"                                      \
-	"                            raise a cap against bombs\n"
+	"                            raise a cap against bombs\n" REGISTRY_HELP DAEMON_HELP
 #define BUILD_PLATFORM_HELP                                                                                            \
 	"      --blobs DIR           bzImage or Image, its .config, cmdline, init, nsm.ko\n"                          \
 	"                            (default: " PLATFORM_DEFAULT_DIR ")\n"                                            \
@@ -92,6 +93,7 @@ struct build_options {
 	bool strict, allow_large;
 	unsigned threads;
 	struct limits limits;
+	struct registry_option registry;
 };
 
 void build_options_init(struct build_options *o);
