@@ -154,7 +154,10 @@ static int run(struct http_stream *s, bool for_body, struct err *err)
 			return -1;
 		}
 	}
-	return s->done && s->result != CURLE_OK && s->in.len == s->in_pos ? curl_failed(s, s->result, err) : 0;
+	// What came before the failure is the reader's first: the head, then the bytes that wait.
+	if (!s->done || s->result == CURLE_OK || (for_body ? s->in.len > s->in_pos : s->head_done))
+		return 0;
+	return curl_failed(s, s->result, err);
 }
 
 // ---- setting up ----------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ struct remote_stream {
 	uint64_t counted_from; // got when tries was last 0
 	unsigned tries;
 	struct http_stream *http; // NULL before the first read and after a cut
+	struct err failed;	  // what ended the stream; a reader that asks again hears it again
 };
 
 static void remote_free(struct blob_stream *b)
@@ -130,31 +131,38 @@ static ssize_t read_piece(struct remote_stream *s, void *p, size_t n, struct err
 	r = http_read(s->http, p, n, err);
 	if (r == 0) {
 		err_set(err, ERR_IO, "the answer ends %llu bytes early", (unsigned long long)(s->size - s->got));
-		if (err)
-			err->errnum = EAGAIN;
+		err->errnum = EAGAIN;
 		return -1;
 	}
 	return r;
 }
 
+static ssize_t read_on(struct remote_stream *s, void *p, size_t n, struct err *err)
+{
+	ssize_t r;
+
+	while ((r = read_piece(s, p, n, err)) < 0)
+		if (after_cut(s, err))
+			return -1;
+	s->got += (uint64_t)r;
+	return s->got == s->size && check_end(s, err) ? -1 : r;
+}
+
 static ssize_t remote_read(struct blob_stream *b, void *p, size_t n, struct err *err)
 {
 	struct remote_stream *s = (struct remote_stream *)b;
-	struct err why = ERR_INIT;
-	ssize_t r;
+	ssize_t r = -1;
 
-	if (n > s->size - s->got)
-		n = (size_t)(s->size - s->got);
-	if (!n)
-		return 0;
-	while ((r = read_piece(s, p, n, &why)) < 0)
-		if (after_cut(s, &why)) {
-			if (err)
-				*err = why;
-			return -1;
-		}
-	s->got += (uint64_t)r;
-	return s->got == s->size && check_end(s, err) ? -1 : r;
+	if (s->failed.class == ERR_NONE) {
+		if (n > s->size - s->got)
+			n = (size_t)(s->size - s->got);
+		r = n ? read_on(s, p, n, &s->failed) : 0;
+		if (r >= 0)
+			s->failed = (struct err)ERR_INIT; // of a try that another one made good
+	}
+	if (r < 0 && err)
+		*err = s->failed;
+	return r;
 }
 
 int registry_open_blob(struct registry *r, const char *digest, uint64_t size, struct blob_stream **out,

@@ -30,6 +30,8 @@ def pick_rule(what):
     except OSError:
         lines = []
     for n, line in enumerate(lines):
+        if not line:
+            continue
         part, action, count = line.split()
         with lock:
             if part in what and (count == "-" or used.get((n, line), 0) < int(count)):
