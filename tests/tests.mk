@@ -16,9 +16,19 @@ build/san/tests/unit/%: tests/unit/%.c tests/unit/unit.h $(foreach r,$(ROOMS),$(
 	@mkdir -p $(@D)
 	@echo "  TEST    $@"
 	$(Q)$(CC_ALL) $(call pc,cflags,check $(ALL_PKGS)) -MMD -MP $< $(LINK_san) -Wl,--start-group \
-		$(filter %.a,$^) -Wl,--end-group $(call pc,libs,check $(ALL_PKGS)) $(UNIT_LIBS) -o $@
+		$(filter %.a %.o,$^) -Wl,--end-group $(call pc,libs,check $(ALL_PKGS)) $(UNIT_LIBS) -o $@
+
+# Programs that tests start beside eifgen, and objects that several tests share.
+build/san/tests/tools/%.o: ROOM_PKGS := libssl libcrypto
+build/san/tests/unit/pcr/test_attest: build/san/tests/tools/attest_pki.o
+TEST_TOOLS := build/san/tests/tools/mock_cage
+build/san/tests/tools/mock_cage: build/san/tests/tools/mock_cage.o build/san/tests/tools/attest_pki.o \
+		$(LIB_pcr) $(LIB_base)
+	@echo "  LINK    $@"
+	$(Q)$(LD_ALL) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
+		$(call pc,libs,libssl libcrypto) -o $@
 .PHONY: unit
-unit: $(UNIT)
+unit: $(UNIT) $(TEST_TOOLS)
 else
 .PHONY: unit
 unit:
