@@ -201,16 +201,25 @@ int atomic_file_open(struct atomic_file *f, const char *path, struct err *err)
 	return 0;
 }
 
-int atomic_file_commit(struct atomic_file *f, struct err *err)
+int atomic_file_prepare(struct atomic_file *f, struct err *err)
 {
 	mode_t mask = umask(0);
-	int rc = 0;
 
 	umask(mask);
 	errno = EIO; // what an ordered failure is; a call of the system that fails says its own
-	if (base_fault_hit(FAULT_WRITE) || fchmod(f->fd, 0666 & ~mask) || fsync(f->fd) || rename(f->tmp, f->path)) {
+	if (base_fault_hit(FAULT_WRITE) || fchmod(f->fd, 0666 & ~mask) || fsync(f->fd))
+		return sys_path(err, errno, "write", f->path);
+	f->ready = true;
+	return 0;
+}
+
+int atomic_file_commit(struct atomic_file *f, struct err *err)
+{
+	int rc = f->ready ? 0 : atomic_file_prepare(f, err);
+
+	if (!rc && rename(f->tmp, f->path)) {
 		rc = sys_path(err, errno, "write", f->path);
-	} else {
+	} else if (!rc) {
 		free(f->tmp);
 		f->tmp = NULL;
 	}

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -50,11 +51,14 @@ struct sink sink_buf(struct buf *b); // appends to b; borrowed
 struct atomic_file {
 	int fd; // -1 when closed; seekable
 	char *path, *tmp;
+	bool ready; // prepared: only the rename is left
 };
 
-#define ATOMIC_FILE_INIT {-1, NULL, NULL}
+#define ATOMIC_FILE_INIT {-1, NULL, NULL, false}
 
 int atomic_file_open(struct atomic_file *f, const char *path, struct err *err);
+// All of a commit but the rename, which then hardly fails: for outputs that appear together, prepare each, then commit.
+int atomic_file_prepare(struct atomic_file *f, struct err *err);
 int atomic_file_commit(struct atomic_file *f, struct err *err); // fsync, rename; on error nothing appears
 void atomic_file_discard(struct atomic_file *f);		// removes the temporary file; idempotent; after commit nothing
 #define _cleanup_atomic_file_ __attribute__((cleanup(atomic_file_discard)))

@@ -105,22 +105,28 @@ static int make(struct request *r, struct build_job *job, struct atomic_file *ei
 	return r->record_path ? write_record(job, eif->fd, record->fd, digest, err) : 0;
 }
 
-static int answer(const struct request *r, const struct build_job *job, const char *digest)
+// The answer's text, borrowed from o.
+static const char *compose(const struct request *r, const struct build_job *job, const char *digest, struct jout *o,
+			   struct err *err)
 {
-	_cleanup_jout_ struct jout o = JOUT_INIT(true);
-	struct err err = ERR_INIT;
-	const char *text;
-
-	jout_open(&o, NULL, '{');
-	build_job_report(job, &o);
-	jout_str(&o, "File", r->out);
+	jout_open(o, NULL, '{');
+	build_job_report(job, o);
+	jout_str(o, "File", r->out);
 	if (r->record_path) {
-		jout_str(&o, "Sha256", digest + sizeof("sha256:") - 1);
-		jout_str(&o, "Record", r->record_path);
+		jout_str(o, "Sha256", digest + sizeof("sha256:") - 1);
+		jout_str(o, "Record", r->record_path);
 	}
-	jout_close(&o, '}');
-	text = jout_text(&o, &err);
-	return text ? cmd_print(text) : cmd_fail("print", "the measurements", &err);
+	jout_close(o, '}');
+	return jout_text(o, err);
+}
+
+// Whatever can fail is done before the first file appears.
+static int publish(struct request *r, struct atomic_file *eif, struct atomic_file *record, struct err *err)
+{
+	if (atomic_file_prepare(eif, err) || (r->record_path && atomic_file_prepare(record, err)) ||
+	    atomic_file_commit(eif, err))
+		return -1;
+	return r->record_path ? atomic_file_commit(record, err) : 0;
 }
 
 static int run(int argc, char **argv)
@@ -128,8 +134,10 @@ static int run(int argc, char **argv)
 	_cleanup_atomic_file_ struct atomic_file eif = ATOMIC_FILE_INIT, record = ATOMIC_FILE_INIT;
 	_cleanup_(request_clear) struct request r = {0};
 	_cleanup_(build_job_clear) struct build_job job = {0};
+	_cleanup_jout_ struct jout o = JOUT_INIT(true);
 	char digest[DIGEST_TEXT_MAX] = "";
 	struct err err = ERR_INIT;
+	const char *text;
 	int rc;
 
 	build_options_init(&r.opt);
@@ -140,11 +148,10 @@ static int run(int argc, char **argv)
 		return cmd_fail("read", r.locked ? r.locked : "the options", &err);
 	if (make(&r, &job, &eif, &record, digest, &err))
 		return cmd_fail("build", r.image, &err);
-	if (atomic_file_commit(&eif, &err))
+	text = compose(&r, &job, digest, &o, &err);
+	if (!text || publish(&r, &eif, &record, &err))
 		return cmd_fail("write", r.out, &err);
-	if (r.record_path && atomic_file_commit(&record, &err))
-		return cmd_fail("write", r.record_path, &err);
-	return answer(&r, &job, digest);
+	return cmd_print(text);
 }
 
 const struct cmd cmd_build = {
