@@ -120,13 +120,15 @@ static const char *compose(const struct request *r, const struct build_job *job,
 	return jout_text(o, err);
 }
 
-// Whatever can fail is done before the first file appears.
-static int publish(struct request *r, struct atomic_file *eif, struct atomic_file *record, struct err *err)
+// Whatever can fail, a closed stdout too, is done before the first file appears: then only renames are left.
+static int prepare_files(const struct request *r, struct atomic_file *eif, struct atomic_file *record, struct err *err)
 {
-	if (atomic_file_prepare(eif, err) || (r->record_path && atomic_file_prepare(record, err)) ||
-	    atomic_file_commit(eif, err))
-		return -1;
-	return r->record_path ? atomic_file_commit(record, err) : 0;
+	return atomic_file_prepare(eif, err) || (r->record_path && atomic_file_prepare(record, err)) ? -1 : 0;
+}
+
+static int commit_files(const struct request *r, struct atomic_file *eif, struct atomic_file *record, struct err *err)
+{
+	return atomic_file_commit(eif, err) || (r->record_path && atomic_file_commit(record, err)) ? -1 : 0;
 }
 
 static int run(int argc, char **argv)
@@ -149,9 +151,11 @@ static int run(int argc, char **argv)
 	if (make(&r, &job, &eif, &record, digest, &err))
 		return cmd_fail("build", r.image, &err);
 	text = compose(&r, &job, digest, &o, &err);
-	if (!text || publish(&r, &eif, &record, &err))
+	if (!text || prepare_files(&r, &eif, &record, &err))
 		return cmd_fail("write", r.out, &err);
-	return cmd_print(text);
+	if (cmd_print(text))
+		return EXIT_TROUBLE;
+	return commit_files(&r, &eif, &record, &err) ? cmd_fail("write", r.out, &err) : EXIT_YES;
 }
 
 const struct cmd cmd_build = {
