@@ -20,4 +20,15 @@ static inline bool base_fault_hit(enum fault_point point)
 	return base_fault_hook && base_fault_hook(point);
 }
 
+// Where stages that run beside each other hand over, tests may put a delay, so that orders come about that are rare.
+typedef void delay_hook(void);
+
+extern delay_hook *base_delay_hook; // NULL: no delay; called from any thread
+
+static inline void base_delay(void)
+{
+	if (base_delay_hook)
+		base_delay_hook();
+}
+
 #endif

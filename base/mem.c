@@ -12,6 +12,7 @@
 #include <string.h>
 
 fault_hook *base_fault_hook;
+delay_hook *base_delay_hook;
 
 void *mem_alloc(size_t n, struct err *err)
 {

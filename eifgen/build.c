@@ -17,6 +17,7 @@ CLEANUP_DEFINE(struct tree, tree_free, tree_free)
 struct pass {
 	struct eif_writer *writer;
 	EVP_MD_CTX *digest; // of the open section; NULL if not wanted
+	bool digest_off; // the open section's digest comes out of the registers
 	struct build_output *result;
 	uint64_t start; // of the open section's data in the file
 };
@@ -55,7 +56,7 @@ static int section_write(void *ctx, const void *p, size_t n, struct err *err)
 {
 	struct pass *x = ctx;
 
-	if (x->digest && EVP_DigestUpdate(x->digest, p, n) != 1)
+	if (x->digest && !x->digest_off && EVP_DigestUpdate(x->digest, p, n) != 1)
 		return err_set(err, ERR_MEMORY, "SHA-384 failed");
 	return eif_writer_write(x->writer, p, n, err);
 }
@@ -123,10 +124,25 @@ static int write_app(struct pass *x, struct build_input *in, struct tree *tree, 
 {
 	struct layout_app app = {tree, &in->config, in->cmd_override};
 
-	if (section_begin(x, EIF_SECTION_RAMDISK, err) ||
-	    layout_write_app(&in->layout, &app, section_sink(x), err))
+	if (section_begin(x, EIF_SECTION_RAMDISK, err))
 		return -1;
+	x->digest_off = true;
+	if (layout_write_app(&in->layout, &app, section_sink(x), err))
+		return -1;
+	x->digest_off = false;
 	return section_end(x, err);
+}
+
+// The application ramdisk is the whole of PCR2's data: its digest is there already, and is not computed twice.
+static int measure(struct pass *x, struct err *err)
+{
+	struct build_section *app = &x->result->sections[x->result->section_count - 1];
+
+	if (eif_writer_measure(x->writer, &x->result->pcrs, err))
+		return -1;
+	if (x->digest)
+		memcpy(app->sha384, eif_writer_ramdisk2_sha384(x->writer), SHA384_SIZE);
+	return 0;
 }
 
 static int write_signature(struct pass *x, const struct build_input *in, struct err *err)
@@ -147,7 +163,7 @@ static int write_all(struct pass *x, struct build_input *in, struct tree *tree, 
 	if (section_bytes(x, EIF_SECTION_KERNEL, p->kernel.data, p->kernel.size, err) ||
 	    section_bytes(x, EIF_SECTION_CMDLINE, p->cmdline, strlen(p->cmdline), err) || write_metadata(x, in, err) ||
 	    write_bootstrap(x, in, err) || write_app(x, in, tree, err) ||
-	    eif_writer_measure(x->writer, &x->result->pcrs, err) || write_signature(x, in, err) ||
+	    measure(x, err) || write_signature(x, in, err) ||
 	    eif_writer_finish(x->writer, err))
 		return -1;
 	x->result->size = eif_writer_size(x->writer);
@@ -165,7 +181,9 @@ int build_eif(struct build_input *in, int fd, struct build_output *result, struc
 	if (in->want_sections && !(x.digest = EVP_MD_CTX_new()))
 		return err_nomem(err);
 	x.writer = eif_writer_new(fd, in->platform->arch, err);
-	rc = x.writer ? write_all(&x, in, tree, err) : -1;
+	rc = x.writer && (in->layers.threads == 1 || !eif_writer_use_threads(x.writer, err))
+		     ? write_all(&x, in, tree, err)
+		     : -1;
 	eif_writer_free(x.writer);
 	EVP_MD_CTX_free(x.digest);
 	return rc;

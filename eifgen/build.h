@@ -48,7 +48,7 @@ struct build_input {
 	void *sign_ctx;
 	const char *certificate_sha256; // hex, of its DER, for the record
 	struct eif_metadata metadata; // build_time, os and kernel_version are filled by the build
-	bool want_sections;	      // digest each section (one more SHA-384 over all bytes)
+	bool want_sections;	      // digest each section
 };
 
 struct build_output {

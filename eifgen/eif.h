@@ -38,8 +38,10 @@ enum eif_arch { EIF_X86_64, EIF_AARCH64 };
 // ---- writer --------------------------------------------------------------------------------------------------------
 struct eif_writer; // opaque
 
-// fd: a fresh, seekable file at offset 0, borrowed; -1 measures only (nothing is written, CRC still computed).
+// fd: a fresh, seekable file at offset 0, borrowed; -1 measures only (nothing is written, no CRC computed).
 struct eif_writer *eif_writer_new(int fd, enum eif_arch arch, struct err *err);
+// Before the first section: registers and file get threads of their own. The bytes are the same either way.
+int eif_writer_use_threads(struct eif_writer *w, struct err *err);
 // Begins a section; the one before it is closed. Order is the caller's: kernel, cmdline, metadata, ramdisks, signature.
 int eif_writer_section(struct eif_writer *w, enum eif_section_type type, struct err *err);
 int eif_writer_write(struct eif_writer *w, const void *p, size_t n, struct err *err);
@@ -48,6 +50,8 @@ struct sink eif_writer_sink(struct eif_writer *w); // eif_writer_write as a sink
 // (which is not measured) before eif_writer_finish patches sizes, header and CRC into the file.
 int eif_writer_measure(struct eif_writer *w, struct pcr_values *pcrs, struct err *err);
 int eif_writer_finish(struct eif_writer *w, struct err *err);
+// After eif_writer_measure, of a file with two ramdisks: the second one's SHA-384 (PCR_SIZE bytes), which PCR2 needed.
+const uint8_t *eif_writer_ramdisk2_sha384(const struct eif_writer *w);
 uint64_t eif_writer_size(const struct eif_writer *w); // bytes so far, header included
 void eif_writer_free(struct eif_writer *w);
 

@@ -8,10 +8,14 @@
 //
 // The file's CRC covers [0, 0x220) and [0x224, EOF), so it is joined at the end from the CRC of each piece
 // (crc32_combine) and no byte is read back. With fd -1 all this happens and nothing is written.
+//
+// Blocks go through a fan-out (base/fanout.h) to three consumers: the two halves of the registers, and CRC with file.
+// Each sees the bytes in order, so threads change nothing but the time; at the end of a section all are waited for.
 #include "eifgen/eif.h"
 
 #include "base/be.h"
 #include "base/checked.h"
+#include "base/fanout.h"
 #include "base/mem.h"
 
 #include <string.h>
@@ -19,6 +23,7 @@
 
 enum {
 	BLOCK = 256 * 1024, // one write(2) and one digest update a block, however small the pieces that come
+	BLOCKS = 8,
 	HEADER_CRC_AT = 0x220,
 	DEFAULT_CPUS = 2,
 };
@@ -38,9 +43,55 @@ struct eif_writer {
 	unsigned count;
 	bool open, measured;
 	struct pcr_measure *measure;
-	size_t used; // of block: bytes of the open section not yet written
-	uint8_t block[BLOCK];
+	struct fanout *blocks;
+	uint8_t *block; // of `blocks`, being filled; NULL: none taken yet
+	size_t used;	// of block: bytes of the open section not yet handed on
+	bool feed;	// the open section is measured; changed only while the consumers rest
+	uint64_t written; // where the file's consumer goes on
 };
+
+static int feed_all(void *ctx, const void *p, size_t n, struct err *err)
+{
+	struct eif_writer *w = ctx;
+
+	return w->feed ? pcr_measure_lane(w->measure, PCR_LANE_ALL, p, n, err) : 0;
+}
+
+static int feed_rest(void *ctx, const void *p, size_t n, struct err *err)
+{
+	struct eif_writer *w = ctx;
+
+	return w->feed ? pcr_measure_lane(w->measure, PCR_LANE_REST, p, n, err) : 0;
+}
+
+static int feed_file(void *ctx, const void *p, size_t n, struct err *err)
+{
+	struct eif_writer *w = ctx;
+	struct section *s = &w->sections[w->count - 1];
+
+	if (w->fd < 0) // nobody will ask for the CRC of a file that is not there
+		return 0;
+	s->crc = (uint32_t)crc32_z(s->crc, p, n);
+	if (io_pwrite(w->fd, p, n, w->written, err))
+		return -1;
+	w->written += n;
+	return 0;
+}
+
+static int set_up_blocks(struct eif_writer *w, bool threads, struct err *err)
+{
+	fanout_free(w->blocks);
+	w->blocks = fanout_new(threads ? BLOCKS : 2, BLOCK, threads, err);
+	if (!w->blocks || fanout_add(w->blocks, feed_all, w, err) || fanout_add(w->blocks, feed_rest, w, err) ||
+	    fanout_add(w->blocks, feed_file, w, err))
+		return -1;
+	return 0;
+}
+
+int eif_writer_use_threads(struct eif_writer *w, struct err *err)
+{
+	return set_up_blocks(w, true, err);
+}
 
 struct eif_writer *eif_writer_new(int fd, enum eif_arch arch, struct err *err)
 {
@@ -52,8 +103,8 @@ struct eif_writer *eif_writer_new(int fd, enum eif_arch arch, struct err *err)
 	w->arch = arch;
 	w->end = EIF_HEADER_SIZE;
 	w->measure = pcr_measure_new(err);
-	if (!w->measure) {
-		free(w);
+	if (!w->measure || set_up_blocks(w, false, err)) {
+		eif_writer_free(w);
 		return NULL;
 	}
 	return w;
@@ -66,24 +117,18 @@ static bool is_measured(enum eif_section_type type)
 
 static int flush_block(struct eif_writer *w, struct err *err)
 {
-	struct section *s = &w->sections[w->count - 1];
+	size_t n = w->used;
 
-	if (!w->used)
-		return 0;
-	if (is_measured(s->type) && pcr_measure_update(w->measure, w->block, w->used, err))
-		return -1;
-	s->crc = (uint32_t)crc32_z(s->crc, w->block, w->used);
-	if (w->fd >= 0 && io_pwrite(w->fd, w->block, w->used, w->end - w->used, err))
-		return -1;
 	w->used = 0;
-	return 0;
+	w->block = NULL;
+	return n ? fanout_publish(w->blocks, n, err) : 0;
 }
 
 static int close_section(struct eif_writer *w, struct err *err)
 {
 	if (!w->open)
 		return 0;
-	if (flush_block(w, err))
+	if (flush_block(w, err) || fanout_drain(w->blocks, err))
 		return -1;
 	w->open = false;
 	return 0;
@@ -102,6 +147,8 @@ int eif_writer_section(struct eif_writer *w, enum eif_section_type type, struct 
 		return -1;
 	w->sections[w->count++] = (struct section){.type = type, .offset = w->end};
 	w->end += EIF_SECTION_HEADER_SIZE;
+	w->written = w->end;
+	w->feed = is_measured(type);
 	w->open = true;
 	return 0;
 }
@@ -115,6 +162,8 @@ int eif_writer_write(struct eif_writer *w, const void *p, size_t n, struct err *
 	while (n) {
 		size_t take = BLOCK - w->used < n ? BLOCK - w->used : n;
 
+		if (!w->block)
+			w->block = fanout_buffer(w->blocks);
 		memcpy(w->block + w->used, b, take);
 		w->used += take;
 		if (ckd_add(&w->end, w->end, take) || w->end > INT64_MAX)
@@ -189,6 +238,11 @@ int eif_writer_finish(struct eif_writer *w, struct err *err)
 	return 0;
 }
 
+const uint8_t *eif_writer_ramdisk2_sha384(const struct eif_writer *w)
+{
+	return pcr_measure_rest_sha384(w->measure);
+}
+
 uint64_t eif_writer_size(const struct eif_writer *w)
 {
 	return w->end;
@@ -198,6 +252,7 @@ void eif_writer_free(struct eif_writer *w)
 {
 	if (!w)
 		return;
+	fanout_free(w->blocks);
 	pcr_measure_free(w->measure);
 	free(w);
 }

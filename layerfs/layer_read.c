@@ -12,8 +12,8 @@
 // is called that, and not a bad tar.
 #include "layerfs/layer_read.h"
 
-#include "base/checked.h"
 #include "base/cleanup.h"
+#include "base/fanout.h"
 #include "base/mem.h"
 #include "layerfs/digest.h"
 #include "layerfs/path_clean.h"
@@ -27,7 +27,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-enum { CHUNK = 256 * 1024, QUOTE = 400, ID_MAX_SHOWN = 32 };
+enum { CHUNK = 256 * 1024, CHUNKS = 4, QUOTE = 400, ID_MAX_SHOWN = 32 };
 static const uint64_t ID_LIMIT = UINT32_MAX - 1; // 2^32-1 means "no id" to the kernel
 static const char WH[] = ".wh.", WH_META[] = ".wh..wh.", WH_OPAQUE[] = ".wh..wh..opq", WH_LINKS[] = ".wh..wh.plnk/";
 enum { WH_LEN = sizeof(WH) - 1 };
@@ -48,7 +48,8 @@ struct reader {
 	struct buf path, target, other; // scratch: cleaned names
 	struct err *err;		// for libarchive's callback; filled by it
 	bool failed;			// … and then this is set
-	uint8_t *chunk;
+	struct fanout *chunks; // of inflated bytes: diff_id runs behind on them
+	uint8_t *chunk;	       // of `chunks`: the one that libarchive reads
 };
 
 // ---- the stream ----------------------------------------------------------------------------------------------------
@@ -96,11 +97,19 @@ static int spend_bytes(struct reader *r, uint64_t n, struct err *err)
 	return spend(r->budget, &r->budget->expanded, n, r->budget->limits->expanded, "bytes", "--max-expanded", err);
 }
 
+static int digest_chunk(void *ctx, const void *p, size_t n, struct err *err)
+{
+	struct reader *r = ctx;
+
+	return digester_add(r->diff_md, p, n, err);
+}
+
 // The next piece of tar into r->chunk: digested and checked. Its length, 0 at the end.
 static ssize_t next_chunk(struct reader *r, struct err *err)
 {
 	size_t n = 0;
 
+	r->chunk = fanout_buffer(r->chunks);
 	while (n < CHUNK) {
 		ssize_t got = inflate_read(r->inflate, r->chunk + n, CHUNK - n, err);
 
@@ -111,7 +120,7 @@ static ssize_t next_chunk(struct reader *r, struct err *err)
 		n += (size_t)got;
 	}
 	r->expanded += n;
-	if (spend_bytes(r, n, err) || digester_add(r->diff_md, r->chunk, n, err) ||
+	if (spend_bytes(r, n, err) || (n && fanout_publish(r->chunks, n, err)) ||
 	    tarcheck_feed(r->check, r->chunk, n, err))
 		return -1;
 	return (ssize_t)n;
@@ -467,6 +476,7 @@ static int check_blob(struct reader *r, struct err *err)
 {
 	ssize_t n;
 
+	r->chunk = fanout_buffer(r->chunks); // only as room
 	while ((n = read_stored(r, r->chunk, CHUNK, err)) > 0)
 		;
 	if (n < 0)
@@ -477,10 +487,10 @@ static int check_blob(struct reader *r, struct err *err)
 	return digest_match(r->blob_md, r->what->digest, "the blob's digest", err);
 }
 
-static int reader_setup(struct reader *r, struct err *err)
+static int reader_setup(struct reader *r, bool threads, struct err *err)
 {
-	r->chunk = mem_alloc(CHUNK, err);
-	r->check = r->chunk ? tarcheck_new(r->budget->limits->path, err) : NULL;
+	r->chunks = fanout_new(threads ? CHUNKS : 2, CHUNK, threads, err);
+	r->check = r->chunks ? tarcheck_new(r->budget->limits->path, err) : NULL;
 	r->content.entries = r->check ? entry_list_new(err) : NULL;
 	r->content.removals = r->content.entries ? entry_list_new(err) : NULL;
 	if (!r->content.removals ||
@@ -488,11 +498,12 @@ static int reader_setup(struct reader *r, struct err *err)
 		return -1;
 	r->blob_md = digester_new(err);
 	r->diff_md = r->blob_md ? digester_new(err) : NULL;
-	return r->diff_md ? 0 : -1;
+	return r->diff_md ? fanout_add(r->chunks, digest_chunk, r, err) : -1;
 }
 
 static void reader_clear(struct reader *r)
 {
+	fanout_free(r->chunks); // its thread uses what follows
 	layer_content_clear(&r->content);
 	inflate_free(r->inflate);
 	tarcheck_free(r->check);
@@ -501,7 +512,6 @@ static void reader_clear(struct reader *r)
 	buf_free(&r->path);
 	buf_free(&r->target);
 	buf_free(&r->other);
-	free(r->chunk);
 }
 
 void layer_content_clear(struct layer_content *c)
@@ -521,20 +531,22 @@ static int read_and_check(struct reader *r, struct err *err)
 			*err = blob;
 		return -1;
 	}
-	if (check_blob(r, err) || digest_match(r->diff_md, r->what->diff_id, "the uncompressed layer's digest", err))
+	if (check_blob(r, err) || fanout_drain(r->chunks, err) ||
+	    digest_match(r->diff_md, r->what->diff_id, "the uncompressed layer's digest", err))
 		return -1;
 	return spool_flush(r->spool, r->file, err);
 }
 
 int layer_read(const struct image_layer *what, struct byte_source from, struct spool *spool, unsigned file,
-	       struct layer_budget *budget, const atomic_bool *stop, struct layer_content *out, struct err *err)
+	       struct layer_budget *budget, const atomic_bool *stop, bool threads, struct layer_content *out,
+	       struct err *err)
 {
 	struct reader r = {.what = what, .from = from, .spool = spool, .file = file, .budget = budget, .stop = stop};
 	struct err why = ERR_INIT;
 	int rc;
 
 	r.err = &why;
-	rc = reader_setup(&r, &why) || read_and_check(&r, &why) ? -1 : 0;
+	rc = reader_setup(&r, threads, &why) || read_and_check(&r, &why) ? -1 : 0;
 	if (rc) {
 		*err = why;
 	} else {

@@ -29,8 +29,10 @@ void layer_content_clear(struct layer_content *c);
 // Reads `from` to its end: size and digest are held against `what`, the inflated bytes against its diff_id and against
 // the tar check; content goes to the spool's file `file` (flushed). *out is filled only when all of that was right.
 // A wrong digest is ERR_MISMATCH and is reported before anything that the wrong bytes may have led to. `stop` (may be
-// NULL): when it becomes true the reading ends early with ERR_IO.
+// NULL): when it becomes true the reading ends early with ERR_IO. With `threads` the diff_id is computed on a thread of
+// its own.
 int layer_read(const struct image_layer *what, struct byte_source from, struct spool *spool, unsigned file,
-	       struct layer_budget *budget, const atomic_bool *stop, struct layer_content *out, struct err *err);
+	       struct layer_budget *budget, const atomic_bool *stop, bool threads, struct layer_content *out,
+	       struct err *err);
 
 #endif

@@ -13,6 +13,7 @@
 #include "layerfs/layers.h"
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/mem.h"
 #include "layerfs/layer_read.h"
 #include "layerfs/merge.h"
@@ -40,6 +41,7 @@ struct pool {
 	pthread_mutex_t lock; // over next, failed_at and the slots' state
 	pthread_cond_t changed;
 	size_t next, failed_at; // failed_at: lowest layer known to have failed
+	bool threads; // more than the caller's
 	struct slot *slots;
 };
 
@@ -60,7 +62,7 @@ static int read_layer(struct pool *p, size_t i, unsigned file, struct err *err)
 
 	if (p->set->open(p->set->ctx, i, &from, err))
 		return -1;
-	rc = layer_read(what, from, p->spool, file, &p->budget, &p->slots[i].stop, &p->slots[i].content, err);
+	rc = layer_read(what, from, p->spool, file, &p->budget, &p->slots[i].stop, p->threads, &p->slots[i].content, err);
 	p->set->close(p->set->ctx, &from);
 	return rc;
 }
@@ -69,6 +71,7 @@ static void finish(struct pool *p, size_t i, bool failed, const struct err *err)
 {
 	struct slot *s = &p->slots[i];
 
+	base_delay();
 	pthread_mutex_lock(&p->lock);
 	s->state = failed ? FAILED : DONE;
 	if (failed) {
@@ -199,6 +202,7 @@ int layer_set_merge(const struct layer_set *set, const struct layer_options *opt
 
 	p.budget.limits = opt->limits ? opt->limits : &limits_default;
 	p.failed_at = set->count;
+	p.threads = opt->threads != 1;
 	if (set->count > p.budget.limits->layers || set->count > INT32_MAX / 16)
 		return err_set(err, ERR_LIMIT, "%zu layers, over the limit of %llu (--max-layers)", set->count,
 			       (unsigned long long)p.budget.limits->layers);

@@ -20,6 +20,7 @@ struct pcr_measure {
 	bool has_split;	      // a second ramdisk has begun
 	enum pcr_part part;   // of the section that is open
 	uint64_t ramdisks;    // begun so far
+	uint8_t rest_sha384[PCR_SIZE];
 };
 
 static int digest_error(struct err *err)
@@ -86,23 +87,23 @@ int pcr_measure_section(struct pcr_measure *m, enum pcr_part part, struct err *e
 	return 0;
 }
 
-int pcr_measure_update(struct pcr_measure *m, const void *p, size_t n, struct err *err)
+int pcr_measure_lane(struct pcr_measure *m, enum pcr_lane lane, const void *p, size_t n, struct err *err)
 {
-	bool other = m->part == PCR_RAMDISK && m->has_split;
+	EVP_MD_CTX *md = m->all;
 
-	if (!EVP_DigestUpdate(m->all, p, n))
-		return digest_error(err);
-	if (other && !EVP_DigestUpdate(m->others, p, n))
-		return digest_error(err);
-	if (m->has_split && !other && !EVP_DigestUpdate(m->split, p, n))
-		return digest_error(err);
-	return 0;
+	if (lane == PCR_LANE_REST)
+		md = !m->has_split ? NULL : m->part == PCR_RAMDISK ? m->others : m->split;
+	return !md || EVP_DigestUpdate(md, p, n) ? 0 : digest_error(err);
 }
 
-static int final_register(EVP_MD_CTX *md, uint8_t out[PCR_SIZE], struct err *err)
+int pcr_measure_update(struct pcr_measure *m, const void *p, size_t n, struct err *err)
+{
+	return pcr_measure_lane(m, PCR_LANE_ALL, p, n, err) || pcr_measure_lane(m, PCR_LANE_REST, p, n, err) ? -1 : 0;
+}
+
+static int final_register(EVP_MD_CTX *md, uint8_t digest[PCR_SIZE], uint8_t out[PCR_SIZE], struct err *err)
 {
 	static const uint8_t zero[PCR_SIZE];
-	uint8_t digest[PCR_SIZE];
 
 	if (!EVP_DigestFinal_ex(md, digest, NULL))
 		return digest_error(err);
@@ -111,12 +112,19 @@ static int final_register(EVP_MD_CTX *md, uint8_t out[PCR_SIZE], struct err *err
 
 int pcr_measure_final(struct pcr_measure *m, struct pcr_values *v, struct err *err)
 {
+	uint8_t digest[PCR_SIZE];
+
 	if (!m->has_split && !EVP_MD_CTX_copy_ex(m->split, m->all))
 		return digest_error(err);
-	if (final_register(m->all, v->pcr0, err) || final_register(m->split, v->pcr1, err) ||
-	    final_register(m->others, v->pcr2, err))
+	if (final_register(m->all, digest, v->pcr0, err) || final_register(m->split, digest, v->pcr1, err) ||
+	    final_register(m->others, m->rest_sha384, v->pcr2, err))
 		return -1;
 	return 0;
+}
+
+const uint8_t *pcr_measure_rest_sha384(const struct pcr_measure *m)
+{
+	return m->rest_sha384;
 }
 
 void pcr_measure_free(struct pcr_measure *m)

@@ -35,8 +35,14 @@ struct pcr_measure *pcr_measure_new(struct err *err);
 // Begins a section. Kernel and cmdline sections in any number; for each ramdisk section one call, in file order.
 int pcr_measure_section(struct pcr_measure *m, enum pcr_part part, struct err *err);
 int pcr_measure_update(struct pcr_measure *m, const void *p, size_t n, struct err *err);
+// The same in two halves that may run on two threads at once, each seeing every byte in order: PCR_LANE_ALL feeds the
+// digest of everything, PCR_LANE_REST the others. pcr_measure_section only while neither runs.
+enum pcr_lane { PCR_LANE_ALL, PCR_LANE_REST };
+int pcr_measure_lane(struct pcr_measure *m, enum pcr_lane lane, const void *p, size_t n, struct err *err);
 // Fills pcr0..2 of *v; the measure is spent (free it).
 int pcr_measure_final(struct pcr_measure *m, struct pcr_values *v, struct err *err);
+// After pcr_measure_final: the plain SHA-384 of the second and later ramdisks (of a file with two: of the second).
+const uint8_t *pcr_measure_rest_sha384(const struct pcr_measure *m); // PCR_SIZE bytes
 void pcr_measure_free(struct pcr_measure *m);
 
 #endif

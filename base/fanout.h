@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One producer, several consumers, all of whom see every byte in order, each at its own pace and on its own thread: how
+// a stream is digested three ways and written while the next piece is being made.
+//
+//   producer ─ buffer, fill, publish ─►  ring of chunks  ─► consumer 0 (thread)
+//                                                        ─► consumer 1 (thread)
+//
+// A chunk is filled again only when every consumer has done with it, so the producer waits for the slowest and memory
+// is the ring's. What a consumer sees does not depend on threads; without them (asked for, or none to be had) publish
+// calls the consumers one after the other.
+#ifndef BASE_FANOUT_H
+#define BASE_FANOUT_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { FANOUT_CONSUMERS_MAX = 4 };
+
+struct fanout; // opaque
+
+// Takes n bytes at p. Not called again after -1.
+typedef int fanout_consume(void *ctx, const void *p, size_t n, struct err *err);
+
+// A ring of `chunks` (at least 2) of `size` bytes.
+struct fanout *fanout_new(unsigned chunks, size_t size, bool threads, struct err *err);
+// Before the first publish. ctx is borrowed.
+int fanout_add(struct fanout *f, fanout_consume *consume, void *ctx, struct err *err);
+void fanout_free(struct fanout *f); // waits for the consumers, whatever is left to them; NULL fine
+
+// The chunk to fill next, `size` bytes; waits until it is free. The one published last is not written to before this
+// has been called twice.
+void *fanout_buffer(struct fanout *f);
+// Hands the first n bytes of that chunk on (n > 0). -1 with the error of the first consumer, in order of fanout_add,
+// that is known to have failed.
+int fanout_publish(struct fanout *f, size_t n, struct err *err);
+// Waits until every consumer has seen everything that was published. -1 as above.
+int fanout_drain(struct fanout *f, struct err *err);
+
+#endif
