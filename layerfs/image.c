@@ -36,6 +36,17 @@ static int open_archive(struct image *img, struct reference *ref, struct choice 
 	return docker_archive_load(img, a, ref->name, choice->limits, err);
 }
 
+// What the daemon saves holds the one image that was asked for, so no name is needed any more.
+static int open_daemon(struct image *img, const struct reference *ref, const struct choice *choice,
+		       const struct image_options *opt, struct err *err)
+{
+	struct tarball *a;
+
+	if (docker_daemon_save(opt->daemon_socket, ref->name, choice->limits, opt->tmpdir, &a, err))
+		return -1;
+	return docker_archive_load(img, a, NULL, choice->limits, err);
+}
+
 static int open_kind(struct image *img, struct reference *ref, struct choice *choice, const struct image_options *opt,
 		     struct err *err)
 {
@@ -49,7 +60,7 @@ static int open_kind(struct image *img, struct reference *ref, struct choice *ch
 	case REFERENCE_REGISTRY:
 		return registry_image_load(img, ref, opt, choice, err);
 	case REFERENCE_DAEMON:
-		return err_set(err, ERR_UNSUPPORTED, "docker-daemon: references are not read yet");
+		return open_daemon(img, ref, choice, opt, err);
 	}
 	return err_set(err, ERR_USAGE, "no reference");
 }

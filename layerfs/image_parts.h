@@ -58,6 +58,11 @@ int oci_layout_open_archive(struct tarball *a, const struct limits *limits, stru
 int registry_image_load(struct image *img, const struct reference *ref, const struct image_options *opt,
 			const struct choice *choice, struct err *err);
 
+// What the Docker daemon at `socket` (NULL: /var/run/docker.sock) saves of the image `name`, as an indexed archive, the
+// caller's. The bytes are kept in an unnamed file in tmpdir (NULL: /tmp), at most limits->expanded of them.
+int docker_daemon_save(const char *socket, const char *name, const struct limits *limits, const char *tmpdir,
+		       struct tarball **out, struct err *err);
+
 // The image of a docker-archive (taken, also on failure) that `name` (NULL: the only one) means: fills img.
 int docker_archive_load(struct image *img, struct tarball *a, const char *name, const struct limits *limits,
 			struct err *err);

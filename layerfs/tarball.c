@@ -292,9 +292,19 @@ static int index_members(struct tarball *a, struct err *err)
 }
 
 // ---- compressed archives -------------------------------------------------------------------------------------------
-static ssize_t read_fd(void *ctx, void *p, size_t n, struct err *err)
+struct file_from_start {
+	int fd;
+	uint64_t off;
+};
+
+static ssize_t read_file(void *ctx, void *p, size_t n, struct err *err)
 {
-	return io_read(*(int *)ctx, p, n, err);
+	struct file_from_start *f = ctx;
+	ssize_t r = io_pread(f->fd, p, n, f->off, err);
+
+	if (r > 0)
+		f->off += (uint64_t)r;
+	return r;
 }
 
 static int inflate_into(struct inflate *z, int fd, uint64_t max, struct err *err)
@@ -320,6 +330,7 @@ static int inflate_into(struct inflate *z, int fd, uint64_t max, struct err *err
 static int inflate_if_compressed(struct tarball *a, const struct limits *limits, const char *tmpdir, struct err *err)
 {
 	static const char *const foreign[] = {"\xfd" "7zXZ", "BZh"};
+	struct file_from_start from = {a->fd, 0};
 	enum image_compression kind = IMAGE_PLAIN;
 	struct inflate *z = NULL;
 	char magic[8] = "";
@@ -339,7 +350,7 @@ static int inflate_if_compressed(struct tarball *a, const struct limits *limits,
 	plain = spool_open_unnamed(tmpdir ? tmpdir : "/tmp", err);
 	if (plain < 0)
 		return -1;
-	rc = inflate_new(kind, INFLATE_BEST, (struct byte_source){read_fd, &a->fd}, &z, err);
+	rc = inflate_new(kind, INFLATE_BEST, (struct byte_source){read_file, &from}, &z, err);
 	if (!rc)
 		rc = inflate_into(z, plain, limits->expanded, err);
 	inflate_free(z);
@@ -348,20 +359,32 @@ static int inflate_if_compressed(struct tarball *a, const struct limits *limits,
 	return rc;
 }
 
+int tarball_open_fd(int fd, const struct limits *limits, const char *tmpdir, struct tarball **out, struct err *err)
+{
+	_cleanup_tarball_ struct tarball *a = mem_zalloc(1, sizeof(*a), err);
+
+	if (!a) {
+		cleanup_closep(&fd);
+		return -1;
+	}
+	a->fd = fd;
+	if (inflate_if_compressed(a, limits, tmpdir, err) || io_file_size(a->fd, &a->file_size, err) ||
+	    index_members(a, err))
+		return -1;
+	*out = steal_ptr(&a);
+	return 0;
+}
+
 int tarball_open(const char *path, const struct limits *limits, const char *tmpdir, struct tarball **out,
 		 struct err *err)
 {
-	_cleanup_tarball_ struct tarball *a = mem_zalloc(1, sizeof(*a), err);
+	int fd = io_open(path, err);
 	char q[QUOTE_MAX];
 
-	if (!a)
+	if (fd < 0)
 		return -1;
-	a->fd = io_open(path, err);
-	if (a->fd < 0)
-		return -1;
-	if (inflate_if_compressed(a, limits, tmpdir, err) || io_file_size(a->fd, &a->file_size, err) || index_members(a, err))
+	if (tarball_open_fd(fd, limits, tmpdir, out, err))
 		return err_prefix(err, "%s: ", err_quote(path, strlen(path), q, sizeof(q)));
-	*out = steal_ptr(&a);
 	return 0;
 }
 

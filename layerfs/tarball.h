@@ -18,6 +18,8 @@ struct tarball; // opaque; immutable after tarball_open, so threads may share it
 // at most limits->expanded bytes. ERR_INPUT with the byte offset for a malformed tar.
 int tarball_open(const char *path, const struct limits *limits, const char *tmpdir, struct tarball **out,
 		 struct err *err);
+// The same of an open file, which is taken, also on failure.
+int tarball_open_fd(int fd, const struct limits *limits, const char *tmpdir, struct tarball **out, struct err *err);
 void tarball_free(struct tarball *a);
 CLEANUP_DEFINE(struct tarball, cleanup_tarball, tarball_free)
 #define _cleanup_tarball_ _cleanup_(cleanup_tarballp)

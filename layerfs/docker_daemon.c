@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Images out of a Docker daemon, through its socket (Engine API, "Export an image"):
+//   GET /images/NAME/get  ->  a docker-archive, or {"message": "why not"}
+// The archive comes in one piece and cannot be read in place, so it is kept in a file without a name. No API version is
+// put into the path: the call has been the same since the first.
+#include "layerfs/image_parts.h"
+
+#include "base/io.h"
+#include "base/mem.h"
+#include "layerfs/http.h"
+#include "layerfs/spool.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { REFUSAL_MAX = 64 << 10, PIECE = 128 << 10, QUOTE_MAX = 300 };
+static const char default_socket[] = "/var/run/docker.sock";
+
+static int refused(struct http_stream *s, struct err *err)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT(0);
+	_cleanup_json_ cJSON *doc = NULL;
+	const char *message = "";
+	char q[QUOTE_MAX];
+
+	if (!http_read_all(s, REFUSAL_MAX, &text, NULL) && !json_parse(text.data, text.len, REFUSAL_MAX, &doc, NULL))
+		json_get_string(doc, "message", JSON_OPTIONAL, &message, NULL);
+	return err_set(err, ERR_INPUT, "the daemon answers %ld %s", http_status(s),
+		       err_quote(message, strlen(message), q, sizeof(q)));
+}
+
+static int keep(struct http_stream *s, int fd, uint64_t max, struct err *err)
+{
+	_cleanup_free_ uint8_t *piece = mem_alloc(PIECE, err);
+	uint64_t total = 0;
+	ssize_t n;
+
+	if (!piece)
+		return -1;
+	while ((n = http_read(s, piece, PIECE, err)) > 0) {
+		total += (uint64_t)n;
+		if (total > max)
+			return err_set(err, ERR_LIMIT, "the daemon sends more than %llu bytes (--max-expanded)",
+				       (unsigned long long)max);
+		if (io_write(fd, piece, (size_t)n, err))
+			return -1;
+	}
+	return (int)n;
+}
+
+static int save(const char *socket, const char *name, uint64_t max, int fd, struct err *err)
+{
+	struct http_settings set = {.unix_socket = socket};
+	_cleanup_free_ char *url = mem_printf(err, "http://localhost/images/%s/get", name);
+	struct http_request req = {.method = "GET", .url = url, .body_fd = -1};
+	_cleanup_http_ struct http_stream *s = NULL;
+
+	if (!url || http_open(&set, &req, &s, err))
+		return -1;
+	if (http_status(s) != 200)
+		return refused(s, err);
+	return keep(s, fd, max, err);
+}
+
+int docker_daemon_save(const char *socket, const char *name, const struct limits *limits, const char *tmpdir,
+		       struct tarball **out, struct err *err)
+{
+	const char *at = socket ? socket : default_socket;
+	_cleanup_close_ int fd = spool_open_unnamed(tmpdir ? tmpdir : "/tmp", err);
+	char q[QUOTE_MAX];
+
+	if (fd < 0)
+		return -1;
+	if (save(at, name, limits->expanded, fd, err) || tarball_open_fd(steal_fd(&fd), limits, tmpdir, out, err))
+		return err_prefix(err, "Docker daemon at %s: ", err_quote(at, strlen(at), q, sizeof(q)));
+	return 0;
+}
