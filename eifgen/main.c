@@ -29,6 +29,7 @@ const struct cmd *const cmd_table[] = {
 	&cmd_scan,
 	&cmd_describe,
 	&cmd_verify,
+	&cmd_attest,
 	&cmd_sign,
 	&cmd_cert,
 	&cmd_extract,

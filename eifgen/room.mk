@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The library half of the room (everything but main.c), and the sub-commands, which main's table names.
-$(call room,eifgen,eifgen,epoch layerfs pcr base,libcrypto libcjson zlib sqlite3)
+$(call room,eifgen,eifgen,epoch layerfs pcr base,libssl libcrypto libcjson zlib sqlite3)
 SRC_eifgen += $(wildcard eifgen/cmd/*.c)
 $(LIB_eifgen): $(patsubst %.c,$(B)/%.o,$(wildcard eifgen/cmd/*.c))
 $(patsubst %.c,$(B)/%.o,$(wildcard eifgen/cmd/*.c)): ROOM_PKGS := $(PKGS_eifgen)

@@ -93,6 +93,14 @@ static int check_link(X509 *cert, X509 *issuer, size_t i, size_t count, int64_t 
 	return i + 1 == count ? check_leaf(cert, err) : check_ca(cert, (long)(count - i) - 2, err);
 }
 
+// Says which certificate of the path err is about.
+static int name_link(size_t i, size_t count, struct err *err)
+{
+	if (i + 1 == count)
+		return err_prefix(err, "certificate: ");
+	return i ? err_prefix(err, "cabundle[%zu]: ", i) : err_prefix(err, "root: ");
+}
+
 int attest_check_chain(const struct attest_doc *doc, const void *root, size_t root_len, int64_t at, struct err *err)
 {
 	_cleanup_x509_ X509 *above = NULL;
@@ -107,7 +115,7 @@ int attest_check_chain(const struct attest_doc *doc, const void *root, size_t ro
 		_cleanup_x509_ X509 *cert = i ? cert_of(der->p, der->n, err) : cert_of(root, root_len, err);
 
 		if (!cert || check_link(cert, above, i, count, at, err))
-			return err_prefix(err, i ? i + 1 == count ? "certificate: " : "cabundle[%zu]: " : "root: ", i);
+			return name_link(i, count, err);
 		X509_free(above);
 		above = steal_ptr(&cert);
 	}

@@ -26,6 +26,7 @@ extern const struct cmd cmd_ls;
 extern const struct cmd cmd_diff;
 extern const struct cmd cmd_scan;
 extern const struct cmd cmd_assemble;
+extern const struct cmd cmd_attest;
 extern const struct cmd cmd_cert;
 extern const struct cmd cmd_describe;
 extern const struct cmd cmd_epoch;

@@ -122,7 +122,7 @@ static void answer(SSL *ssl, char *request)
 		must(!buf_reserve(&text, doc.len * 2 + 4, &err));
 		text.len = (size_t)EVP_EncodeBlock(text.data, doc.data, (int)doc.len);
 		buf_printf(&out, &err, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
-			   "Connection: close\r\n\r\n{\"attestation_doc\": \"%s\"}\n", text.len + 25, buf_cstr(&text, &err));
+			   "Connection: close\r\n\r\n{\"attestation_doc\": \"%s\"}\n", text.len + 24, buf_cstr(&text, &err));
 	}
 	SSL_write(ssl, out.data, (int)out.len);
 }
