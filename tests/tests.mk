@@ -35,7 +35,7 @@ unit:
 	$(Q)$(MAKE) --no-print-directory SAN=1 unit
 endif
 
-.PHONY: check check-run check-quick
+.PHONY: check check-run check-quick check-long
 # What a fresh machine runs: set-up, build, all tests. The runner's closing line comes last.
 check:
 	$(Q)tests/setup all
@@ -45,6 +45,13 @@ check:
 	$(Q)$(MAKE) --no-print-directory check-run
 check-run:
 	$(Q)tests/run --variant $(VARIANT) $(TESTS)
+# Everything above and what takes minutes each (tests/long), with the fuzz targets run for ten minutes each.
+check-long:
+	$(Q)tests/setup long
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) SAN=1 unit all
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) fuzz-build
+	$(Q)FUZZ_SMOKE=$${FUZZ_SMOKE:-600} tests/run --variant $(VARIANT) --long $(TESTS)
 # The unit tests and one command test or more, without set-up: TESTS="cmd/build.sh unit/base"
 check-quick:
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
