@@ -35,6 +35,7 @@ BUNDLE_FILES += $(B)/bin/cage-service
 
 # ---- runtime/common: what both planes stand on -----------------------------------------------------------------------
 DEB_libevent_core := libevent-dev
+DEB_libevent_extra := libevent-dev
 DEB_libnghttp2    := libnghttp2-dev
 DEB_libseccomp    := libseccomp-dev
 $(call room,common,runtime/common,base,libevent_core libssl libcrypto libnghttp2 libseccomp)

@@ -6,6 +6,9 @@
 //
 //   SIGTERM ─► health says draining ─► clients are still served ─► none left, or time is up ─► stop hook ─► exit 0
 //   a second SIGTERM: at once
+#ifndef CAGE_EGRESS
+#define CAGE_EGRESS 1
+#endif
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "runtime/common/log.h"
@@ -246,8 +249,15 @@ static int start_services(struct plane *p, struct err *err)
 	return p->health ? 0 : -1;
 }
 
+// libevent and its resolver would write lines of their own to standard error, between ours.
+static void on_libevent(int severity, const char *text)
+{
+	log_event(severity >= EVENT_LOG_WARN ? LOG_WARN : LOG_DEBUG, "libevent", LOG_STR("text", text));
+}
+
 static int start(struct plane *p, struct err *err)
 {
+	event_set_log_callback(on_libevent);
 	p->loop = loop_new(err);
 	if (!p->loop || start_traffic(p, err) < 0 || start_services(p, err) < 0)
 		return -1;

@@ -1,0 +1,647 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The control plane from all its sides: enclave, clients, DNS, upstreams and operators, played by threads.
+
+Runs inside a fresh network namespace (tests/cmd/control-plane.sh), prints TAP numbered from its argument on."""
+import hashlib, http.client, json, os, random, re, signal, socket, struct, subprocess, sys, threading, time
+
+TMP = os.environ["TEST_TMP"]
+BIN = os.environ["EIFGEN_BIN"]
+GOOD4, OTHER4, GOOD6 = "93.184.216.34", "93.184.216.35", "2606:2800:220:1::1"
+number = int(sys.argv[1])
+STATUS = ["connected", "not allowed", "address refused", "no name", "resolve failed", "refused", "timeout", "unreachable",
+          "sni", "bad request", "busy"]
+
+
+def check(name, ok, detail=""):
+    global number
+    number += 1
+    print("%s %d - %s" % ("ok" if ok else "not ok", number, name), flush=True)
+    if not ok:
+        print("# " + str(detail)[:2000], flush=True)
+
+
+def sh(command):
+    subprocess.run(command, shell=True, check=True)
+
+
+def serve(sock, handler):
+    def one(c):
+        try:
+            handler(c)
+        except OSError:
+            pass
+        finally:
+            c.close()
+
+    def run():
+        while True:
+            try:
+                c, _ = sock.accept()
+            except OSError:
+                return
+            threading.Thread(target=one, args=(c,), daemon=True).start()
+    threading.Thread(target=run, daemon=True).start()
+    return sock
+
+
+def tcp_server(host, port, handler):
+    s = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind((host, port))
+    s.listen(64)
+    return serve(s, handler)
+
+
+def unix_server(name, handler):
+    path = os.path.join(TMP, name)
+    if os.path.exists(path):
+        os.unlink(path)
+    s = socket.socket(socket.AF_UNIX)
+    s.bind(path)
+    s.listen(64)
+    return serve(s, handler)
+
+
+def echo(c):
+    while True:
+        b = c.recv(65536)
+        if not b:
+            c.shutdown(socket.SHUT_WR)
+            return
+        c.sendall(b)
+
+
+def exactly(c, n):
+    b = b""
+    while len(b) < n:
+        more = c.recv(n - len(b))
+        if not more:
+            raise EOFError("closed after %d of %d bytes" % (len(b), n))
+        b += more
+    return b
+
+
+def to_end(c):
+    out = []
+    while True:
+        b = c.recv(65536)
+        if not b:
+            return b"".join(out)
+        out.append(b)
+
+
+def until(c, what):
+    b = b""
+    while what not in b:
+        b += c.recv(65536) or b"\0" * (1 << 20)
+        if len(b) > 1 << 20:
+            return False
+    return True
+
+
+# ---- DNS -------------------------------------------------------------------------------------------------------------
+ZONE = {
+    "good.example": [[GOOD4]], "six.example": [[GOOD6]], "both.example": [["10.0.0.1", GOOD4]],
+    "imds.example": [["169.254.169.254"]], "private.example": [["10.1.2.3", "192.168.0.1", "172.16.0.1"]],
+    "loop.example": [["127.0.0.1"]], "mapped.example": [["::ffff:169.254.169.254"]], "nat64.example": [["64:ff9b::a00:1"]],
+    "ula.example": [["fd00:ec2::254"]], "zero.example": [["0.0.0.0"]], "cgnat.example": [["100.64.0.1"]],
+    "multi.example": [["224.0.0.1"]], "rebind.example": [[GOOD4], ["127.0.0.1"]], "other.example": [[OTHER4]],
+    "fails.example": [[OTHER4, GOOD4]],
+}
+queries = {}
+
+
+def dns_answer(q):
+    labels, i = [], 12
+    while q[i]:
+        labels.append(q[i + 1:i + 1 + q[i]].decode("latin1"))
+        i += 1 + q[i]
+    name = ".".join(labels).lower()
+    qtype = struct.unpack(">H", q[i + 1:i + 3])[0]
+    question = q[12:i + 5]
+    queries[name, qtype] = queries.get((name, qtype), 0) + 1
+    if name == "silent.example":
+        return None
+    if name not in ZONE:
+        return q[:2] + b"\x81\x83" + struct.pack(">HHHH", 1, 0, 0, 0) + question
+    turns = ZONE[name]
+    addrs = turns[min(queries[name, qtype] - 1, len(turns) - 1)]
+    family, kind = (socket.AF_INET, 1) if qtype == 1 else (socket.AF_INET6, 28)
+    rr = b"".join(b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 1, 4 if kind == 1 else 16) + socket.inet_pton(family, a)
+                  for a in addrs if (":" in a) == (kind == 28) and qtype in (1, 28))
+    return q[:2] + b"\x81\x80" + struct.pack(">HHHH", 1, rr.count(b"\xc0\x0c"), 0, 0) + question + rr
+
+
+def dns_server():
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind(("127.0.0.1", 5353))
+
+    def run():
+        while True:
+            q, who = s.recvfrom(4096)
+            a = dns_answer(q)
+            if a:
+                s.sendto(a, who)
+    threading.Thread(target=run, daemon=True).start()
+
+
+# ---- the enclave's side ----------------------------------------------------------------------------------------------
+def request(name=b"", addr=b"", port=443, data=b""):
+    body = struct.pack(">BBHB", 1, len(addr), port, len(name)) + name + addr + struct.pack(">H", len(data)) + data
+    return b"EGR1" + struct.pack(">I", len(body)) + body
+
+
+def unix_dial(name):
+    c = socket.socket(socket.AF_UNIX)
+    c.settimeout(15)
+    c.connect(os.path.join(TMP, name))
+    return c
+
+
+def ask(frame):
+    """The connection and the host's status, or None if it closed without one."""
+    c = unix_dial("egress")
+    try:
+        c.sendall(frame)
+        reply = exactly(c, 8)
+    except (EOFError, ConnectionResetError, BrokenPipeError):
+        return c, None
+    return c, reply[4] if reply[:4] == b"EGS1" else -1
+
+
+def egress(what, status, **kw):
+    kw = {k: v.encode() if isinstance(v, str) and k == "name" else v for k, v in kw.items()}
+    c, got = ask(request(**kw))
+    check("egress: %s: %s" % (what, STATUS[status]), got == status, "status %s" % got)
+    if got == 0:
+        c.sendall(b"ping")
+        check("egress: %s: bytes come back" % what, exactly(c, 4) == b"ping")
+    c.close()
+
+
+def hello(name):
+    import ssl
+    i, o = ssl.MemoryBIO(), ssl.MemoryBIO()
+    s = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).wrap_bio(i, o, server_hostname=name)
+    try:
+        s.do_handshake()
+    except ssl.SSLWantReadError:
+        return o.read()
+
+
+def cbor(v):
+    def head(major, n):
+        if n < 24:
+            return bytes([major << 5 | n])
+        for info, size in ((24, 1), (25, 2), (26, 4), (27, 8)):
+            if n < 1 << 8 * size:
+                return bytes([major << 5 | info]) + n.to_bytes(size, "big")
+    if isinstance(v, bool):
+        return b"\xf5" if v else b"\xf4"
+    if isinstance(v, int):
+        return head(0, v) if v >= 0 else head(1, -1 - v)
+    if isinstance(v, str):
+        return head(3, len(v.encode())) + v.encode()
+    if isinstance(v, list):
+        return head(4, len(v)) + b"".join(map(cbor, v))
+    return head(5, len(v)) + b"".join(cbor(k) + cbor(x) for k, x in v.items())
+
+
+def control(c, body):
+    c.sendall(b"CTL1" + struct.pack(">I", len(body)) + body)
+    h = exactly(c, 8)
+    return exactly(c, struct.unpack(">I", h[4:])[0])
+
+
+# ---- the plane -------------------------------------------------------------------------------------------------------
+class Plane:
+    def __init__(self, *extra, allow=None, program="cage-control-plane"):
+        self.log_path = os.path.join(TMP, "plane-%d.log" % random.getrandbits(32))
+        argv = [os.path.join(BIN, program), "--ingress=tcp:127.0.0.1:8443", "--enclave=unix:%s/enclave" % TMP,
+                "--health=tcp:127.0.0.1:3032", "--enclave-health=unix:%s/health" % TMP, "--control=unix:%s/control" % TMP,
+                "--metrics-in=unix:%s/metrics" % TMP, "--verbose"]
+        if program == "cage-control-plane":
+            argv += ["--egress=unix:%s/egress" % TMP, "--dns=127.0.0.1:5353"]
+            if allow is not None:
+                argv.append("--allow=" + allow)
+        self.p = subprocess.Popen(argv + list(extra), stdout=subprocess.DEVNULL, stderr=open(self.log_path, "w"))
+        for _ in range(100):
+            if '"control.ready"' in self.log():
+                return
+            time.sleep(0.05)
+        raise SystemExit("not ready: " + self.log())
+
+    def log(self):
+        return open(self.log_path).read()
+
+    def events(self, event):
+        return [e for e in map(json.loads, self.log().splitlines()) if e["event"] == event]
+
+    def stop(self, patience=10):
+        if self.p.poll() is None:
+            self.p.send_signal(signal.SIGTERM)
+            time.sleep(0.05)
+            self.p.send_signal(signal.SIGTERM)
+        try:
+            rc = self.p.wait(patience)
+        except subprocess.TimeoutExpired:
+            self.p.kill()
+            rc = "killed"
+        sys.stderr.write(self.log())
+        return rc
+
+
+def get(path):
+    h = http.client.HTTPConnection("127.0.0.1", 3032, timeout=5)
+    h.request("GET", path)
+    r = h.getresponse()
+    return r.status, r.read().decode()
+
+
+def wait_for(what, seconds=5):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if what():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+# ---- cases -----------------------------------------------------------------------------------------------------------
+ALLOW = ("good.example,six.example:443,both.example,imds.example,private.example,loop.example,mapped.example,"
+         "nat64.example,ula.example,zero.example,cgnat.example,multi.example,rebind.example,silent.example,missing.example,"
+         "fails.example,*.wild.example,good.example:25," + GOOD4 + "/32:443,169.254.169.254,[%s]:443" % GOOD6)
+
+
+def egress_decisions():
+    egress("an allowed name", 0, name="good.example")
+    egress("an IPv6 upstream", 0, name="six.example")
+    egress("a listed address", 0, addr=socket.inet_aton(GOOD4))
+    egress("a listed IPv6 address", 0, addr=socket.inet_pton(socket.AF_INET6, GOOD6))
+    egress("an address in v4-mapped form", 0, addr=b"\0" * 10 + b"\xff\xff" + socket.inet_aton(GOOD4))
+    egress("a name not listed", 1, name="other.example")
+    egress("the apex of a suffix", 1, name="wild.example")
+    egress("a port not listed", 1, name="six.example", port=80)
+    egress("an address not listed", 1, addr=socket.inet_aton(OTHER4))
+    egress("an address at a port not listed", 1, addr=socket.inet_aton(GOOD4), port=80)
+    for name in ("imds", "private", "loop", "mapped", "nat64", "ula", "zero", "cgnat", "multi"):
+        egress("a name that leads to %s" % ZONE[name + ".example"][0][0], 2, name=name + ".example")
+    egress("the metadata service as a literal, though listed", 2, addr=socket.inet_aton("169.254.169.254"))
+    egress("a name with one private and one global address", 0, name="both.example")
+    egress("a name that does not exist", 3, name="missing.example")
+    egress("a port where nobody listens", 5, name="good.example", port=9)
+    egress("the first address refuses, the second answers", 0, name="fails.example")
+    before = queries.get(("rebind.example", 1), 0)
+    egress("a rebinding name, first answer global", 0, name="rebind.example")
+    check("egress: one connection asks DNS once", queries["rebind.example", 1] == before + 1, queries)
+    egress("the rebinding name, second answer loopback", 2, name="rebind.example")
+    start = time.monotonic()
+    egress("a resolver that keeps silent", 4, name="silent.example")
+    check("egress: a silent resolver is given up in time", time.monotonic() - start < 14, time.monotonic() - start)
+
+
+def egress_frames():
+    good = request(b"good.example")
+    for what, frame in (("another magic", b"GET / HTTP/1.1\r\n\r\n"), ("another version", b"EGR2" + good[4:]),
+                        ("another type", good[:8] + b"\2" + good[9:]), ("a length too large", b"EGR1\xff\xff\xff\xff"),
+                        ("a length too small", b"EGR1\0\0\0\1x"), ("upper case", request(b"Good.example")),
+                        ("no destination", request()), ("both destinations", request(b"good.example", b"\1\2\3\4")),
+                        ("port 0", request(b"good.example", port=0))):
+        c, got = ask(frame)
+        check("egress frame: %s is a bad request" % what, got == 9, got)
+        c.close()
+    c = unix_dial("egress")
+    for b in good:
+        c.sendall(bytes([b]))
+    check("egress frame: one byte at a time is read", exactly(c, 8)[4] == 0)
+    c.close()
+    c = unix_dial("egress")
+    c.sendall(good[:20])
+    start = time.monotonic()
+    check("egress frame: half a frame is given up", exactly(c, 8)[4] == 9 and 3 < time.monotonic() - start < 8)
+    c.close()
+
+
+def egress_sni():
+    egress("a hello for another name", 8, name="good.example", data=hello("evil.example"))
+    h = hello("GOOD.example")
+    c, got = ask(request(b"good.example", data=h))
+    check("sni: the right name passes whole", got == 0 and exactly(c, len(h)) == h, got)
+    c.close()
+    c, got = ask(request(b"good.example", data=h[:30]))
+    c.sendall(h[30:60])
+    time.sleep(0.1)
+    c.sendall(h[60:])
+    check("sni: split over the request and two writes", got == 0 and exactly(c, len(h)) == h, got)
+    c.close()
+    c, got = ask(request(b"good.example"))
+    time.sleep(0.2)
+    c.sendall(hello("evil.example"))
+    try:
+        b = c.recv(1)
+    except ConnectionResetError:
+        b = b""
+    check("sni: a late hello for another name is cut off", got == 0 and b == b"", b)
+    c.close()
+    c, got = ask(request(b"good.example", port=25))
+    check("sni: a server that speaks first is heard", got == 0 and exactly(c, 5) == b"220 x", got)
+    c.sendall(hello("evil.example"))  # no TLS server greets: what follows is not judged
+    check("sni: and its client after it", len(exactly(c, 100)) == 100)
+    c.close()
+
+
+def pump(c, n, stall):
+    """Writes n pseudo-random bytes while reading them back, with stalls; True if the digests agree."""
+    block = random.Random(n).randbytes(1 << 20)
+    sent, got = hashlib.sha256(), hashlib.sha256()
+
+    def write():
+        left = n
+        while left:
+            b = block[:min(left, len(block))]
+            c.sendall(b)
+            sent.update(b)
+            left -= len(b)
+        c.shutdown(socket.SHUT_WR)
+    t = threading.Thread(target=write)
+    t.start()
+    rnd, total = random.Random(1), 0
+    while True:
+        b = c.recv(1 << 17)
+        if not b:
+            break
+        got.update(b)
+        total += len(b)
+        if stall and rnd.random() < 0.005:
+            time.sleep(0.02)
+    t.join()
+    return total == n and sent.digest() == got.digest()
+
+
+def egress_bytes():
+    size = int(os.environ.get("RELAY_BYTES", 64 << 20))
+    c, got = ask(request(b"good.example"))
+    c.settimeout(120)
+    check("egress: %d MB there and back under stalls, same digest" % (size >> 20), got == 0 and pump(c, size, True), got)
+    c.close()
+    c, got = ask(request(b"good.example", port=7001))  # reads to the end, then answers
+    c.sendall(b"abc")
+    c.shutdown(socket.SHUT_WR)
+    check("egress: half-close from the enclave, the answer still comes", to_end(c) == b"3 bytes", got)
+    c.close()
+    c, got = ask(request(b"good.example", port=7002))  # ends its side first, then counts what comes
+    check("egress: half-close from the upstream is seen", to_end(c) == b"bye")
+    c.sendall(b"x" * 1000)
+    c.shutdown(socket.SHUT_WR)
+    check("egress: and our bytes still arrive", wait_for(lambda: counted == [1000]), counted)
+    c.close()
+
+
+counted = []
+
+
+def read_then_answer(c):
+    c.sendall(b"%d bytes" % len(to_end(c)))
+
+
+def answer_then_count(c):
+    c.sendall(b"bye")
+    c.shutdown(socket.SHUT_WR)
+    counted.append(len(to_end(c)))
+
+
+def enclave(c):
+    head = exactly(c, 16)
+    assert head[:12] == b"\r\n\r\n\0\r\nQUIT\n" and head[12] == 0x21, head
+    rest = exactly(c, struct.unpack(">H", head[14:16])[0])
+    src = socket.inet_ntoa(rest[:4]), struct.unpack(">H", rest[8:10])[0]
+    c.sendall(("%s:%d\n" % src).encode())
+    echo(c)
+
+
+def ingress():
+    server = unix_server("enclave", enclave)
+    c = socket.create_connection(("127.0.0.1", 8443), timeout=10)
+    me = "%s:%d\n" % c.getsockname()
+    check("ingress: the enclave learns the client's address", exactly(c, len(me)).decode() == me)
+    c.settimeout(60)
+    check("ingress: 16 MB there and back, same digest, half-close", pump(c, 16 << 20, True))
+    c.close()
+    live = socket.create_connection(("127.0.0.1", 8443), timeout=10)
+    exactly(live, 12)
+    server.shutdown(socket.SHUT_RDWR)
+    server.close()
+    os.unlink(os.path.join(TMP, "enclave"))
+    c = socket.create_connection(("127.0.0.1", 8443), timeout=10)
+    try:
+        gone = c.recv(1) == b""
+    except ConnectionResetError:
+        gone = True
+    check("ingress: without an enclave the client is closed at once", gone)
+    live.sendall(b"x" * 100)
+    check("ingress: who was connected stays so", until(live, b"x" * 100))
+    live.close()
+    unix_server("enclave", enclave)
+    c = socket.create_connection(("127.0.0.1", 8443), timeout=10)
+    me = "%s:%d\n" % c.getsockname()
+    check("ingress: the enclave is back and used", exactly(c, len(me)).decode() == me)
+    c.close()
+
+
+health_answer = [200, '{"status":"ok","service":{"status":"ok"}}']
+
+
+def enclave_health(c):
+    while b"\r\n\r\n" not in c.recv(4096):
+        pass
+    c.sendall(("HTTP/1.1 %d x\r\nContent-Length: %d\r\n\r\n%s" % (health_answer[0], len(health_answer[1]),
+                                                                health_answer[1])).encode())
+    time.sleep(3)  # keeps the connection: the asker must not wait for it
+
+
+def health():
+    check("health: 503 while the enclave does not answer", get("/")[0] == 503, get("/"))
+    server = unix_server("health", enclave_health)
+    check("health: 200 once it does", wait_for(lambda: get("/")[0] == 200), get("/"))
+    body = json.loads(get("/anything")[1])
+    check("health: the data plane's report is inside",
+          body["status"] == "ok" and body["dataPlane"]["report"]["service"]["status"] == "ok", body)
+    health_answer[:] = [503, '{"status":"unhealthy"}']
+    check("health: 503 when the data plane says so", wait_for(lambda: get("/")[0] == 503), get("/"))
+    health_answer[:] = [200, 'not json <script>']
+    check("health: a report that is no JSON is left out", wait_for(lambda: get("/")[0] == 200) and
+          "report" not in json.loads(get("/")[1])["dataPlane"], get("/"))
+    health_answer[:] = [200, "{}"]
+    return server
+
+
+def check_exposition(text):
+    """The rules of the text format that a scraper stumbles over; the first fault, or None."""
+    seen, current, series = set(), None, set()
+    for line in text.splitlines():
+        m = re.fullmatch(r"# (HELP|TYPE) ([a-zA-Z_:][a-zA-Z0-9_:]*) (.+)", line)
+        if m:
+            if m[1] == "HELP":
+                if m[2] in seen:
+                    return "family twice: " + line
+                seen.add(m[2])
+                current = m[2]
+            elif m[2] != current or m[3] not in ("counter", "gauge", "summary"):
+                return line
+            continue
+        m = re.fullmatch(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(\{[a-z_]+="[^"\\\n]*"\})? (-?[0-9.e+-]+)', line)
+        if not m or not (m[1] == current or m[1] in (str(current) + "_sum", str(current) + "_count")):
+            return "not of its family: " + line
+        if (m[1], m[2]) in series:
+            return "series twice: " + line
+        series.add((m[1], m[2]))
+        float(m[3])
+    return None if text.endswith("\n") else "no newline at the end"
+
+
+def metrics(statsd):
+    c = unix_dial("metrics")
+    c.sendall(b"request.count:2|c|#app:x\nmemory.avail:10")
+    time.sleep(0.1)
+    c.sendall(b"24|g\nbad line\n")
+    check("metrics: the enclave's lines are shown", wait_for(lambda: "cage_enclave_memory_avail 1024\n" in get("/metrics")[1]))
+    text = get("/metrics")[1]
+    check("metrics: the page keeps the format's rules", check_exposition(text) is None, check_exposition(text))
+    if subprocess.run("command -v promtool", shell=True, stdout=subprocess.DEVNULL).returncode == 0:
+        p = subprocess.run(["promtool", "check", "metrics"], input=text.encode(), capture_output=True)
+        check("metrics: promtool finds no error", p.returncode in (0, 3), p.stdout + p.stderr)
+    for want in ('cage_egress_requests_total{status="no such name"} 1\n', "cage_statsd_rejected_total 1\n", "cage_up 1\n",
+                 "cage_enclave_request_count_total 2\n", "cage_enclave_health 1\n"):
+        check("metrics: %s" % want.strip(), want in text, text)
+    got = b""
+    statsd.settimeout(5)
+    try:
+        while b"cage_up:1|g" not in got or b"request.count" not in got:
+            got += statsd.recv(4096)
+    except TimeoutError:
+        pass
+    check("metrics: lines and our own go out as StatsD", b"request.count:2|c|#app:x\n" in got and b"cage_up:1|g\n" in got, got)
+    c.sendall(b"x" * 600)
+    try:
+        end = c.recv(1)
+    except ConnectionResetError:
+        end = b""
+    check("metrics: a line without end is cut off", end == b"")
+    c.close()
+
+
+def control_frames(plane):
+    c = unix_dial("control")
+    reply = control(c, cbor({"op": "time"}))
+    now = int(time.time())
+    check("control: time", reply.startswith(b"\xa3\x62ok\xf5\x67seconds\x1a") and
+          abs(struct.unpack(">I", reply[14:18])[0] - now) < 3, reply)
+    check("control: runtime configuration", control(c, cbor({"op": "config"})) ==
+          cbor({"ok": True, "config": {"greeting": "hi", "n": [1, -2]}}))
+    entry = {"id": "ab", "time_ms": 5, "kind": "http", "method": "GET", "target": "/a?secret=1", "status": 200,
+             "request_headers": [["cookie", "secret"], ["x-mine", "shown"]], "response_headers": []}
+    check("control: transactions are taken", control(c, cbor({"op": "transactions", "entries": [entry, entry]})) ==
+          cbor({"ok": True}))
+    lines = plane.events("transaction")
+    check("control: and logged without secrets", len(lines) == 2 and "secret" not in plane.log() and
+          lines[0]["request_headers"] == [["cookie", "***"], ["x-mine", "shown"]] and lines[0]["cage"] == "test", lines)
+    for what, body in (("an unknown op", cbor({"op": "x"})), ("no map", b"\x01"), ("an empty body", b""),
+                       ("bytes behind", cbor({"op": "time"}) + b"\0"), ("deep nesting", b"\x81" * 1000)):
+        d = unix_dial("control")
+        check("control: %s is an error and the end" % what, control(d, body).startswith(b"\xa2\x62ok\xf4\x65error") and
+              d.recv(1) == b"")
+        d.close()
+    d = unix_dial("control")
+    d.sendall(b"CTL1\x7f\xff\xff\xff")
+    check("control: a length past the limit is an error", b"past the limit" in to_end(d))
+    check("control: others are still served", control(c, cbor({"op": "time"}))[:5] == b"\xa3\x62ok\xf5")
+    c.close()
+
+
+def draining(plane):
+    live = socket.create_connection(("127.0.0.1", 8443), timeout=10)
+    exactly(live, 12)
+    plane.p.send_signal(signal.SIGTERM)
+    check("drain: health is 503 at once", wait_for(lambda: get("/")[0] == 503, 2) and json.loads(get("/")[1])["draining"])
+    time.sleep(2.5)
+    c = socket.create_connection(("127.0.0.1", 8443), timeout=10)
+    me = "%s:%d\n" % c.getsockname()
+    check("drain: new clients are served still", exactly(c, len(me)).decode() == me)
+    c.close()
+    live.sendall(b"still here")
+    check("drain: so are those who were there", until(live, b"still here"))
+    live.close()
+    start = time.monotonic()
+    try:
+        rc = plane.p.wait(10)
+    except subprocess.TimeoutExpired:
+        rc = "timeout"
+    check("drain: ends with 0 when the last one leaves", rc == 0 and time.monotonic() - start < 5, rc)
+    check("drain: the stop hook ran", os.path.exists(os.path.join(TMP, "stopped")))
+
+
+def main():
+    sh("ip link set lo up; ip addr add %s/32 dev lo; ip addr add %s/32 dev lo; ip -6 addr add %s/128 dev lo nodad" %
+       (GOOD4, OTHER4, GOOD6))
+    dns_server()
+    for host in (GOOD4, GOOD6):
+        tcp_server(host, 443, echo)
+    tcp_server(GOOD4, 25, lambda c: (c.sendall(b"220 x"), echo(c)))
+    tcp_server(GOOD4, 7001, read_then_answer)
+    tcp_server(GOOD4, 7002, answer_then_count)
+    tcp_server("127.0.0.1", 443, echo)
+    statsd = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    statsd.bind(("127.0.0.1", 8125))
+    conf = os.path.join(TMP, "runtime.json")
+    open(conf, "w").write('{"greeting": "hi", "n": [1, -2]}')
+
+    plane = Plane("--statsd=tcp:127.0.0.1:8125", "--statsd-interval=1", "--runtime-config=" + conf, "--name=test",
+                  "--trusted-header=X-Mine", "--launch=touch %s/launched" % TMP, "--stop=touch %s/stopped" % TMP,
+                  "--drain=20", allow=ALLOW)
+    check("the launch hook ran", wait_for(lambda: os.path.exists(os.path.join(TMP, "launched"))))
+    egress_decisions()
+    egress_frames()
+    egress_sni()
+    egress_bytes()
+    ingress()
+    health()
+    metrics(statsd)
+    control_frames(plane)
+    draining(plane)
+    log = plane.log()
+    sys.stderr.write(log)
+    check("every line of the log is JSON", all(json.loads(x) for x in log.splitlines()))
+
+    plane = Plane()  # no list at all
+    egress("an empty list allows no name", 1, name="good.example")
+    egress("an empty list allows no address", 1, addr=socket.inet_aton(GOOD4))
+    check("a second SIGTERM ends at once", plane.stop(3) == 0)
+
+    plane = Plane("--test-allow-loopback-destinations", "--max-connections=2", allow="loop.example,imds.example")
+    egress("the test option lets loopback through", 0, name="loop.example")
+    egress("and nothing else", 2, name="imds.example")
+    check("the test option is loud in the log", plane.events("egress.TEST_OPTION_LOOPBACK_ALLOWED"))
+    check("and on the health page", "TEST_OPTION_LOOPBACK_ALLOWED" in get("/")[1])
+    held = [ask(request(b"loop.example")) for _ in range(2)]
+    c, got = ask(request(b"loop.example"))
+    check("over the cap a connection is shed", [h[1] for h in held] == [0, 0] and got is None, got)
+    held[0][0].close()
+    check("and room is made by the next that ends", wait_for(lambda: ask(request(b"loop.example"))[1] == 0))
+    plane.stop()
+
+    plane = Plane("--no-deep-health", program="cage-control-plane-no-egress")
+    check("without egress: health without the data plane is 200", get("/")[0] == 200)
+    check("without egress: no egress metric", "cage_egress" not in get("/metrics")[1])
+    check("without egress: it listens only where it must", sorted(
+        x.split()[7] for x in open("/proc/%d/net/unix" % plane.p.pid) if TMP in x and x.split()[3] == "00010000" and
+        x.split()[7].rsplit("/", 1)[1] not in ("enclave", "health")) == [TMP + "/control", TMP + "/metrics"])
+    plane.stop()
+
+    for text, why in (("bücher.example", "xn--bcher-kva.example"), ("10.0.0.1/8", "past its prefix")):
+        p = subprocess.run([os.path.join(BIN, "cage-control-plane"), "--egress=unix:%s/e2" % TMP, "--ingress=unix:%s/i2" % TMP,
+                            "--allow=" + text], capture_output=True, text=True, timeout=10)
+        check("a bad list is an error: %s" % why, p.returncode == 2 and why in p.stderr, p.stderr)
+
+
+main()
