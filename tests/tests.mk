@@ -45,13 +45,14 @@ check:
 	$(Q)$(MAKE) --no-print-directory check-run
 check-run:
 	$(Q)tests/run --variant $(VARIANT) $(TESTS)
-# Everything above and what takes minutes each (tests/long), with the fuzz targets run for ten minutes each.
+# Everything above and what takes minutes each (tests/long), with the fuzz targets run for ten minutes each and every
+# call failed once (tests/cmd/faults.sh takes strides otherwise).
 check-long:
 	$(Q)tests/setup long
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) SAN=1 unit all
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) fuzz-build
-	$(Q)FUZZ_SMOKE=$${FUZZ_SMOKE:-600} tests/run --variant $(VARIANT) --long $(TESTS)
+	$(Q)FAULTS=all FUZZ_SMOKE=$${FUZZ_SMOKE:-600} tests/run --variant $(VARIANT) --long $(TESTS)
 # The unit tests and one command test or more, without set-up: TESTS="cmd/build.sh unit/base"
 check-quick:
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all

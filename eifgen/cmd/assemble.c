@@ -199,9 +199,7 @@ static int run(int argc, char **argv)
 	report_measurements(&o, &pcrs);
 	jout_close(&o, '}');
 	const char *text = jout_text(&o, &err);
-	if (!text || atomic_file_commit(&file, &err))
-		return cmd_fail("write", a.out, &err);
-	return cmd_print(text);
+	return text ? cmd_finish(&(struct atomic_file *){&file}, 1, text) : cmd_fail("write", a.out, &err);
 }
 
 const struct cmd cmd_assemble = {

@@ -101,6 +101,21 @@ int cmd_print(const char *text)
 	return EXIT_YES;
 }
 
+int cmd_finish(struct atomic_file *const *files, size_t n, const char *text)
+{
+	struct err err = ERR_INIT;
+	int status;
+
+	for (size_t i = 0; i < n; i++)
+		if (files[i]->fd >= 0 && atomic_file_prepare(files[i], &err))
+			return cmd_fail("write", files[i]->path, &err);
+	status = cmd_print(text);
+	for (size_t i = 0; i < n && status == EXIT_YES; i++)
+		if (files[i]->fd >= 0 && atomic_file_commit(files[i], &err))
+			status = cmd_fail("write", "the output", &err);
+	return status;
+}
+
 static const struct cmd *find_cmd(const char *name)
 {
 	for (const struct cmd *const *c = cmd_table; *c; c++)

@@ -6,6 +6,7 @@
 #define EIFGEN_CMD_H
 
 #include "base/err.h"
+#include "base/io.h"
 
 #include <getopt.h>
 #include <stdbool.h>
@@ -58,5 +59,9 @@ void cmd_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void cmd_explain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 // Writes text to stdout and flushes. EXIT_YES, or EXIT_TROUBLE with one line said (a full disk, a closed pipe).
 int cmd_print(const char *text);
+// The end of a command that writes files and gives an answer. First all files reach the disk, then the answer is printed,
+// and only then do the files appear, in their order: a full disk or a closed pipe leaves none behind. A file that is not
+// open is passed over. EXIT_YES, or EXIT_TROUBLE with one line said.
+int cmd_finish(struct atomic_file *const *files, size_t n, const char *text);
 
 #endif

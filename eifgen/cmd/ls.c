@@ -6,18 +6,43 @@
 #include "eifgen/cmd/input_kind.h"
 #include "eifgen/entries.h"
 
+#include <string.h>
+#include <unistd.h>
+
+// Standard output, written in large pieces.
+static struct {
+	uint8_t bytes[64 * 1024];
+	size_t used;
+} pending;
+
+static int flush_pending(struct err *err)
+{
+	size_t n = pending.used;
+
+	pending.used = 0;
+	return io_write(STDOUT_FILENO, pending.bytes, n, err) ? err_prefix(err, "standard output: ") : 0;
+}
+
 static int stdout_write(void *ctx, const void *p, size_t n, struct err *err)
 {
 	(void)ctx;
-	if (fwrite(p, 1, n, stdout) != n)
-		return err_set(err, ERR_IO, "write to standard output");
+	for (const uint8_t *at = p; n;) {
+		size_t some = sizeof(pending.bytes) - pending.used < n ? sizeof(pending.bytes) - pending.used : n;
+
+		memcpy(pending.bytes + pending.used, at, some);
+		pending.used += some;
+		at += some;
+		n -= some;
+		if (pending.used == sizeof(pending.bytes) && flush_pending(err))
+			return -1;
+	}
 	return 0;
 }
 
 static int finish(int rc, const char *name, struct err *err)
 {
-	if (!rc && fflush(stdout))
-		rc = err_set(err, ERR_IO, "write to standard output");
+	if (!rc)
+		rc = flush_pending(err);
 	return rc ? cmd_fail("list", name, err) : EXIT_YES;
 }
 

@@ -133,9 +133,9 @@ static int write_signed(const struct sign *s, const struct signer *signer, const
 	jout_bool(&o, "Replaced", f->signature_count > 0);
 	jout_close(&o, '}');
 	text = jout_text(&o, err);
-	if (!text || atomic_file_commit(&file, err))
+	if (!text)
 		return -1;
-	return cmd_print(text) ? EXIT_TROUBLE : 0;
+	return cmd_finish(&(struct atomic_file *){&file}, 1, text) ? EXIT_TROUBLE : 0;
 }
 
 static int run(int argc, char **argv)
