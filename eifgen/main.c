@@ -35,6 +35,8 @@ const struct cmd *const cmd_table[] = {
 	&cmd_extract,
 	&cmd_epoch,
 	&cmd_platform,
+	&cmd_push,
+	&cmd_pull,
 	NULL,
 };
 

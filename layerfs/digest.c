@@ -5,11 +5,13 @@
 #include "layerfs/digest.h"
 
 #include "base/hex.h"
+#include "base/io.h"
+#include "base/mem.h"
 
 #include <openssl/evp.h>
 #include <string.h>
 
-enum { SHA256_SIZE = 32, SHA256_HEX = 64, QUOTE_MAX = 200 };
+enum { SHA256_SIZE = 32, SHA256_HEX = 64, QUOTE_MAX = 200, PIECE = 128 << 10 };
 static const char prefix[] = "sha256:";
 enum { PREFIX_LEN = sizeof(prefix) - 1 };
 
@@ -79,5 +81,23 @@ int digest_of(const void *p, size_t n, char out[DIGEST_TEXT_MAX], struct err *er
 
 	if (!d || digester_add(d, p, n, err))
 		return -1;
+	return digester_end(d, out, err);
+}
+
+int digest_of_range(int fd, uint64_t off, uint64_t size, char out[DIGEST_TEXT_MAX], struct err *err)
+{
+	_cleanup_digester_ struct digester *d = digester_new(err);
+	_cleanup_free_ uint8_t *piece = d ? mem_alloc(PIECE, err) : NULL;
+
+	if (!piece)
+		return -1;
+	while (size) {
+		size_t n = size < PIECE ? (size_t)size : PIECE;
+
+		if (io_pread_full(fd, piece, n, off, err) || digester_add(d, piece, n, err))
+			return -1;
+		off += n;
+		size -= n;
+	}
 	return digester_end(d, out, err);
 }

@@ -21,6 +21,9 @@ int digest_copy(const char *text, char out[DIGEST_TEXT_MAX], struct err *err);
 // Digest of n bytes.
 int digest_of(const void *p, size_t n, char out[DIGEST_TEXT_MAX], struct err *err);
 
+// Digest of `size` bytes of a file at `off`; an early end is ERR_INPUT.
+int digest_of_range(int fd, uint64_t off, uint64_t size, char out[DIGEST_TEXT_MAX], struct err *err);
+
 // The same over bytes that come in pieces.
 struct digester; // opaque
 struct digester *digester_new(struct err *err);

@@ -171,24 +171,6 @@ static enum image_compression sniff(const uint8_t *p, size_t n)
 	return IMAGE_PLAIN;
 }
 
-static int digest_range(int fd, uint64_t off, uint64_t size, char out[DIGEST_TEXT_MAX], struct err *err)
-{
-	_cleanup_digester_ struct digester *d = digester_new(err);
-	_cleanup_free_ uint8_t *piece = d ? mem_alloc(65536, err) : NULL;
-
-	if (!piece)
-		return -1;
-	while (size) {
-		size_t n = size < 65536 ? (size_t)size : 65536;
-
-		if (io_pread_full(fd, piece, n, off, err) || digester_add(d, piece, n, err))
-			return -1;
-		off += n;
-		size -= n;
-	}
-	return digester_end(d, out, err);
-}
-
 static int find_layer(struct image *img, const struct tarball *a, size_t i, const char *name, struct err *err)
 {
 	struct image_layer *l = &img->layers[i];
@@ -207,7 +189,7 @@ static int find_layer(struct image *img, const struct tarball *a, size_t i, cons
 	if (l->compression == IMAGE_PLAIN) {
 		memcpy(l->digest, l->diff_id, DIGEST_TEXT_MAX);
 	} else {
-		if (digest_range(tarball_fd(a), d->where, d->size, l->digest, err))
+		if (digest_of_range(tarball_fd(a), d->where, d->size, l->digest, err))
 			return -1;
 		claimed_digest(name, claimed);
 		if (*claimed && strcmp(claimed, l->digest))

@@ -34,6 +34,8 @@ extern const struct cmd cmd_epoch;
 extern const struct cmd cmd_platform;
 extern const struct cmd cmd_extract;
 extern const struct cmd cmd_sign;
+extern const struct cmd cmd_pull;
+extern const struct cmd cmd_push;
 extern const struct cmd cmd_verify;
 
 extern bool cmd_quiet, cmd_verbose; // -q, -v: global, set by main before run and by cmd_getopt

@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 300
+#
+# EIFs through a registry: push and pull against Debian's docker-registry (which has no referrers list, so the fallback
+# tag is used), with TLS and a password, and what pull refuses. The artifact's form is checked with jq and skopeo.
+. tests/lib.sh
+. tests/tools/registry-lib.sh
+export HOME=$TEST_TMP
+unset REGISTRY_AUTH_FILE XDG_RUNTIME_DIR XDG_CONFIG_HOME DOCKER_CONFIG
+cd "$TOP" || exit 1
+
+L=$TEST_TMP/layout T=$TEST_TMP
+make_image "$L" || { t_fail "an image is made"; t_done; }
+make_certificates
+echo kernel >"$T/kernel"
+cp "$EIFGEN_BIN/eifgen" "$T/init"
+platform=(--kernel "$T/kernel" --cmdline "console=ttyS0" --init "$T/init")
+registry_start
+skopeo copy -q --dest-tls-verify=false "oci:$L:v1" "docker://$REGISTRY/team/app:v1"
+image=docker://$REGISTRY/team/app:v1
+t_exit 0 "an EIF is built from the registry" eifgen build "$image" -o "$T/app.eif" "${platform[@]}"
+manifest=$(jq -r .Image.Manifest "$T/app.eif.record.json")
+raw() { skopeo inspect --raw --tls-verify=false "docker://$REGISTRY/team/app$1" 2>/dev/null; }
+t "whose manifest the record names" test "$manifest" = "sha256:$(raw :v1 | sha256sum | cut -d' ' -f1)"
+
+# ---- push ---------------------------------------------------------------------------------------------------------------
+t_exit 0 "push" eifgen push "$T/app.eif" "docker://$REGISTRY/team/app:v1-eif"
+cp "$T/out" "$T/push.json"
+raw :v1-eif >"$T/artifact.json"
+pushed=$(jq -r .Manifest "$T/push.json")
+t "says the manifest's digest" test "$pushed" = "sha256:$(sha256sum <"$T/artifact.json" | cut -d' ' -f1)"
+t "says the PCRs" test "$(jq -c .Measurements.PCR0 "$T/push.json")" = "$(jq -c .Measurements.PCR0 "$T/app.eif.record.json")"
+t "the manifest is an artifact's" jq -e '.schemaVersion == 2 and (.artifactType | test("eifgen")) and
+	.config.mediaType == "application/vnd.oci.empty.v1+json" and .config.size == 2' "$T/artifact.json"
+t "the EIF and the record are its layers" test "$(jq -r '.layers[].digest' "$T/artifact.json")" = \
+	"$(sha256sum "$T/app.eif" "$T/app.eif.record.json" | sed 's/ .*//; s/^/sha256:/')"
+t "the image is its subject" test "$(jq -r .subject.digest "$T/artifact.json")" = "$manifest"
+t "the referrers tag lists it" test "$(raw ":sha256-${manifest#sha256:}" | jq -r '.manifests[].digest')" = "$pushed"
+t_exit 0 "push again" eifgen push "$T/app.eif" "docker://$REGISTRY/team/app:v1-eif"
+t "gives the same manifest" cmp "$T/out" "$T/push.json"
+t "and lists it once" test "$(raw ":sha256-${manifest#sha256:}" | jq '.manifests | length')" = 1
+t_exit 0 "push under another name" eifgen push "$T/app.eif" "docker://$REGISTRY/team/app:other"
+t "is the same artifact" test "$(jq -r .Manifest "$T/out")" = "$pushed"
+t_exit 2 "the artifact is no image" eifgen ls "docker://$REGISTRY/team/app:v1-eif"
+t_says "and says so" "not a container image"
+t_exit 0 "push where the image is not" eifgen push "$T/app.eif" "docker://$REGISTRY/elsewhere:eif"
+t_says "warns" "without a subject"
+t "has no subject" test "$(jq .Subject "$T/out")" = null
+
+t_exit 2 "an EIF that is none" eifgen push "$T/kernel" "docker://$REGISTRY/team/app:x"
+cp "$T/app.eif" "$T/bad.eif" && printf x | dd of="$T/bad.eif" bs=1 seek=600 conv=notrunc status=none
+t_exit 2 "a damaged EIF" eifgen push "$T/bad.eif" "docker://$REGISTRY/team/app:x"
+eifgen build "$image" -o "$T/two.eif" --no-record --cmd '["/other"]' "${platform[@]}" >/dev/null
+t_exit 2 "another EIF's record" eifgen push "$T/two.eif" --record "$T/app.eif.record.json" "docker://$REGISTRY/team/app:x"
+t_says "is named" "the record of another EIF"
+t_exit 2 "a reference by digest" eifgen push "$T/app.eif" "docker://$REGISTRY/team/app@$manifest"
+t_exit 2 "a reference that is no registry's" eifgen push "$T/app.eif" "oci:$L:v1"
+t_exit 2 "one argument" eifgen push "$T/app.eif"
+t "nothing of that was pushed" test -z "$(raw :x)"
+
+# ---- pull ---------------------------------------------------------------------------------------------------------------
+mkdir "$T/in"
+# pulled NAME REFERENCE: the EIF and its record come back
+pulled() {
+	rm -f "$T"/in/*
+	t_exit 0 "$1" eifgen pull "$2" -o "$T/in/got.eif"
+	t "$1: the EIF" cmp "$T/in/got.eif" "$T/app.eif"
+	t "$1: the record" cmp "$T/in/got.eif.record.json" "$T/app.eif.record.json"
+}
+pulled "pull by tag" "docker://$REGISTRY/team/app:v1-eif"
+t "says the PCRs too" test "$(jq -c .Measurements "$T/out")" = "$(jq -c .Measurements "$T/push.json")"
+pulled "pull by digest" "docker://$REGISTRY/team/app@$pushed"
+pulled "pull by the image's tag" "$image"
+pulled "pull by the image's digest" "docker://$REGISTRY/team/app@$manifest"
+(cd "$T/in" && rm -f ./* && TOP=$TOP eifgen pull "docker://$REGISTRY/team/app:v1-eif" >/dev/null)
+t "without -o it has the repository's name" cmp "$T/in/app.eif" "$T/app.eif"
+t_exit 0 "the record verifies it" eifgen verify "$T/in/app.eif" --record "$T/in/app.eif.record.json"
+
+t_exit 0 "a second EIF of the image" eifgen build "$image" -o "$T/two.eif" --cmd '["/other"]' "${platform[@]}"
+t_exit 0 "is pushed" eifgen push "$T/two.eif" "docker://$REGISTRY/team/app:two-eif"
+t_exit 2 "then the image's reference is not enough" eifgen pull "$image" -o "$T/in/x.eif"
+t_says "and both are named" "several refer to this image"
+skopeo copy -q --dest-tls-verify=false "oci:$L:v2" "docker://$REGISTRY/team/app:v2"
+t_exit 2 "an image without an EIF" eifgen pull "docker://$REGISTRY/team/app:v2" -o "$T/in/x.eif"
+t_says "is told" "none in this repository refers to it"
+t_exit 2 "no such tag" eifgen pull "docker://$REGISTRY/team/app:nope" -o "$T/in/x.eif"
+
+# ---- what comes altered -------------------------------------------------------------------------------------------------
+eif=$(jq -r '.layers[0].digest' "$T/artifact.json") record=$(jq -r '.layers[1].digest' "$T/artifact.json")
+proxy_start --upstream "http://$REGISTRY"
+echo before >"$T/in/kept.eif"
+# refused NAME TEXT RULE…
+refused() {
+	rules "${@:3}"
+	t_exit 2 "$1" eifgen pull "docker://$PROXY/team/app:v1-eif" -o "$T/in/kept.eif"
+	t_says "$1: says so" "$2"
+	t "$1: what was there stays" test "$(cat "$T/in/kept.eif")" = before
+	t_not "$1: no record appears" test -e "$T/in/kept.eif.record.json"
+}
+refused "an EIF with another byte" "$eif" "blobs/$eif flip -"
+refused "a record with another byte" "$record" "blobs/$record flip -"
+refused "an EIF that is cut for ever" "after 5 tries" "blobs/$eif cut:0 -"
+refused "a manifest with another byte" "manifest" "manifests/v1-eif flip -"
+t "no temporary file is left" test -z "$(find "$T/in" -name '*tmp*')"
+rules "blobs/$eif cut:1000 1" "blobs/$eif cut:2000 1"
+t_exit 0 "an EIF that is cut twice" eifgen pull "docker://$PROXY/team/app:v1-eif" -o "$T/in/kept.eif"
+t "comes whole" cmp "$T/in/kept.eif" "$T/app.eif"
+rules "POST status:500 1" "PUT status:503:1 1"
+t_exit 0 "a push that meets trouble" eifgen push "$T/two.eif" --no-record "docker://$PROXY/fresh:one"
+rules "PUT status:413 -"
+t_exit 2 "a push that is refused" eifgen push "$T/two.eif" --no-record "docker://$PROXY/fresh2:one"
+t_says "with the status" "answers 413"
+
+# ---- with TLS and a password --------------------------------------------------------------------------------------------
+registry_start tls htpasswd
+printf '{"auths":{"%s":{"auth":"%s"}}}' "$REGISTRY" "$(printf user:secret | base64)" >"$T/auth.json"
+auth=(--tls-ca "$T/tls.crt" --authfile "$T/auth.json")
+t_exit 0 "push with TLS and a password" eifgen push "${auth[@]}" "$T/app.eif" "docker://$REGISTRY/app:eif"
+t_exit 0 "pull with TLS and a password" eifgen pull "${auth[@]}" "docker://$REGISTRY/app:eif" -o "$T/in/secret.eif"
+t "comes back" cmp "$T/in/secret.eif" "$T/app.eif"
+t_exit 2 "push without the password" eifgen push --tls-ca "$T/tls.crt" "$T/app.eif" "docker://$REGISTRY/app:eif2"
+t_done
