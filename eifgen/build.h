@@ -30,7 +30,7 @@ struct build_section {
 
 // Adds to a merged tree (the cage overlay). May replace config values; what it hands out lives as long as ctx.
 typedef int build_overlay(void *ctx, struct tree *tree, struct image_config *config, struct err *err);
-// Makes the signature section from the measurements and sets pcr8.
+// Makes the signature section from the measurements and sets pcr8; an empty section is not written.
 typedef int build_sign(void *ctx, struct pcr_values *pcrs, struct buf *section, struct err *err);
 
 struct build_input {

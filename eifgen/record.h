@@ -30,6 +30,7 @@ struct record_source {
 	const char *scrub_rules;    // --scrub, or NULL
 	char *const *unpredictable;
 	size_t unpredictable_count;
+	bool ignore_signature; // record_check_inputs: a rebuild without the key
 };
 
 // Appends the record's text.

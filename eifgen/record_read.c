@@ -159,6 +159,8 @@ int record_check_inputs(const struct record *r, const struct record_source *now,
 	mine.doc = doc;
 	for (size_t i = 0; i < sizeof(inputs) / sizeof(inputs[0]); i++) {
 		snprintf(where, sizeof(where), "%s", inputs[i]);
+		if (now->ignore_signature && !strcmp(inputs[i], "Signature"))
+			continue;
 		if (same(record_get(&mine, inputs[i]), record_get(r, inputs[i]), where, sizeof(where), &a, &b))
 			continue;
 		show(a, is, sizeof(is));

@@ -53,6 +53,8 @@ static int parse(int argc, char **argv, struct request *r)
 	}
 	if (optind + 1 != argc || !r->out)
 		return 1 + cmd_usage_error("build", "one image and -o OUT.eif are needed");
+	if (r->opt.signer.cert && !r->opt.signer.key)
+		return 1 + cmd_usage_error("build", "--sign-cert goes with --sign-key");
 	r->image = argv[optind];
 	return 0;
 }

@@ -3,8 +3,10 @@
 // From options to a build that is ready to run. What a library warns of goes to stderr; under --strict the first warning
 // is kept and becomes the error of the phase that gave it.
 #include "base/cleanup.h"
+#include "base/hex.h"
 #include "base/mem.h"
 #include "eifgen/cmd/build_options.h"
+#include "eifgen/cmd/time_option.h"
 #include "layerfs/entropy.h"
 #include "layerfs/json.h"
 
@@ -157,9 +159,10 @@ static int read_metadata(struct build_job *job, struct err *err)
 	m->image_version = job->opt->image_version ? job->opt->image_version : job->version;
 	m->build_tool = "eifgen";
 	m->build_tool_version = EIFGEN_VERSION;
-	if (!job->opt->metadata_file)
+	if (!job->opt->metadata_file && !job->opt->metadata_text)
 		return 0;
-	if (io_slurp(job->opt->metadata_file, CUSTOM_FILE_MAX, &job->custom, err))
+	if (job->opt->metadata_text ? buf_add_str(&job->custom, job->opt->metadata_text, err)
+				    : io_slurp(job->opt->metadata_file, CUSTOM_FILE_MAX, &job->custom, err))
 		return -1;
 	m->custom_json = job->custom.data ? (const char *)job->custom.data : "";
 	m->custom_json_len = job->custom.len;
@@ -199,9 +202,42 @@ int build_job_open_config(struct build_job *job, const struct build_options *opt
 	return build_job_check(job, err);
 }
 
+// ---- signature -----------------------------------------------------------------------------------------------------
+
+// A certificate alone is enough to know PCR8; the section then stays empty and is not written.
+static int sign(void *ctx, struct pcr_values *pcrs, struct buf *section, struct err *err)
+{
+	const struct signer *s = ctx;
+
+	if (signer_pcr8(s, pcrs->pcr8, err))
+		return -1;
+	pcrs->has_pcr8 = true;
+	return s->key ? signer_section(s, pcrs->pcr0, section, err) : 0;
+}
+
+static int open_signer(struct build_job *job, struct err *err)
+{
+	struct signer_options o = job->opt->signer;
+	uint8_t digest[EVP_MAX_MD_SIZE];
+	unsigned n = 0;
+
+	if (!o.cert)
+		return o.key ? err_set(err, ERR_USAGE, "--sign-key goes with --sign-cert") : 0;
+	if (time_option(NULL, &o.at, err) || signer_open(&o, &job->signer, err))
+		return -1;
+	if (X509_digest(job->signer->cert, EVP_sha256(), digest, &n) != 1)
+		return err_nomem(err);
+	hex_encode(digest, n, job->certificate_sha256);
+	job->input.certificate_sha256 = job->certificate_sha256;
+	job->input.sign = sign;
+	job->input.sign_ctx = job->signer;
+	return 0;
+}
+
 int build_job_open(struct build_job *job, const struct build_options *opt, const char *ref, struct err *err)
 {
-	if (build_job_open_config(job, opt, ref, err) || platform_load(&opt->platform, &job->platform, err))
+	if (build_job_open_config(job, opt, ref, err) || platform_load(&opt->platform, &job->platform, err) ||
+	    open_signer(job, err))
 		return -1;
 	job->input.platform = job->platform;
 	warn_of_platform(job);
@@ -225,6 +261,7 @@ void build_job_clear(struct build_job *job)
 	buf_free(&job->custom);
 	build_output_clear(&job->output);
 	epoch_clear(&job->epoch);
+	signer_free(job->signer);
 	platform_free(job->platform);
 	image_free(job->image);
 }

@@ -118,6 +118,12 @@ static const char **text_of(struct build_options *o, int opt)
 		return &o->tmpdir;
 	case BUILD_OPT_SCRUB:
 		return &o->scrub;
+	case BUILD_OPT_SIGN_KEY:
+		return &o->signer.key;
+	case BUILD_OPT_SIGN_CERT:
+		return &o->signer.cert;
+	case BUILD_OPT_SIGN_PASS:
+		return &o->signer.passphrase_file;
 	default:
 		return NULL;
 	}

@@ -10,6 +10,7 @@
 #include "eifgen/cmd/cmd.h"
 #include "eifgen/cmd/epoch_option.h"
 #include "eifgen/cmd/registry_option.h"
+#include "pcr/signer.h"
 
 enum build_option {
 	BUILD_OPT_FIRST = 1000,
@@ -18,7 +19,8 @@ enum build_option {
 	BUILD_OPT_EPOCH, BUILD_OPT_MTIME, BUILD_OPT_NAME, BUILD_OPT_IMAGE_VERSION, BUILD_OPT_METADATA, BUILD_OPT_CMD,
 	BUILD_OPT_ENV, BUILD_OPT_USER, BUILD_OPT_WORKDIR, BUILD_OPT_STRICT, BUILD_OPT_ALLOW_LARGE, BUILD_OPT_SCRUB,
 	BUILD_OPT_TMPDIR, BUILD_OPT_THREADS, BUILD_OPT_MAX_LAYERS, BUILD_OPT_MAX_ENTRIES, BUILD_OPT_MAX_PATH,
-	BUILD_OPT_MAX_EXPANDED, BUILD_OPT_LAST = BUILD_OPT_MAX_EXPANDED,
+	BUILD_OPT_MAX_EXPANDED, BUILD_OPT_SIGN_KEY,
+	BUILD_OPT_SIGN_CERT, BUILD_OPT_SIGN_PASS, BUILD_OPT_LAST = BUILD_OPT_SIGN_PASS,
 };
 
 // How an image is found and read: for `ls`, too.
@@ -36,8 +38,12 @@ enum build_option {
 		{"cmdline", required_argument, NULL, BUILD_OPT_CMDLINE},                                               \
 		{"init", required_argument, NULL, BUILD_OPT_INIT}, {"nsm", required_argument, NULL, BUILD_OPT_NSM},    \
 		{"no-nsm", no_argument, NULL, BUILD_OPT_NO_NSM}, {"module", required_argument, NULL, BUILD_OPT_MODULE}
+#define BUILD_SIGN_LONGS                                                                                               \
+	{"sign-key", required_argument, NULL, BUILD_OPT_SIGN_KEY},                                                     \
+		{"sign-cert", required_argument, NULL, BUILD_OPT_SIGN_CERT},                                           \
+		{"sign-passphrase-file", required_argument, NULL, BUILD_OPT_SIGN_PASS}
 #define BUILD_LONGS                                                                                                    \
-	BUILD_IMAGE_LONGS, BUILD_PLATFORM_LONGS, {"layout", required_argument, NULL, BUILD_OPT_LAYOUT},                \
+	BUILD_IMAGE_LONGS, BUILD_PLATFORM_LONGS, BUILD_SIGN_LONGS, {"layout", required_argument, NULL, BUILD_OPT_LAYOUT},                \
 		{"epoch", required_argument, NULL, BUILD_OPT_EPOCH}, {"mtime", required_argument, NULL, BUILD_OPT_MTIME}, \
 		{"name", required_argument, NULL, BUILD_OPT_NAME},                                                     \
 		{"image-version", required_argument, NULL, BUILD_OPT_IMAGE_VERSION},                                   \
@@ -63,6 +69,13 @@ enum build_option {
 	"                            the same singly; with kernel, command line and init given, no directory is used\n" \
 	"      --no-nsm              no nsm.ko, even if the directory has one\n"                                       \
 	"      --module FILE         a kernel module for init to load; repeat it, in load order\n"
+#define BUILD_SIGN_HELP                                                                                                \
+	"Signature:\n"                                                                                                 \
+	"      --sign-cert FILE      certificate, PEM; it gives PCR8\n"                                                \
+	"      --sign-key FILE|pkcs11:URI\n"                                                                           \
+	"                            its private key; predictions (pcr, diff) need none\n"                             \
+	"      --sign-passphrase-file FILE\n"                                                                          \
+	"                            opens an encrypted key; a token's PIN\n"
 #define BUILD_HELP                                                                                                     \
 	"Platform:\n" BUILD_PLATFORM_HELP "Image:\n" BUILD_IMAGE_HELP                                                  \
 	"      --cmd JSON-ARRAY      instead of entrypoint and command\n"                                              \
@@ -78,7 +91,7 @@ enum build_option {
 	"Metadata (not measured):\n"                                                                                   \
 	"      --name TEXT           ImageName (default: image)\n"                                                     \
 	"      --image-version TEXT  ImageVersion (default: the config's digest)\n"                                    \
-	"      --metadata FILE       JSON of at most 4096 bytes: CustomMetadata\n"
+	"      --metadata FILE       JSON of at most 4096 bytes: CustomMetadata\n" BUILD_SIGN_HELP
 
 struct build_options {
 	enum eif_arch arch;
@@ -90,6 +103,8 @@ struct build_options {
 	size_t env_count, env_cap;
 	enum layout_id layout;
 	enum mtime_policy mtime;
+	struct signer_options signer;
+	const char *metadata_text; // instead of metadata_file, for a rebuild
 	bool strict, allow_large;
 	unsigned threads;
 	struct limits limits;
@@ -115,6 +130,8 @@ struct build_job {
 	size_t env_count;
 	struct buf custom; // --metadata
 	char version[DIGEST_TEXT_MAX];
+	struct signer *signer; // NULL: unsigned
+	char certificate_sha256[65];
 	char **unpredictable; // paths; owned
 	size_t unpredictable_count, unpredictable_cap;
 	struct err warned; // under --strict: the first warning that a library gave

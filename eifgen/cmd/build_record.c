@@ -69,10 +69,11 @@ static int digest_listing(const struct build_output *out, int fd, char digest[DI
 	return digester_end(d, digest, err);
 }
 
-int build_job_digests(const struct build_job *job, int fd, char eif[DIGEST_TEXT_MAX], char listing[DIGEST_TEXT_MAX],
-		      struct err *err)
+int build_job_digests(const struct build_job *job, int fd, char *eif, char *listing, struct err *err)
 {
-	return digest_file(fd, job->output.size, eif, err) || digest_listing(&job->output, fd, listing, err) ? -1 : 0;
+	if (digest_file(fd, job->output.size, eif, err))
+		return -1;
+	return listing ? digest_listing(&job->output, fd, listing, err) : 0;
 }
 
 void build_job_report(const struct build_job *job, struct jout *o)

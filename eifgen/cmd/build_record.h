@@ -11,9 +11,9 @@
 // The job as a record's source; everything borrowed from it.
 struct record_source build_job_source(const struct build_job *job);
 
-// Digests of the finished EIF in fd and of its listing, read from it; both "sha256:…".
-int build_job_digests(const struct build_job *job, int fd, char eif[DIGEST_TEXT_MAX], char listing[DIGEST_TEXT_MAX],
-		      struct err *err);
+// Digests of the finished EIF in fd and of its listing, read from it; both "sha256:…" in room for DIGEST_TEXT_MAX.
+// listing may be NULL.
+int build_job_digests(const struct build_job *job, int fd, char *eif, char *listing, struct err *err);
 
 // What build, pcr and rebuild say of a finished job, as members of an open object.
 void build_job_report(const struct build_job *job, struct jout *o);

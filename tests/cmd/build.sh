@@ -84,6 +84,23 @@ t_exit 0 "--metadata, --name, --image-version" build $images/plain -o "$W/m.eif"
 t "are in the file" test "$(eifgen describe "$W/m.eif" | jq -c '[.ImageName,.ImageVersion,.Metadata.a,.Metadata.b]')" = '["N","V",[2],1]'
 t "and do not move a PCR" test "$(jq -r .Measurements.PCR0 "$W/out")" = "$(pcr $images/plain | jq -r .Measurements.PCR0)"
 
+# ---- signed
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:secp384r1 -nodes -keyout "$W/k.pem" -out "$W/c.pem" -subj /CN=t -days 9 2>/dev/null
+t_exit 0 "a signed build" build $images/plain -o "$W/sig.eif" --sign-key "$W/k.pem" --sign-cert "$W/c.pem"
+cp "$W/out" "$W/sig.json"
+t "verifies" eifgen verify "$W/sig.eif" --require-signed
+t "has PCR8 of the certificate" test "$(jq -r .Measurements.PCR8 "$W/sig.json")" = "$(eifgen pcr "$W/sig.eif" | jq -r .Measurements.PCR8)"
+t "which the certificate alone predicts" test "$(jq -r .Measurements.PCR8 "$W/sig.json")" = \
+	"$(pcr $images/plain --sign-cert "$W/c.pem" | jq -r .Measurements.PCR8)"
+t "and which moves no other" test "$(jq -r .Measurements.PCR0 "$W/sig.json")" = "$(pcr $images/plain | jq -r .Measurements.PCR0)"
+t_exit 0 "the same again" build $images/plain -o "$W/sig2.eif" --sign-key "$W/k.pem" --sign-cert "$W/c.pem"
+t "is the same file" cmp "$W/sig.eif" "$W/sig2.eif"
+t "the record names the certificate" test "$(jq -r .Signature.CertificateSha256 "$W/sig.eif.record.json")" = \
+	"$(openssl x509 -in "$W/c.pem" -outform DER | sha256sum | cut -d' ' -f1)"
+t_exit 2 "a certificate without its key" build $images/plain -o "$W/no.eif" --sign-cert "$W/c.pem"
+t_exit 2 "a key without its certificate" build $images/plain -o "$W/no.eif" --sign-key "$W/k.pem"
+t_exit 2 "a key file with the certificate" build $images/plain -o "$W/no.eif" --sign-key "$W/k.pem" --sign-cert "$W/k.pem"
+
 # ---- warnings and refusals
 printf 'not ours' >"$W/init"
 t_exit 0 "an init that is not ours" build $images/user --init "$W/init" -o "$W/w.eif"

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `eifgen rebuild`: everything again from a record's pins, and whether the same came out. Where image and platform are to
+// be found is the caller's to say; what they must be is the record's. SOURCE_DATE_EPOCH is not looked at.
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "eifgen/cmd/rebuild.h"
+#include "eifgen/diff.h"
+#include "eifgen/diff_load.h"
+
+#include <string.h>
+#include <unistd.h>
+
+enum { OPT_IMAGE = 1 };
+
+static const struct option longs[] = {BUILD_IMAGE_LONGS,
+				      BUILD_PLATFORM_LONGS,
+				      BUILD_SIGN_LONGS,
+				      {"image", required_argument, NULL, OPT_IMAGE},
+				      {"output", required_argument, NULL, 'o'},
+				      {NULL, 0, NULL, 0}};
+
+struct request {
+	struct build_options opt;
+	const char *path, *image, *out;
+	struct record *record;
+	struct rebuild_pins pins;
+};
+
+static void request_clear(struct request *r)
+{
+	build_options_clear(&r->opt);
+	rebuild_pins_clear(&r->pins);
+	record_free(r->record);
+}
+
+// 0, or the exit status plus 1.
+static int parse(int argc, char **argv, struct request *r)
+{
+	int o;
+
+	while ((o = cmd_getopt(argc, argv, "o:", longs)) != -1) {
+		if (o == CMD_OPT_STOP)
+			return cmd_opt_status + 1;
+		if (o == 'o')
+			r->out = optarg;
+		else if (o == OPT_IMAGE)
+			r->image = optarg;
+		else if (o == BUILD_OPT_CMDLINE || o == BUILD_OPT_ARCH)
+			return 1 + cmd_usage_error("rebuild", "the command line and the architecture are the record's");
+		else if (build_option_take(&r->opt, o, "rebuild"))
+			return 1 + EXIT_TROUBLE;
+	}
+	if (optind + 1 != argc)
+		return 1 + cmd_usage_error("rebuild", "one record is needed");
+	if (r->opt.signer.cert && !r->opt.signer.key)
+		return 1 + cmd_usage_error("rebuild", "--sign-cert goes with --sign-key");
+	r->path = argv[optind];
+	return 0;
+}
+
+static int open_all(struct request *r, struct build_job *job, struct err *err)
+{
+	struct record_source src;
+
+	if (record_load(r->path, &r->record, err))
+		return -1;
+	if (rebuild_pin_options(r->record, &r->opt, &r->pins, err))
+		return err_prefix(err, "%s: ", r->path);
+	if (!r->image)
+		r->image = record_text(r->record, "Image.Reference");
+	if (!r->image)
+		return err_set(err, ERR_USAGE, "the record names no image: say --image");
+	if (build_job_open(job, &r->opt, r->image, err))
+		return -1;
+	src = build_job_source(job);
+	src.ignore_signature = !rebuild_is_whole(r->record, job);
+	return record_check_inputs(r->record, &src, err);
+}
+
+// A file to build into: the output's, or one that nobody sees.
+static int open_output(const struct request *r, struct atomic_file *file, int *fd, struct err *err)
+{
+	const char *dir = r->opt.tmpdir ? r->opt.tmpdir : getenv("TMPDIR");
+	_cleanup_free_ char *path = NULL;
+
+	if (r->out) {
+		if (atomic_file_open(file, r->out, err))
+			return -1;
+		*fd = file->fd;
+		return 0;
+	}
+	path = mem_printf(err, "%s/eifgen-rebuild", dir && *dir ? dir : "/var/tmp");
+	if (!path || atomic_file_open(file, path, err)) // discarded at the end: it never gets that name
+		return -1;
+	*fd = file->fd;
+	return 0;
+}
+
+// Why the two differ, in diff's words, on stderr: stdout has the verdict.
+static int explain(const struct request *r, const struct atomic_file *file, struct err *err)
+{
+	_cleanup_(diff_side_freep) struct diff_side *a = NULL, *b = NULL;
+	_cleanup_(diff_freep) struct diff *d = NULL;
+	_cleanup_buf_ struct buf text = BUF_INIT(0);
+
+	if (diff_side_of_record(r->record, &a, err) || diff_side_of_eif(file->tmp, &b, err) ||
+	    diff_side_add_digests(b, err) || diff_sides(a, b, &d, err) || diff_print_text(d, &text, err))
+		return -1;
+	return io_write(STDERR_FILENO, text.data, text.len, err);
+}
+
+static int run(int argc, char **argv)
+{
+	_cleanup_atomic_file_ struct atomic_file file = ATOMIC_FILE_INIT;
+	_cleanup_(request_clear) struct request r = {0};
+	_cleanup_(build_job_clear) struct build_job job = {0};
+	_cleanup_jout_ struct jout o = JOUT_INIT(true);
+	char digest[DIGEST_TEXT_MAX];
+	struct err err = ERR_INIT;
+	const char *text;
+	int rc, fd, differs;
+
+	build_options_init(&r.opt);
+	rc = parse(argc, argv, &r);
+	if (rc)
+		return rc - 1;
+	job.input.want_sections = true;
+	if (open_all(&r, &job, &err) || open_output(&r, &file, &fd, &err) || build_job_run(&job, fd, &err) ||
+	    build_job_digests(&job, fd, digest, NULL, &err))
+		return cmd_fail("rebuild", r.path, &err);
+	jout_open(&o, NULL, '{');
+	build_job_report(&job, &o);
+	jout_str(&o, "Sha256", digest + sizeof("sha256:") - 1);
+	jout_bool(&o, "SignatureCompared", rebuild_is_whole(r.record, &job));
+	differs = rebuild_compare(r.record, &job, digest, &o);
+	jout_close(&o, '}');
+	text = jout_text(&o, &err);
+	if (!text || (differs && !cmd_quiet && explain(&r, &file, &err)) || (r.out && atomic_file_prepare(&file, &err)))
+		return cmd_fail("rebuild", r.path, &err);
+	if (cmd_print(text))
+		return EXIT_TROUBLE;
+	if (r.out && atomic_file_commit(&file, &err))
+		return cmd_fail("write", r.out, &err);
+	return differs ? EXIT_NO : EXIT_YES;
+}
+
+const struct cmd cmd_rebuild = {
+	"rebuild",
+	"everything again from a record, and whether the same comes out",
+	"Usage: eifgen rebuild RECORD [--image REF] [--blobs DIR] [options]\n"
+	"Build again from the record's pinned inputs and compare EIF and PCRs. An input of another digest is refused (exit\n"
+	"status 2); exit status 1 if something else came out, with the reason on standard error.\n\n"
+	"      --image REF           where the image is now (default: the record's reference); it must be the same image\n"
+	"  -o, --output FILE         keep the rebuilt EIF\n"
+	"Platform (the command line is the record's):\n" BUILD_PLATFORM_HELP "Image:\n" BUILD_IMAGE_HELP
+	BUILD_SIGN_HELP
+	"                            without them a signed build is compared but for its signature\n"
+	"  -q, --quiet               no warnings, no reasons\n"
+	"  -h, --help                this text\n",
+	run,
+};
