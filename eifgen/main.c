@@ -23,6 +23,8 @@
 const struct cmd *const cmd_table[] = {
 	&cmd_build,
 	&cmd_pcr,
+	&cmd_rebuild,
+	&cmd_policy,
 	&cmd_assemble,
 	&cmd_ls,
 	&cmd_diff,

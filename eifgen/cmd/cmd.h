@@ -23,6 +23,8 @@ struct cmd {
 extern const struct cmd *const cmd_table[]; // NULL-terminated, in main.c, in the order of --help
 extern const struct cmd cmd_build;
 extern const struct cmd cmd_pcr;
+extern const struct cmd cmd_rebuild;
+extern const struct cmd cmd_policy;
 extern const struct cmd cmd_ls;
 extern const struct cmd cmd_diff;
 extern const struct cmd cmd_scan;
