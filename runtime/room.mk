@@ -44,6 +44,51 @@ $(call room,common,runtime/common,base,libevent_core libssl libcrypto libnghttp2
 # dns_responder, net_setup) leave the archive only for a main that names them: the program without egress has none ------
 $(call room,dataplane,runtime/data-plane,common base,libevent_core libssl libcrypto libnghttp2 libseccomp)
 
+# The two programs. What enters an enclave is built apart from the rest, as init is: static-pie, optimised, without debug
+# information; two builds give the same bytes. In the san variant they are ordinary programs under the sanitizers.
+PLANE_SRC := $(SRC_base) $(SRC_common) $(SRC_dataplane)
+PLANE_MODULES := libevent_core libnghttp2 libssl libcrypto libseccomp
+PLANE_FLAGS = $(CSTD) $(WARN) $(REPRO) -O2 -g0 -fPIE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong \
+	-fstack-clash-protection -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections
+PLANE_LINK := -static-pie -Wl,--build-id=none -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,-z,noexecstack
+build/plane/%.o: %.c GNUmakefile runtime/room.mk
+	@mkdir -p $(@D)
+	@$(if $(filter 1,$(V)),,echo "  CC      [plane] $<")
+	$(Q)$(CC) $(PLANE_FLAGS) -MMD -MP -c $< -o $@
+build/plane/main-no-egress.o: runtime/data-plane/main.c GNUmakefile runtime/room.mk
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(PLANE_FLAGS) -DCAGE_EGRESS=0 -MMD -MP -c $< -o $@
+build/plane/libplane.a: $(PLANE_SRC:%.c=build/plane/%.o)
+	@rm -f $@
+	$(Q)ar rcsD $@ $^
+# The unstripped links stay beside: what is in a program is read from their symbols.
+build/plane/cage-data-plane: build/plane/runtime/data-plane/main.o
+build/plane/cage-data-plane-no-egress: build/plane/main-no-egress.o
+build/plane/cage-data-plane build/plane/cage-data-plane-no-egress: build/plane/runtime/data-plane/static/resolver.o \
+		build/plane/libplane.a
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(PLANE_LINK) $(filter %.o,$^) -Wl,--start-group build/plane/libplane.a \
+		$(patsubst -l%,-l:lib%.a,$(filter -l%,$(call pc,libs,$(PLANE_MODULES)))) -Wl,--end-group -o $@
+
+ifeq ($(VARIANT),san)
+build/san/plane/main-no-egress.o: runtime/data-plane/main.c
+	@mkdir -p $(@D)
+	$(Q)$(CC_ALL) -DCAGE_EGRESS=0 -MMD -MP -c $< -o $@
+$(B)/bin/cage-data-plane: $(B)/runtime/data-plane/main.o
+$(B)/bin/cage-data-plane-no-egress: $(B)/plane/main-no-egress.o
+$(B)/bin/cage-data-plane $(B)/bin/cage-data-plane-no-egress: $(LIB_dataplane) $(LIB_common) $(LIB_base)
+	@mkdir -p $(@D)
+	@echo "  LINK    $@"
+	$(Q)$(LD_ALL) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
+		$(call pc,libs,$(PLANE_MODULES)) -o $@
+else
+$(B)/bin/cage-data-plane $(B)/bin/cage-data-plane-no-egress: $(B)/bin/%: build/plane/%
+	@mkdir -p $(@D)
+	$(Q)strip -s -o $@ $<
+endif
+PROGRAMS += $(B)/bin/cage-data-plane $(B)/bin/cage-data-plane-no-egress
+BUNDLE_FILES += $(B)/bin/cage-data-plane $(B)/bin/cage-data-plane-no-egress
+
 # ---- runtime/control-plane: the host's side, twice from one main: with egress, and without its object files in the link
 $(call room,controlplane,runtime/control-plane,common base,libevent_core libevent_extra libssl libcrypto libcjson libnghttp2 libseccomp)
 CONTROL_PLANES := $(B)/bin/cage-control-plane $(B)/bin/cage-control-plane-no-egress

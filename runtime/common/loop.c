@@ -46,8 +46,7 @@ struct loop *loop_new(struct err *err)
 	l->scratch = mem_alloc(LOOP_SCRATCH, err);
 	cfg = event_config_new();
 	if (cfg) {
-		event_config_set_flag(cfg, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST | EVENT_BASE_FLAG_NOLOCK |
-					       EVENT_BASE_FLAG_IGNORE_ENV);
+		event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV);
 		l->base = event_base_new_with_config(cfg);
 		event_config_free(cfg);
 	}

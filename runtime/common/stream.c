@@ -112,7 +112,7 @@ static ssize_t tls_read(struct stream *s, void *p, size_t n)
 	return tls_verdict(s, rc, &s->read_on);
 }
 
-ssize_t stream_read(struct stream *s, void *p, size_t n)
+static ssize_t read_once(struct stream *s, void *p, size_t n)
 {
 	ssize_t r;
 
@@ -132,6 +132,14 @@ ssize_t stream_read(struct stream *s, void *p, size_t n)
 		return STREAM_EOF;
 	}
 	return errno == EAGAIN || errno == EWOULDBLOCK ? STREAM_AGAIN : read_failed(s, errno);
+}
+
+ssize_t stream_read(struct stream *s, void *p, size_t n)
+{
+	ssize_t r = read_once(s, p, n);
+
+	s->dry = r == STREAM_AGAIN;
+	return r;
 }
 
 static ssize_t tls_write(struct stream *s, const void *p, size_t n)
@@ -169,7 +177,7 @@ ssize_t stream_write(struct stream *s, const void *p, size_t n)
 
 bool stream_pending(const struct stream *s)
 {
-	return s->ssl && !s->read_broken && !s->eof && SSL_pending(s->ssl) > 0;
+	return s->ssl && !s->dry && !s->read_broken && !s->eof && SSL_has_pending(s->ssl);
 }
 
 int stream_shutdown(struct stream *s)

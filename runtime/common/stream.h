@@ -28,6 +28,7 @@ struct stream {
 	enum addr_kind kind;
 	size_t write_max;               // the largest single write
 	short read_on, write_on;        // EV_READ/EV_WRITE: what the last STREAM_AGAIN of each direction waits for
+	bool dry;                       // the last read met STREAM_AGAIN
 	bool eof, shut;                 // EOF seen; write side ended
 	bool read_broken, write_broken; // an error was seen; under TLS one breaks both
 	int errnum;                     // errno of the first error, or 0 for one of TLS

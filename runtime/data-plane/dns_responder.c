@@ -43,7 +43,8 @@ static bool is_localhost(const char *name)
 	static const char suffix[] = ".localhost";
 	size_t n = strlen(name);
 
-	return !strcmp(name, suffix + 1) || (n > sizeof(suffix) - 1 && !strcmp(name + n - (sizeof(suffix) - 1), suffix));
+	return !strcmp(name, suffix + 1) ||
+	       (n > sizeof(suffix) - 1 && !strcmp(name + n - (sizeof(suffix) - 1), suffix));
 }
 
 // Sets *has_addr and ip when the answer holds an address.
@@ -113,7 +114,8 @@ static void on_udp(evutil_socket_t fd, short what, void *ctx)
 		}
 		size_t len = dns_respond(r->allow, r->names, &r->stats, query, (size_t)n, reply);
 
-		// On loopback a reply is delivered within the call or its receiver has no room: there is nothing to wait for.
+		// On loopback a reply is delivered within the call or its receiver has no room: there is nothing to
+		// wait for.
 		if (len)
 			(void)sendto(fd, reply, len, 0, (struct sockaddr *)&from, from_len);
 	}
@@ -153,7 +155,9 @@ static int conn_wait(struct tcp_conn *c, short what)
 	static const struct timeval idle = {DNS_TCP_IDLE_MS / 1000, 0};
 
 	return event_assign(c->event, loop_base(c->r->loop), c->fd, what, event_get_callback(c->event), c) < 0 ||
-	       event_add(c->event, &idle) < 0 ? -1 : 0;
+		       event_add(c->event, &idle) < 0
+		   ? -1
+		   : 0;
 }
 
 // Turns the whole message at the start of c->in into a reply in c->out. False: the connection is to end.

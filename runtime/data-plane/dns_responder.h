@@ -22,7 +22,7 @@
 #include "runtime/data-plane/names.h"
 
 enum {
-	DNS_TTL = 5,		 // seconds; the address never changes, but programs should not outlive a restart with it
+	DNS_TTL = 5, // seconds; the address never changes, but programs should not outlive a restart with it
 	DNS_TCP_CONNS_MAX = 32,
 	DNS_TCP_IDLE_MS = 5000,
 	DNS_TCP_QUERY_MAX = 1024, // a query of one name with EDNS options; a longer message ends the connection
@@ -38,8 +38,8 @@ size_t dns_respond(const struct allowlist *allow, struct names *names, struct dn
 
 struct dns_responder;
 
-// Serves UDP and TCP at `at` (an ADDR_TCP address: its host and port). allow and names are borrowed and must outlive it.
-// NULL with the address in the message when it cannot listen.
+// Serves UDP and TCP at `at` (an ADDR_TCP address: its host and port). allow and names are borrowed and must outlive
+// it. NULL with the address in the message when it cannot listen.
 struct dns_responder *dns_responder_new(struct loop *l, const struct addr *at, const struct allowlist *allow,
 					struct names *names, struct err *err);
 void dns_responder_free(struct dns_responder *r); // free(NULL) is fine

@@ -22,21 +22,21 @@
 enum { EGRESS_PORTS_MAX = 64 };
 
 struct egress_options {
-	const char *allow; // the allowlist's text (allowlist.h); "" allows nothing
-	struct addr host;  // the host's egress listener
-	struct addr dns;   // where to answer DNS: 127.0.0.1:53 in an enclave
-	struct in_addr listen; // where the ports are served: 0.0.0.0, or 127.x for tests without a namespace
+	const char *allow;                // the allowlist's text (allowlist.h); "" allows nothing
+	struct addr host;                 // the host's egress listener
+	struct addr dns;                  // where to answer DNS: 127.0.0.1:53 in an enclave
+	struct in_addr listen;            // where the ports are served: 0.0.0.0, or 127.x for tests without a namespace
 	uint16_t ports[EGRESS_PORTS_MAX]; // served directly, so they work on kernels without NAT
 	size_t port_count;
 	uint16_t redirect_port; // 0: no listener for redirected connections
-	bool set_up_net;	// addresses, route and redirect rule (net_setup.h); needs CAP_NET_ADMIN
-	size_t names_max;	// 0: NAMES_MAX
-	uint32_t conns_max;	// 0: 1024
-	unsigned peek_ms;	// 0: 10. How long to wait for a program's first bytes before the host is dialled without them
-	unsigned hello_ms;	// 0: 5000
-	unsigned dial_ms;	// 0: 5000. To reach the host
-	unsigned reply_ms;	// 0: 20000. For the host to resolve and connect
-	unsigned idle_ms;	// 0: one hour
+	bool set_up_net;        // addresses, route and redirect rule (net_setup.h); needs CAP_NET_ADMIN
+	size_t names_max;       // 0: NAMES_MAX
+	uint32_t conns_max;     // 0: 1024
+	unsigned peek_ms; // 0: 10. How long to wait for a program's first bytes before the host is dialled without them
+	unsigned hello_ms; // 0: 5000
+	unsigned dial_ms;  // 0: 5000. To reach the host
+	unsigned reply_ms; // 0: 20000. For the host to resolve and connect
+	unsigned idle_ms;  // 0: one hour
 };
 
 struct egress_stats {

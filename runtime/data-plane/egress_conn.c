@@ -26,7 +26,7 @@ struct egress_conn {
 	struct egress_conn *next, **link;
 	struct egress_request to;
 	int client, host; // owned; -1 when closed or with the relay
-	bool judged;	  // the first bytes passed the gate and are in `request`
+	bool judged;      // the first bytes passed the gate and are in `request`
 	struct sni_gate *gate;
 	struct dial *dial;
 	struct event *event; // on host: SEND and REPLY
@@ -127,9 +127,11 @@ static void on_gate(void *ctx, enum sni_verdict verdict, const uint8_t *data, si
 
 static void start_gate(struct egress_conn *c)
 {
-	const struct sni_gate_options gate = {
-	    .client = c->client, .server = c->host, .name = c->to.name, .wait_ms = c->s->options.idle_ms,
-	    .hello_ms = c->s->options.hello_ms};
+	const struct sni_gate_options gate = {.client = c->client,
+					      .server = c->host,
+					      .name = c->to.name,
+					      .wait_ms = c->s->options.idle_ms,
+					      .hello_ms = c->s->options.hello_ms};
 	struct err err = ERR_INIT;
 
 	if (c->judged)
@@ -255,8 +257,11 @@ static void on_peek(void *ctx, enum sni_verdict verdict, const uint8_t *data, si
 
 void egress_conn_start(struct egress_shared *s, int fd, const struct egress_request *to)
 {
-	const struct sni_gate_options peek = {.client = fd, .server = -1, .name = to->name,
-					      .wait_ms = s->options.peek_ms, .hello_ms = s->options.hello_ms};
+	const struct sni_gate_options peek = {.client = fd,
+					      .server = -1,
+					      .name = to->name,
+					      .wait_ms = s->options.peek_ms,
+					      .hello_ms = s->options.hello_ms};
 	struct err err = ERR_INIT;
 	struct egress_conn *c = mem_zalloc(1, sizeof(*c), &err);
 

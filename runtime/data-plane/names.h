@@ -16,7 +16,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { NAMES_MAX = 16384 }; // under 2 MB with names of usual length; a workload that needs more has a wildcard gone wild
+enum {
+	NAMES_MAX = 16384
+}; // under 2 MB with names of usual length; a workload that needs more has a wildcard gone wild
 
 struct names;
 

@@ -49,7 +49,8 @@ static void report(const char *step, int rc, const struct err *err)
 static int bring_up_lo(struct err *err)
 {
 	struct netlink nl = {.len = 0};
-	struct ifinfomsg link = {.ifi_family = AF_UNSPEC, .ifi_index = LO_INDEX, .ifi_flags = IFF_UP, .ifi_change = IFF_UP};
+	struct ifinfomsg link = {
+	    .ifi_family = AF_UNSPEC, .ifi_index = LO_INDEX, .ifi_flags = IFF_UP, .ifi_change = IFF_UP};
 
 	netlink_begin(&nl, RTM_NEWLINK, NLM_F_ACK, &link, sizeof(link));
 	return netlink_send(&nl, NETLINK_ROUTE, 0, err);
@@ -58,7 +59,8 @@ static int bring_up_lo(struct err *err)
 static int add_address(struct err *err)
 {
 	struct netlink nl = {.len = 0};
-	struct ifaddrmsg addr = {.ifa_family = AF_INET, .ifa_prefixlen = 32, .ifa_scope = RT_SCOPE_UNIVERSE, .ifa_index = LO_INDEX};
+	struct ifaddrmsg addr = {
+	    .ifa_family = AF_INET, .ifa_prefixlen = 32, .ifa_scope = RT_SCOPE_UNIVERSE, .ifa_index = LO_INDEX};
 
 	netlink_begin(&nl, RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, &addr, sizeof(addr));
 	netlink_put(&nl, IFA_LOCAL, second_address, sizeof(second_address));
@@ -69,8 +71,11 @@ static int add_address(struct err *err)
 static int add_default_route(int family, struct err *err)
 {
 	struct netlink nl = {.len = 0};
-	struct rtmsg route = {.rtm_family = (unsigned char)family, .rtm_table = RT_TABLE_MAIN, .rtm_protocol = RTPROT_STATIC,
-			      .rtm_scope = family == AF_INET ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE, .rtm_type = RTN_LOCAL};
+	struct rtmsg route = {.rtm_family = (unsigned char)family,
+			      .rtm_table = RT_TABLE_MAIN,
+			      .rtm_protocol = RTPROT_STATIC,
+			      .rtm_scope = family == AF_INET ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE,
+			      .rtm_type = RTN_LOCAL};
 	uint32_t lo = LO_INDEX;
 
 	netlink_begin(&nl, RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, &route, sizeof(route));
@@ -146,7 +151,8 @@ static void expr_load_destination(struct netlink *nl, uint32_t offset, uint32_t 
 
 static void expr_mask_v4(struct netlink *nl)
 {
-	static const uint8_t mask[4] = {255, 128, 0, 0}, xor[4] = {0};
+	static const uint8_t mask[4] = {255, 128, 0, 0}, xor[4] = {
+							     0};
 	struct nft_expr x = expr_begin(nl, "bitwise");
 
 	netlink_put_be32(nl, NFTA_BITWISE_SREG, NFT_REG_1);
@@ -252,7 +258,8 @@ static int run(const char *const argv[])
 	pid_t pid;
 
 	// posix_spawn does not write to argv; its type is older than const.
-	if (posix_spawn(&pid, argv[0], NULL, NULL, (char *const *)(uintptr_t)argv, no_env) != 0 || waitpid(pid, &status, 0) < 0)
+	if (posix_spawn(&pid, argv[0], NULL, NULL, (char *const *)(uintptr_t)argv, no_env) != 0 ||
+	    waitpid(pid, &status, 0) < 0)
 		return -1;
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
 }
@@ -267,8 +274,8 @@ static int redirect_iptables(uint16_t port, struct err *err)
 	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
 		if (access(programs[i], X_OK) != 0)
 			continue;
-		const char *rule[] = {programs[i], "-w", "-t", "nat", "-C", "OUTPUT", "-p", "tcp", "!", "-d",
-				      "127.0.0.0/9", "-j", "REDIRECT", "--to-ports", to, NULL};
+		const char *rule[] = {programs[i], "-w", "-t",          "nat", "-C",       "OUTPUT",     "-p", "tcp",
+				      "!",         "-d", "127.0.0.0/9", "-j",  "REDIRECT", "--to-ports", to,   NULL};
 
 		if (run(rule) == 0)
 			return 0; // there since an earlier start

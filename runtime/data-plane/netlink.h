@@ -17,7 +17,7 @@ enum { NETLINK_BUFFER = 4096 };
 
 struct netlink {
 	_Alignas(4) uint8_t buf[NETLINK_BUFFER];
-	size_t len;	// past the last message
+	size_t len;     // past the last message
 	size_t message; // start of the message being built
 	uint32_t seq;
 	unsigned acks; // messages that asked for one

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What HTTP/1 and HTTP/2 clients have in common once a request's head is known: whether it may go on, how it goes to
+// the service, and what is told of it in the end.
+#ifndef RUNTIME_DATA_PLANE_EXCHANGE_H
+#define RUNTIME_DATA_PLANE_EXCHANGE_H
+
+#include "runtime/data-plane/session.h"
+
+// A request's entry in the transaction log while it runs.
+struct trx {
+	uint64_t started_us, bytes_in, bytes_out;
+	int status;
+	char *method, *path; // owned; NULL when no log is kept
+};
+
+// Begins / ends the entry; trx_end tells it (once) and frees what it holds. Both may be called without a log.
+void trx_begin(struct trx *t, struct shared *shared, const struct http1_head *rq);
+void trx_end(struct trx *t, struct shared *shared, const struct client *who, const char *version);
+
+// May this request go on? 0, or the status to refuse it with: 401 without a known API key, 413 for an announced length
+// past the limit.
+int exchange_admit(struct shared *shared, const struct http1_head *rq);
+
+// Starts the exchange with the service. NULL without memory.
+struct upstream *exchange_start(struct shared *shared, const struct client *who, bool tls, const struct http1_head *rq,
+				bool upgrade, const struct upstream_events *events, void *ctx);
+
+// Is the method HEAD?
+bool exchange_is_head(const struct http1_head *rq);
+
+#endif

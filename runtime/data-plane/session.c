@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The list of live connections, and the first station: who comes in, and under which protocol.
+//
+//   PROXY ─header─► TLS ─handshake─► FIRST ─first bytes─► h1, h2 or raw
+//
+// A state that the configuration does not ask for is passed over. Each waits under a timer of its own; the number of
+// handshakes under way is capped, and one over the cap waits in PROXY with its bytes unread, in the kernel, until the
+// timer.
+#include "runtime/data-plane/session.h"
+
+#include "base/mem.h"
+#include "runtime/common/log.h"
+#include "runtime/common/proxy.h"
+#include "runtime/common/tls.h"
+
+#include <unistd.h>
+
+enum { FIRST_MAX = 16 * 1024 + 1024, HANDSHAKE_RETRY_MS = 20 };
+
+void session_enter(struct session *s, struct shared *shared, void (*drain)(struct session *),
+		   void (*kill)(struct session *))
+{
+	*s = (struct session){.shared = shared, .next = shared->sessions, .drain = drain, .kill = kill};
+	if (s->next)
+		s->next->prev = s;
+	shared->sessions = s;
+}
+
+void session_leave(struct session *s, bool end)
+{
+	if (s->prev)
+		s->prev->next = s->next;
+	else
+		s->shared->sessions = s->next;
+	if (s->next)
+		s->next->prev = s->prev;
+	if (end)
+		conncap_release(&s->shared->conns);
+}
+
+void session_count_status(struct shared *shared, int status)
+{
+	shared->count.status[status >= 100 && status < 600 ? status / 100 : 0]++;
+}
+
+// ---- arrival -------------------------------------------------------------------------------------------------------
+enum arrival_state { A_PROXY, A_TLS_WAIT, A_TLS, A_FIRST };
+
+struct arrival {
+	struct session session;
+	struct stream s;
+	struct client who;
+	struct event *ev;
+	struct timer timer;
+	enum arrival_state state;
+	bool shaking;  // holds a unit of the handshake cap
+	uint8_t *head; // PROXY header or first bytes; only while they come in
+	size_t have, want;
+};
+
+static void arrival_free(struct arrival *a, bool end)
+{
+	if (a->shaking)
+		conncap_release(&a->session.shared->handshakes);
+	if (a->ev)
+		event_free(a->ev);
+	timer_free(&a->timer);
+	stream_close(&a->s);
+	free(a->head);
+	session_leave(&a->session, end);
+	free(a);
+}
+
+static void arrival_kill(struct session *s)
+{
+	arrival_free((struct arrival *)s, true);
+}
+
+static void arrival_drain(struct session *s)
+{
+	(void)s; // it will be told when it gets to HTTP
+}
+
+static void on_ready(evutil_socket_t fd, short what, void *arg);
+
+static void wait_for(struct arrival *a, short what)
+{
+	event_del(a->ev);
+	event_assign(a->ev, loop_base(a->session.shared->loop), a->s.fd, (short)(what | EV_PERSIST), on_ready, a);
+	event_add(a->ev, NULL);
+}
+
+// Hands the connection on.
+static void leave_to(struct arrival *a, bool h2, bool raw)
+{
+	struct shared *shared = a->session.shared;
+	struct stream s = a->s;
+	struct client who = a->who;
+	uint8_t *first = a->head;
+	size_t n = a->have;
+
+	a->s = (struct stream)STREAM_INIT;
+	a->head = NULL;
+	arrival_free(a, false);
+	if (h2)
+		h2_open(shared, &s, &who);
+	else if (raw)
+		raw_open(shared, &s, &who, first, n);
+	else
+		h1_open(shared, &s, &who, first, n);
+	free(first);
+}
+
+static void begin_first(struct arrival *a)
+{
+	const struct plane_config *c = a->session.shared->config;
+
+	a->have = 0;
+	if (a->s.ssl && tls_is_h2(a->s.ssl)) {
+		leave_to(a, true, false);
+	} else if (c->ingress.protocol != PLANE_AUTO) {
+		leave_to(a, false, c->ingress.protocol == PLANE_TCP);
+	} else {
+		a->state = A_FIRST;
+		a->head = mem_resize(a->head, FIRST_MAX, 1, NULL);
+		timer_set(&a->timer, (unsigned)c->ingress.idle_ms);
+		wait_for(a, EV_READ);
+		if (!a->head)
+			arrival_free(a, true);
+		else
+			event_active(a->ev, EV_READ, 1); // bytes may wait decrypted
+	}
+}
+
+static void begin_tls(struct arrival *a)
+{
+	struct shared *shared = a->session.shared;
+	SSL *ssl;
+
+	if (!shared->tls) {
+		begin_first(a);
+		return;
+	}
+	if (!conncap_take(&shared->handshakes)) {
+		if (a->state != A_TLS_WAIT) {
+			timer_set(&a->timer, HANDSHAKE_RETRY_MS);
+			a->want = 0; // counts retries from here on
+		}
+		a->state = A_TLS_WAIT;
+		event_del(a->ev);
+		return;
+	}
+	a->shaking = true;
+	ssl = tls_server_session(shared->tls);
+	if (!ssl || stream_start_tls(&a->s, ssl, NULL)) {
+		arrival_free(a, true);
+		return;
+	}
+	a->state = A_TLS;
+	timer_set(&a->timer, (unsigned)shared->config->ingress.handshake_ms);
+	wait_for(a, EV_READ);
+}
+
+// Reads no byte past the header: what follows is TLS's.
+static void read_proxy(struct arrival *a)
+{
+	struct shared *shared = a->session.shared;
+	struct proxy_info info;
+	int n = 0;
+
+	while (n == 0) {
+		ssize_t r = stream_read(&a->s, a->head + a->have, a->want - a->have);
+
+		if (r == STREAM_AGAIN)
+			return;
+		if (r <= 0)
+			break;
+		a->have += (size_t)r;
+		n = proxy_parse(a->head, a->have, &a->want, &info, NULL);
+	}
+	if (n <= 0) {
+		shared->count.proxy_bad++;
+		arrival_free(a, true);
+		return;
+	}
+	free(a->head);
+	a->head = NULL;
+	a->who = (struct client){.addr = info.src, .local = info.dst};
+	begin_tls(a);
+}
+
+static void read_handshake(struct arrival *a)
+{
+	struct shared *shared = a->session.shared;
+	int rc = stream_accept_tls(&a->s);
+
+	if (rc == STREAM_AGAIN) {
+		wait_for(a, stream_events(&a->s, true, false));
+		return;
+	}
+	if (rc != 1) {
+		shared->count.tls_failed++;
+		arrival_free(a, true);
+		return;
+	}
+	shared->count.tls_ok++;
+	shared->count.tls_resumed += SSL_session_reused(a->s.ssl) == 1;
+	conncap_release(&shared->handshakes);
+	a->shaking = false;
+	begin_first(a);
+}
+
+static void read_first(struct arrival *a)
+{
+	int verdict = 0;
+
+	while (verdict == 0) {
+		ssize_t r =
+		    a->have < FIRST_MAX ? stream_read(&a->s, a->head + a->have, FIRST_MAX - a->have) : STREAM_EOF;
+
+		if (r == STREAM_AGAIN)
+			return;
+		if (r == STREAM_ERROR || (r == STREAM_EOF && a->have == 0)) {
+			arrival_free(a, true);
+			return;
+		}
+		if (r == STREAM_EOF)
+			break; // an unfinished first line: not HTTP
+		a->have += (size_t)r;
+		verdict = http1_sniff((const char *)a->head, a->have);
+	}
+	leave_to(a, false, verdict != 1);
+}
+
+static void on_ready(evutil_socket_t fd, short what, void *arg)
+{
+	struct arrival *a = arg;
+
+	(void)fd, (void)what;
+	switch (a->state) {
+	case A_PROXY:
+		read_proxy(a);
+		break;
+	case A_TLS:
+		read_handshake(a);
+		break;
+	case A_FIRST:
+		read_first(a);
+		break;
+	default:
+		break;
+	}
+}
+
+static void on_timer(void *ctx)
+{
+	struct arrival *a = ctx;
+	struct shared *shared = a->session.shared;
+
+	if (a->state == A_TLS_WAIT) {
+		// The wait has the handshake's limit too, counted in retries.
+		if (++a->want * HANDSHAKE_RETRY_MS < shared->config->ingress.handshake_ms) {
+			timer_set(&a->timer, HANDSHAKE_RETRY_MS);
+			begin_tls(a);
+			return;
+		}
+		shared->count.tls_timeouts++;
+	} else if (a->state == A_TLS) {
+		shared->count.tls_timeouts++;
+	} else if (a->state == A_PROXY) {
+		shared->count.proxy_timeouts++;
+	}
+	arrival_free(a, true);
+}
+
+void arrival_open(struct shared *shared, int fd, const struct addr *peer)
+{
+	struct arrival *a = mem_zalloc(1, sizeof(*a), NULL);
+
+	if (!a) {
+		close(fd);
+		conncap_release(&shared->conns);
+		return;
+	}
+	session_enter(&a->session, shared, arrival_drain, arrival_kill);
+	a->s = stream_plain(fd);
+	if (peer->kind == ADDR_TCP)
+		a->who.addr = *peer;
+	a->ev = event_new(loop_base(shared->loop), fd, EV_READ | EV_PERSIST, on_ready, a);
+	if (!a->ev || timer_init(&a->timer, shared->loop, on_timer, a, NULL)) {
+		arrival_free(a, true);
+		return;
+	}
+	if (!shared->config->ingress.proxy) {
+		begin_tls(a);
+		return;
+	}
+	a->head = mem_alloc(PROXY_MAX, NULL);
+	if (!a->head) {
+		arrival_free(a, true);
+		return;
+	}
+	proxy_parse(NULL, 0, &a->want, &(struct proxy_info){.local = false}, NULL);
+	a->who.addr = (struct addr){.kind = ADDR_NONE};
+	timer_set(&a->timer, (unsigned)shared->config->ingress.proxy_ms);
+	wait_for(a, EV_READ);
+}
