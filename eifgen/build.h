@@ -47,6 +47,7 @@ struct build_input {
 	build_sign *sign; // NULL: unsigned
 	void *sign_ctx;
 	const char *certificate_sha256; // hex, of its DER, for the record
+	const char *signature_nonce;	// "RFC 6979", or "token": another run gives another signature; for the record
 	struct eif_metadata metadata; // build_time, os and kernel_version are filled by the build
 	bool want_sections;	      // digest each section
 };

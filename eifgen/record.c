@@ -218,6 +218,7 @@ static void put_inputs(struct jout *o, const struct record_source *s)
 	if (in->certificate_sha256) {
 		jout_open(o, "Signature", '{');
 		jout_str(o, "CertificateSha256", in->certificate_sha256);
+		jout_str(o, "Nonce", in->signature_nonce);
 		jout_close(o, '}');
 	} else {
 		jout_null(o, "Signature");

@@ -330,13 +330,14 @@ static int run(int argc, char **argv)
 const struct cmd cmd_attest = {
 	"attest",
 	"does that enclave run what is expected?",
-	"Usage: eifgen attest HOST[:PORT] --record FILE | --pcrN HEX… [OPTION…]\n"
-	"       eifgen attest --document FILE --record FILE | --pcrN HEX… [OPTION…]\n"
+	"Usage: eifgen attest HOST[:PORT] --record FILE | --pcr0 HEX… [OPTION…]\n"
+	"       eifgen attest --document FILE --record FILE | --pcr0 HEX… [OPTION…]\n"
 	"Fetches (or reads) an attestation document and verifies it fully: certificates from Amazon's root down, signature,\n"
 	"age, nonce, binding to the TLS connection, no debug mode, and every expected register.\n"
 	"Exit status: 0 attested, 1 not, 2 trouble.\n\n"
 	"      --record FILE    expect the registers of a build's record (or of any Measurements JSON)\n"
-	"      --pcrN HEX       expect this value of register N (0 to 31); repeated: one of these\n"
+	"      --pcr0 HEX … --pcr31 HEX\n"
+	"                       expect this value of the register; repeated: one of these\n"
 	"      --document FILE  judge this document; nothing is connected to\n"
 	"      --nonce HEX      the nonce that was (or is to be) sent; default: 20 fresh random bytes\n"
 	"      --no-nonce       take a document without a nonce of ours, such as a cached one\n"

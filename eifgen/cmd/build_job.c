@@ -229,6 +229,7 @@ static int open_signer(struct build_job *job, struct err *err)
 		return err_nomem(err);
 	hex_encode(digest, n, job->certificate_sha256);
 	job->input.certificate_sha256 = job->certificate_sha256;
+	job->input.signature_nonce = job->signer->token ? "token" : "RFC 6979";
 	job->input.sign = sign;
 	job->input.sign_ctx = job->signer;
 	return 0;

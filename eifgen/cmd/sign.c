@@ -129,7 +129,7 @@ static int write_signed(const struct sign *s, const struct signer *signer, const
 	jout_open(&o, NULL, '{');
 	report_measurements(&o, &pcrs);
 	jout_str(&o, "Algorithm", signer->alg->id == COSE_ES256 ? "ES256" : signer->alg->id == COSE_ES384 ? "ES384" : "ES512");
-	jout_str(&o, "Nonce", s->attach || signer->token ? "chosen by the signer" : "RFC 6979");
+	jout_str(&o, "Nonce", s->attach ? "chosen by the signer" : signer->token ? "token" : "RFC 6979");
 	jout_bool(&o, "Replaced", f->signature_count > 0);
 	jout_close(&o, '}');
 	text = jout_text(&o, err);
