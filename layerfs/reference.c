@@ -10,6 +10,7 @@
 #include "layerfs/digest.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -253,16 +254,28 @@ void reference_clear(struct reference *ref)
 }
 
 // ---- bare paths ----------------------------------------------------------------------------------------------------
-static bool holds(const char *dir, const char *file)
+static bool holds(int dir, const char *file)
 {
-	_cleanup_free_ char *path = mem_printf(NULL, "%s/%s", dir, file);
 	struct stat st;
 
-	return path && !stat(path, &st);
+	return !fstatat(dir, file, &st, 0);
+}
+
+static int detect_in(int dir, struct reference *ref, const char *quoted, struct err *err)
+{
+	if (holds(dir, "index.json")) {
+		ref->kind = REFERENCE_OCI_DIR;
+		return 0;
+	}
+	if (holds(dir, "manifest.json"))
+		return err_set(err, ERR_UNSUPPORTED,
+			       "%s looks like a dir: image; make an OCI directory of it with skopeo copy", quoted);
+	return err_set(err, ERR_INPUT, "directory %s holds no image (no index.json)", quoted);
 }
 
 int reference_detect(struct reference *ref, bool *is_dir, struct err *err)
 {
+	_cleanup_close_ int dir = -1;
 	char q[QUOTE_MAX];
 	struct stat st;
 
@@ -277,12 +290,8 @@ int reference_detect(struct reference *ref, bool *is_dir, struct err *err)
 		return 0;
 	if (!*is_dir)
 		return err_set(err, ERR_INPUT, "%s is neither a file nor a directory", q);
-	if (holds(ref->path, "index.json")) {
-		ref->kind = REFERENCE_OCI_DIR;
-		return 0;
-	}
-	if (holds(ref->path, "manifest.json"))
-		return err_set(err, ERR_UNSUPPORTED,
-			       "%s looks like a dir: image; make an OCI directory of it with skopeo copy", q);
-	return err_set(err, ERR_INPUT, "directory %s holds no image (no index.json)", q);
+	dir = open(ref->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return err_sys(err, errno, "open %s", q);
+	return detect_in(dir, ref, q, err);
 }

@@ -112,6 +112,15 @@ rules "PUT status:413 -"
 t_exit 2 "a push that is refused" eifgen push "$T/two.eif" --no-record "docker://$PROXY/fresh2:one"
 t_says "with the status" "answers 413"
 
+# ---- a registry that keeps referrers itself -----------------------------------------------------------------------------
+proxy_start --upstream "http://$REGISTRY" --referrers
+skopeo copy -q --dest-tls-verify=false "oci:$L:v1" "docker://$REGISTRY/listed:v1"
+t_exit 0 "push where referrers are kept" eifgen push "$T/app.eif" "docker://$PROXY/listed:eif"
+t_not "needs no tag" grep -q "PUT /v2/listed/manifests/sha256-" "$PROXY_LOG"
+t_exit 0 "pull by the image there" eifgen pull "docker://$PROXY/listed:v1" -o "$T/in/listed.eif"
+t "asks for the list" grep -q "GET /v2/listed/referrers/$manifest" "$PROXY_LOG"
+t "and gets the EIF" cmp "$T/in/listed.eif" "$T/app.eif"
+
 # ---- with TLS and a password --------------------------------------------------------------------------------------------
 registry_start tls htpasswd
 printf '{"auths":{"%s":{"auth":"%s"}}}' "$REGISTRY" "$(printf user:secret | base64)" >"$T/auth.json"

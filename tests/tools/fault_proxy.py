@@ -3,7 +3,7 @@
 """A proxy before a registry that breaks what it is told to break. Loopback only; ends after LIFE seconds by itself.
 
   fault_proxy.py --upstream http://127.0.0.1:PORT --port-file FILE --log FILE [--token USER:PASSWORD]
-                 [--tls CERT KEY] [--rules FILE]
+                 [--tls CERT KEY] [--rules FILE] [--referrers]
 
 The rules file is read anew for each request: one rule a line, `PART ACTION COUNT`; a rule counts for requests
 `METHOD /path` that contain PART, COUNT times in all (`-`: always). Actions:
@@ -16,11 +16,14 @@ The rules file is read anew for each request: one rule a line, `PART ACTION COUN
   norange         the Range header ignored
   digest          another Docker-Content-Digest
 With --token every /v2/ request wants `Bearer secret-token`, which GET /token gives to USER and PASSWORD (Basic) and
-POST /token for the refresh token `refresh-me`. The log has a line a request: METHOD path host auth range status."""
-import argparse, base64, http.client, http.server, os, ssl, sys, threading, urllib.parse
+POST /token for the refresh token `refresh-me`. With --referrers it keeps the list that distribution-spec 1.1 wants of
+registries and Debian's is too old for: PUT of a manifest with a subject is answered with OCI-Subject, and
+GET /v2/REPO/referrers/DIGEST gives the index. The log has a line a request: METHOD path host auth range status."""
+import argparse, base64, hashlib, http.client, http.server, json, os, ssl, sys, threading, urllib.parse
 
 LIFE = 300
 used = {}
+referrers = {}
 lock = threading.Lock()
 
 
@@ -86,6 +89,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if args.token and self.headers.get("Authorization") != "Bearer secret-token" and self.server.main:
             realm = 'Bearer realm="%s/token",service="test \\"registry\\"",scope="repository:evil:push"' % base
             return self.answer(401, [("WWW-Authenticate", realm)], b"{}")
+        if args.referrers and "/referrers/" in self.path:
+            index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
+                     "manifests": referrers.get(self.path.split("/referrers/")[1], [])}
+            return self.answer(200, [("Content-Type", index["mediaType"])], json.dumps(index).encode())
         kind, value, *_ = pick_rule(self.command + " " + self.path)
         if kind == "status":
             code, _, after = value.partition(":")
@@ -93,6 +100,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if kind == "location":
             return self.answer(302, [("Location", value.replace("{PATH}", self.path))], b"")
         self.forward(kind, value, body)
+
+    def keep_referrer(self, body):
+        doc = json.loads(body)
+        if "subject" not in doc:
+            return []
+        subject = doc["subject"]["digest"]
+        entry = {"mediaType": doc["mediaType"], "digest": "sha256:" + hashlib.sha256(body).hexdigest(),
+                 "size": len(body), "artifactType": doc["artifactType"]}
+        if entry not in referrers.setdefault(subject, []):
+            referrers[subject].append(entry)
+        return [("OCI-Subject", subject)]
 
     def forward(self, kind, value, body):
         up = urllib.parse.urlparse(args.upstream)
@@ -119,6 +137,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             data = data[:-1] + bytes([data[-1] ^ 1])
         elif kind == "digest":
             out = [(k, "sha256:" + "0" * 64 if k.lower() == "docker-content-digest" else v) for k, v in out]
+        if args.referrers and self.command == "PUT" and "/manifests/" in self.path and r.status == 201:
+            out += self.keep_referrer(body)
         self.answer(r.status, out, data, length)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = serve
@@ -131,6 +151,7 @@ p.add_argument("--log", required=True)
 p.add_argument("--rules")
 p.add_argument("--token")
 p.add_argument("--tls", nargs=2)
+p.add_argument("--referrers", action="store_true")
 args = p.parse_args()
 threading.Timer(LIFE, os._exit, [3]).start()
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -6,6 +6,7 @@
 #define TESTS_IMAGE_FIXTURE_H
 
 #include "base/buf.h"
+#include "base/fault.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include "layerfs/digest.h"
@@ -147,6 +148,42 @@ static inline void assert_refused(const char *ref, enum err_class class, const c
 	ck_assert_msg(strstr(err.msg, says) != NULL, "%s: %s", ref, err.msg);
 	ck_assert_msg(err.class == class, "%s: class %d: %s", ref, (int)err.class, err.msg);
 	ck_assert_msg(!strchr(err.msg, '\n'), "%s: %s", ref, err.msg);
+}
+
+// ---- ordered failures ----------------------------------------------------------------------------------------------
+static enum fault_point fault_kind;
+static unsigned long fault_countdown;
+
+static inline bool fault_nth(enum fault_point point)
+{
+	return point == fault_kind && fault_countdown && --fault_countdown == 0;
+}
+
+// Makes the n-th call of each kind fail, for every n, while `ref` is opened: each failure must be told, and nothing may
+// leak (ASan sees to that).
+static inline void assert_open_survives_faults(const char *ref)
+{
+	for (int kind = 0; kind < FAULT_WRITE; kind++) {
+		for (unsigned long n = 1;; n++) {
+			struct err err = ERR_INIT;
+			struct image *img;
+
+			ck_assert_uint_lt(n, 5000);
+			fault_kind = (enum fault_point)kind;
+			fault_countdown = n;
+			base_fault_hook = fault_nth;
+			img = open_ref(ref, NULL, &err);
+			base_fault_hook = NULL;
+			image_free(img);
+			if (fault_countdown) {
+				ck_assert_msg(img != NULL, "%s: %s", ref, err.msg);
+				ck_assert_uint_gt(n, 3);
+				break;
+			}
+			ck_assert_msg(!img, "%s: fault %d number %lu went unnoticed", ref, kind, n);
+			ck_assert_msg(err.class == (kind == FAULT_ALLOC ? ERR_MEMORY : ERR_IO), "%s", err.msg);
+		}
+	}
 }
 
 // ---- tar in memory -------------------------------------------------------------------------------------------------

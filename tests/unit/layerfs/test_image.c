@@ -251,10 +251,20 @@ START_TEST(test_image_open_too_many_layers_names_the_option)
 }
 END_TEST
 
+START_TEST(test_image_open_every_failure_is_told)
+{
+	struct fixture f;
+
+	fixture_new(&f);
+	assert_open_survives_faults(ref_of(&f, ""));
+	assert_open_survives_faults(f.dir);
+}
+END_TEST
+
 UNIT_MAIN("layerfs/image",
 	  ADD(test_image_open_sound_layout_gives_config_and_layers) ADD(test_image_open_bare_directory_is_recognised)
 	  ADD(test_image_open_other_architecture_is_refused) ADD(test_image_open_blob_with_other_bytes_is_named)
 	  ADD(test_image_layer_open_other_size_is_refused) ADD(test_image_open_blob_that_is_a_fifo_is_refused)
 	  ADD(test_image_open_hostile_digest_texts_are_refused) ADD(test_image_open_layout_version_is_checked)
 	  ADD(test_image_open_unsound_manifests_are_refused) ADD(test_image_open_media_types_give_the_compression)
-	  ADD(test_image_open_too_many_layers_names_the_option))
+	  ADD(test_image_open_too_many_layers_names_the_option) ADD(test_image_open_every_failure_is_told))

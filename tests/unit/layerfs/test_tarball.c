@@ -329,6 +329,17 @@ START_TEST(test_image_open_docker_archive_compressed_layer_has_its_own_digest)
 }
 END_TEST
 
+START_TEST(test_image_open_archives_every_failure_is_told)
+{
+	struct fixture f;
+
+	docker_archive(&f, "[{\"Config\":\"CONFIG\",\"RepoTags\":[\"a:1\"],\"Layers\":[\"gz\"]}]");
+	assert_open_survives_faults(ref_of("docker-archive:", ":a:1"));
+	pipe_through("gzip -c");
+	assert_open_survives_faults(ref_of("", ""));
+}
+END_TEST
+
 START_TEST(test_image_open_unsound_docker_archives_are_refused)
 {
 	struct buf b = BUF_INIT(0);
@@ -362,4 +373,5 @@ UNIT_MAIN("layerfs/tarball",
 	  ADD(test_image_open_docker_archive_gives_diff_ids_as_digests)
 	  ADD(test_image_open_docker_archive_of_several_asks_for_a_name)
 	  ADD(test_image_open_docker_archive_compressed_layer_has_its_own_digest)
+	  ADD(test_image_open_archives_every_failure_is_told)
 	  ADD(test_image_open_unsound_docker_archives_are_refused))
