@@ -4,6 +4,7 @@
 #include "eifgen/cage_overlay.h"
 #include "base/mem.h"
 #include "eifgen/layout_out.h"
+#include "layerfs/digest.h"
 
 #include <errno.h>
 #include <string.h>
@@ -238,6 +239,16 @@ int cage_overlay_apply(void *ctx, struct tree *tree, struct image_config *config
 	config->cmd_count = config->env_count = 0;
 	config->user = config->working_dir = root;
 	return 0;
+}
+
+int cage_overlay_digest(const struct cage_overlay *o, char out[DIGEST_TEXT_MAX], struct err *err)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT(CAGE_FILE_MAX);
+
+	if (buf_printf(&b, err, "cage-overlay/1\n%s\n%s\n", o->bundle->digest, o->config->name) ||
+	    cage_config_compile(o->config, o->port, &b, err))
+		return -1;
+	return digest_of(b.data, b.len, out, err);
 }
 
 void cage_overlay_clear(struct cage_overlay *o)

@@ -34,6 +34,9 @@ struct cage_overlay {
 // A build_overlay (eifgen/build.h): ctx is a struct cage_overlay. The config's lists are replaced by ones that live as
 // long as ctx.
 int cage_overlay_apply(void *ctx, struct tree *tree, struct image_config *config, struct err *err);
+// "sha256:…" over what decides the overlay beside the image: the bundle's digest, the compiled configuration, the service's
+// name. For the record.
+int cage_overlay_digest(const struct cage_overlay *o, char out[DIGEST_TEXT_MAX], struct err *err);
 void cage_overlay_clear(struct cage_overlay *o);
 
 #endif

@@ -39,6 +39,7 @@ const struct cmd *const cmd_table[] = {
 	&cmd_platform,
 	&cmd_push,
 	&cmd_pull,
+	&cmd_cage,
 	NULL,
 };
 

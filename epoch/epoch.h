@@ -29,6 +29,10 @@ int epoch_from_text(const char *text, enum epoch_source source, struct epoch *ou
 // Commit time (committer) of HEAD of the repository that holds dir; with path, of the last commit that changed it
 // (path is relative to dir). facts in the architecture's hazards: safe.directory, SHA-256 repositories, shallow clones.
 int epoch_from_git(const char *dir, const char *path, struct epoch *out, struct err *err);
+// As epoch_from_git without a path, but commits (of one parent) that changed nothing but `file` (relative to dir) are
+// stepped over, and that file alone does not make the work tree dirty: for a file into which a build writes its results,
+// whose commit must not move the next build's epoch.
+int epoch_from_git_but(const char *dir, const char *file, struct epoch *out, struct err *err);
 // Whether a git repository holds dir (one that cannot be read counts: reading it gives the reason).
 bool epoch_git_holds(const char *dir);
 // RFC 3339 text of an image config's `created`; NULL or text that is no time is ERR_INPUT.

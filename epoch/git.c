@@ -285,9 +285,36 @@ static int last_change(git_repository *repo, git_commit **commit, const char *pa
 	return rc;
 }
 
+// 1 if the only parent differs from the commit in nothing but the file at `path`, and *commit becomes that parent; else 0.
+static int step_over(git_repository *repo, git_commit **commit, const char *path, struct err *err)
+{
+	_cleanup_(commitp) git_commit *parent = NULL;
+	_cleanup_(treep) git_tree *new = NULL, *old = NULL;
+	git_diff *diff = NULL;
+	bool only;
+
+	if (git_commit_parentcount(*commit) != 1)
+		return 0;
+	int rc = git_commit_parent(&parent, *commit, 0);
+
+	if (rc == GIT_ENOTFOUND)
+		return missing_parent(repo, *commit, err);
+	if (rc || git_commit_tree(&new, *commit) || git_commit_tree(&old, parent) ||
+	    git_diff_tree_to_tree(&diff, repo, old, new, NULL))
+		return git_err(err, "compare commits");
+	only = git_diff_num_deltas(diff) == 1 && !strcmp(git_diff_get_delta(diff, 0)->new_file.path, path);
+	git_diff_free(diff);
+	if (!only)
+		return 0;
+	git_commit_free(*commit);
+	*commit = steal_ptr(&parent);
+	return 1;
+}
+
 // ---- the work tree -------------------------------------------------------------------------------------------------
 
-static int is_dirty(git_repository *repo, const char *path, bool *dirty, struct err *err)
+// `but` (NULL: none) is the one file that may differ.
+static int is_dirty(git_repository *repo, const char *path, const char *but, bool *dirty, struct err *err)
 {
 	_cleanup_(status_listp) git_status_list *list = NULL;
 	git_status_options opts = {.version = GIT_STATUS_OPTIONS_VERSION};
@@ -302,7 +329,13 @@ static int is_dirty(git_repository *repo, const char *path, bool *dirty, struct 
 		opts.pathspec = (git_strarray){&spec, 1};
 	if (git_status_list_new(&list, repo, &opts))
 		return git_err(err, "compare the work tree with HEAD");
-	*dirty = git_status_list_entrycount(list) > 0;
+	for (size_t i = 0; i < git_status_list_entrycount(list); i++) {
+		const git_status_entry *e = git_status_byindex(list, i);
+		const git_diff_delta *d = e->index_to_workdir ? e->index_to_workdir : e->head_to_index;
+
+		if (!but || !d || strcmp(d->new_file.path, but))
+			*dirty = true;
+	}
 	return 0;
 }
 
@@ -319,27 +352,32 @@ bool epoch_git_holds(const char *dir)
 	return holds;
 }
 
-static int fill(struct epoch *e, git_repository *repo, const char *dir, const char *path, struct err *err)
+static int fill(struct epoch *e, git_repository *repo, const char *dir, const char *path, const char *but, struct err *err)
 {
 	_cleanup_(commitp) git_commit *commit = NULL;
 	_cleanup_free_ char *in_tree = NULL;
+	int rc = 1;
 
 	if (head_commit(&commit, repo, err))
 		return -1;
-	if (path) {
+	if (path || but) {
 		char q[QUOTE_MAX];
 
-		in_tree = path_in_tree(repo, dir, path, err);
-		if (!in_tree || last_change(repo, &commit, in_tree, err))
-			return err_prefix(err, "path %s: ", quote(path, q));
+		in_tree = path_in_tree(repo, dir, path ? path : but, err);
+		if (in_tree && path)
+			rc = last_change(repo, &commit, in_tree, err);
+		while (in_tree && but && rc > 0)
+			rc = step_over(repo, &commit, in_tree, err);
+		if (!in_tree || rc < 0)
+			return err_prefix(err, "path %s: ", quote(path ? path : but, q));
 	}
 	git_oid_tostr(e->commit, sizeof(e->commit), git_commit_id(commit));
 	if (epoch_check_range(git_commit_time(commit), &e->seconds, err))
 		return err_prefix(err, "commit %s: ", e->commit);
-	return is_dirty(repo, in_tree, &e->dirty, err);
+	return is_dirty(repo, path ? in_tree : NULL, but ? in_tree : NULL, &e->dirty, err);
 }
 
-int epoch_from_git(const char *dir, const char *path, struct epoch *out, struct err *err)
+static int from_git(const char *dir, const char *path, const char *but, struct epoch *out, struct err *err)
 {
 	struct epoch e = {.source = EPOCH_FROM_GIT};
 	git_repository *repo = NULL;
@@ -353,7 +391,7 @@ int epoch_from_git(const char *dir, const char *path, struct epoch *out, struct 
 	}
 	rc = open_repository(&repo, dir, err);
 	if (!rc)
-		rc = fill(&e, repo, dir, path, err);
+		rc = fill(&e, repo, dir, path, but, err);
 	git_repository_free(repo);
 	git_libgit2_shutdown();
 	if (rc) {
@@ -362,4 +400,14 @@ int epoch_from_git(const char *dir, const char *path, struct epoch *out, struct 
 	}
 	*out = e;
 	return 0;
+}
+
+int epoch_from_git(const char *dir, const char *path, struct epoch *out, struct err *err)
+{
+	return from_git(dir, path, NULL, out, err);
+}
+
+int epoch_from_git_but(const char *dir, const char *file, struct epoch *out, struct err *err)
+{
+	return from_git(dir, NULL, file, out, err);
 }

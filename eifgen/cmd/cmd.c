@@ -20,6 +20,7 @@ enum {
 
 bool cmd_quiet, cmd_verbose;
 int cmd_opt_status;
+const char *cmd_usage_text;
 
 // One write(2) for the whole line, so that lines of several processes do not mix.
 static void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -164,7 +165,7 @@ int cmd_getopt(int argc, char **argv, const char *shorts, const struct option *l
 		} else if (o == 'v') {
 			cmd_verbose = true;
 		} else if (o == 'h') {
-			return stop(cmd_print(c ? c->usage : ""));
+			return stop(cmd_print(cmd_usage_text ? cmd_usage_text : c ? c->usage : ""));
 		} else if (o == ':') {
 			return stop(cmd_usage_error(argv[0], "option %s needs a value", argv[optind - 1]));
 		} else if (o == '?') {

@@ -22,6 +22,7 @@ struct cmd {
 
 extern const struct cmd *const cmd_table[]; // NULL-terminated, in main.c, in the order of --help
 extern const struct cmd cmd_build;
+extern const struct cmd cmd_cage;
 extern const struct cmd cmd_pcr;
 extern const struct cmd cmd_rebuild;
 extern const struct cmd cmd_policy;
@@ -39,6 +40,9 @@ extern const struct cmd cmd_sign;
 extern const struct cmd cmd_pull;
 extern const struct cmd cmd_push;
 extern const struct cmd cmd_verify;
+
+// What cmd_getopt prints for --help in place of the command's usage, for a command that has commands of its own; or NULL.
+extern const char *cmd_usage_text;
 
 extern bool cmd_quiet, cmd_verbose; // -q, -v: global, set by main before run and by cmd_getopt
 

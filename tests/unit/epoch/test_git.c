@@ -102,5 +102,26 @@ START_TEST(test_epoch_from_git_failure_leaves_out_untouched)
 }
 END_TEST
 
-UNIT_MAIN("epoch/git", ADD(test_epoch_from_git_head_and_paths_give_their_commits)
+START_TEST(test_epoch_from_git_but_steps_over_the_file_alone)
+{
+	static const struct {
+		const char *file;
+		uint32_t want;
+	} rows[] = {{"d/c", 2000}, {"./d/c", 2000}, {"b", 500}, {"missing", 500}};
+	struct err err = ERR_INIT;
+	struct epoch e;
+
+	make_repository();
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		assert_ok(epoch_from_git_but(dir, rows[i].file, &e, &err));
+		ck_assert_uint_eq(e.seconds, rows[i].want);
+		ck_assert_ptr_null(e.path);
+		epoch_clear(&e);
+	}
+	remove_repository();
+}
+END_TEST
+
+UNIT_MAIN("epoch/git", ADD(test_epoch_from_git_but_steps_over_the_file_alone)
+	   ADD(test_epoch_from_git_head_and_paths_give_their_commits)
 	  ADD(test_epoch_from_git_failure_leaves_out_untouched))

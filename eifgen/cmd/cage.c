@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `eifgen cage`: picks one of its three commands, and holds what they share.
+#include "eifgen/cmd/cage.h"
+#include "base/io.h"
+#include "base/mem.h"
+#include "eifgen/cmd/cmd.h"
+
+#include <string.h>
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+} table[] = {{"build", cage_build_run}};
+
+int cage_file_load(const char *path, struct cage_file *f, struct err *err)
+{
+	char quoted[512];
+
+	f->path = mem_strdup(path, err);
+	if (!f->path || io_slurp(path, CAGE_FILE_MAX, &f->text, err))
+		return -1;
+	if (cage_config_parse(f->text.data, f->text.len, &f->config, err))
+		return err_prefix(err, "%s: ", err_quote(path, strlen(path), quoted, sizeof(quoted)));
+	return 0;
+}
+
+void cage_file_clear(struct cage_file *f)
+{
+	free(f->path);
+	buf_free(&f->text);
+	cage_config_free(f->config);
+	*f = (struct cage_file){NULL, BUF_INIT(0), NULL};
+}
+
+char *cage_path(const char *dir, const char *name, struct err *err)
+{
+	return name[0] == '/' ? mem_strdup(name, err) : mem_printf(err, "%s/%s", dir, name);
+}
+
+static int run(int argc, char **argv)
+{
+	for (size_t i = 0; argc > 1 && i < sizeof(table) / sizeof(table[0]); i++)
+		if (!strcmp(argv[1], table[i].name)) {
+			argv[1] = argv[0]; // errors say `try eifgen cage --help`
+			return table[i].run(argc - 1, argv + 1);
+		}
+	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")))
+		return cmd_print(cmd_cage.usage);
+	return cmd_usage_error("cage", argc > 1 ? "cage knows no %s" : "one of init, build, dockerfile is needed", argc > 1 ? argv[1] : "");
+}
+
+const struct cmd cmd_cage = {
+	"cage",
+	"a project with a Dockerfile and a cage.json: init, build, dockerfile",
+	"Usage: eifgen cage init [DIR]\n"
+	"       eifgen cage build [-f Dockerfile] [CONTEXT] [options]\n"
+	"       eifgen cage dockerfile [-f Dockerfile] [CONTEXT] [options]\n"
+	"From a Dockerfile to an EIF whose service runs under a supervisor behind the data plane. `eifgen cage build --help`\n"
+	"and the others explain their options; cage.json is described in cage.json(5).\n\n"
+	"  init         write a cage.json, asking the Dockerfile\n"
+	"  build        build the image, lay the runtime over it, write EIF and record, and the PCRs into cage.json\n"
+	"  dockerfile   print the Dockerfile that does the same, for those who stay with Docker and nitro-cli\n"
+	"  -h, --help   this text\n",
+	run,
+};
