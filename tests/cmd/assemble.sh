@@ -1,4 +1,6 @@
+#!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+#
 # assemble against AWS's own eif_build: every vector that is unsigned and byte-reproducible comes out the same, byte for byte.
 . tests/lib.sh
 V=testdata/eif

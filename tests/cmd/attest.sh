@@ -1,4 +1,6 @@
+#!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+#
 # attest: real documents from files, and a mock cage over TLS with a test PKI, sound and with every kind of fault.
 . tests/lib.sh
 A=testdata/attestation

@@ -1,4 +1,6 @@
+#!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+#
 # describe, verify and extract over every file of testdata/eif: describe agrees with AWS's describe-eif key by key wherever
 # that has an answer; our own verdicts are those of verdicts.tsv, row by row, word by word.
 . tests/lib.sh

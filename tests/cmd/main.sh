@@ -1,4 +1,6 @@
+#!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+#
 # The command's frame: help, version, global options, and one line for each misuse.
 . tests/lib.sh
 

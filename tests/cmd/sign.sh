@@ -1,4 +1,6 @@
+#!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+#
 # Signing: every curve and key form, the same bytes each time, keys in a token and elsewhere, and what must be refused.
 . tests/lib.sh
 V=testdata/eif

@@ -59,7 +59,10 @@ static X509 *tls_cert(const char *names)
 
 	must(cert && san && X509_set_version(cert, X509_VERSION_3) && ASN1_INTEGER_set(X509_get_serialNumber(cert), 7) &&
 	     X509_gmtime_adj(X509_getm_notBefore(cert), -10) && X509_gmtime_adj(X509_getm_notAfter(cert), 3600) &&
-	     X509_set_pubkey(cert, key) && X509_add_ext(cert, san, -1) && X509_sign(cert, key, EVP_sha384()));
+	     X509_set_pubkey(cert, key) && X509_add_ext(cert, san, -1) &&
+	     X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_UTF8, (const unsigned char *)"cage", -1,
+					-1, 0) &&
+	     X509_set_issuer_name(cert, X509_get_subject_name(cert)) && X509_sign(cert, key, EVP_sha384()));
 	X509_EXTENSION_free(san);
 	return cert;
 }
