@@ -155,13 +155,13 @@ int registry_send(struct registry *r, const struct registry_request *req, struct
 			*out = steal_ptr(&s);
 			return 0;
 		}
-		if (++tries >= REGISTRY_TRIES) {
+		if (req->once || ++tries >= REGISTRY_TRIES) {
 			if (failed)
 				*err = why;
 			else
 				registry_refused(s, req->method, err);
-			err->errnum = 0; // the tries are used up; no caller shall begin anew
-			return err_prefix(err, "after %d tries: ", REGISTRY_TRIES);
+			err->errnum = req->once ? EAGAIN : 0; // tries that are used up are not begun anew by a caller
+			return req->once ? -1 : err_prefix(err, "after %d tries: ", REGISTRY_TRIES);
 		}
 		if (http_back_off(tries - 1, failed ? 0 : http_retry_after(s), err))
 			return -1;

@@ -221,28 +221,38 @@ static int start_upload(struct registry *r, const char *digest, char **url, stru
 	return *url ? 0 : -1;
 }
 
-int registry_put_blob(struct registry *r, const char *digest, int fd, const void *bytes, uint64_t size,
-		      struct err *err)
+// One upload: a session, and all bytes in one request. A session that was cut may hold a part of them, so it is never
+// used again.
+static int upload(struct registry *r, const char *digest, int fd, const void *bytes, uint64_t size, struct err *err)
 {
 	static const char *const type[] = {"Content-Type: application/octet-stream", NULL};
 	struct registry_request req = {.method = "PUT", .headers = type, .body = bytes, .body_fd = fd,
-				       .body_size = size};
+				       .body_size = size, .once = true};
 	_cleanup_http_ struct http_stream *s = NULL;
 	_cleanup_free_ char *url = NULL;
+
+	if (start_upload(r, digest, &url, err))
+		return -1;
+	req.path = url;
+	if (registry_send(r, &req, &s, err))
+		return -1;
+	return http_status(s) == 201 ? 0 : registry_refused(s, "PUT", err);
+}
+
+int registry_put_blob(struct registry *r, const char *digest, int fd, const void *bytes, uint64_t size,
+		      struct err *err)
+{
 	bool there = false;
 
 	if (blob_is_there(r, digest, &there, err))
 		return err_prefix(err, "blob %s: ", digest);
-	if (there)
-		return 0;
-	if (start_upload(r, digest, &url, err))
-		return err_prefix(err, "blob %s: ", digest);
-	req.path = url;
-	if (registry_send(r, &req, &s, err))
-		return err_prefix(err, "blob %s: ", digest);
-	if (http_status(s) != 201) {
-		registry_refused(s, "PUT", err);
-		return err_prefix(err, "blob %s: ", digest);
+	for (unsigned tries = 0; !there && upload(r, digest, fd, bytes, size, err); tries++) {
+		if (err->errnum != EAGAIN)
+			return err_prefix(err, "blob %s: ", digest);
+		if (tries + 1 >= REGISTRY_TRIES)
+			return err_prefix(err, "blob %s: after %d tries: ", digest, REGISTRY_TRIES);
+		if (http_back_off(tries, 0, err))
+			return -1;
 	}
 	return 0;
 }

@@ -29,6 +29,7 @@ struct registry_request {
 	const void *body; // as struct http_request
 	int body_fd;
 	uint64_t body_size;
+	bool once; // no tries: what may pass is an error with errnum EAGAIN at once
 };
 
 // Sends it with authentication (anew if the registry asks) and with tries. Returns whatever response comes in the end,

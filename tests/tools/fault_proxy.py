@@ -12,6 +12,7 @@ The rules file is read anew for each request: one rule a line, `PART ACTION COUN
   long            one byte more than there is, and the length says so
   flip            the body's last byte changed
   status:C[:R]    an answer of that status, with Retry-After: R
+  partial:N       of a PUT: its first N bytes reach the registry by PATCH, then the connection is closed
   location:URL    302 to URL, {PATH} in it replaced by the request's
   norange         the Range header ignored
   digest          another Docker-Content-Digest
@@ -35,7 +36,7 @@ def pick_rule(what):
     for n, line in enumerate(lines):
         if not line:
             continue
-        part, action, count = line.split()
+        part, action, count = line.rsplit(None, 2)
         with lock:
             if part in what and (count == "-" or used.get((n, line), 0) < int(count)):
                 used[(n, line)] = used.get((n, line), 0) + 1
@@ -99,7 +100,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(int(code), [("Retry-After", after)] if after else [], b"{}")
         if kind == "location":
             return self.answer(302, [("Location", value.replace("{PATH}", self.path))], b"")
+        if kind == "partial" and self.command == "PUT":
+            return self.partial(body[:int(value)])
         self.forward(kind, value, body)
+
+    def partial(self, body):
+        up = urllib.parse.urlparse(args.upstream)
+        c = http.client.HTTPConnection(up.hostname, up.port)
+        c.request("PATCH", self.path, body, {"Content-Type": "application/octet-stream"})
+        self.note("cut, PATCH %d" % c.getresponse().status)
+        self.close_connection = True
+        self.connection.close()
 
     def keep_referrer(self, body):
         doc = json.loads(body)
