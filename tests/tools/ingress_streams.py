@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What comes in below HTTP: the PROXY header, TLS with HTTP/2 and resumption, raw streams, caps and timers, health, readiness,
+and what is reported to the host."""
+import hashlib, os, shutil, socket, ssl, struct, subprocess, sys, threading, time
+
+sys.path.insert(0, os.path.dirname(__file__))
+from plane_rig import *  # noqa: F401,F403
+
+tap = Tap()
+TMP = os.environ["TEST_TMP"]
+SAN = os.environ.get("EIFGEN_VARIANT") == "san"
+CERT, KEY = os.path.join(TMP, "cert.pem"), os.path.join(TMP, "key.pem")
+subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", KEY, "-out", CERT,
+                "-days", "30", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"], check=True, stderr=subprocess.DEVNULL)
+TLS = {"tls": True, "certificate": CERT, "key": KEY}
+G = b"GET /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+
+
+def context(**kw):
+    c = ssl.create_default_context(cafile=CERT)
+    for k, v in kw.items():
+        setattr(c, k, v)
+    return c
+
+
+def v2(body, cmd=0x21, fam=0x11):
+    return b"\r\n\r\n\0\r\nQUIT\n" + struct.pack(">BBH", cmd, fam, len(body)) + body
+
+
+# ---- the PROXY header ---------------------------------------------------------------------------------------------------
+service = Service(echo_http)
+plane = Plane(service, {"ingress": {"proxy": True, "proxy_ms": 500}})
+v4 = socket.inet_aton("192.0.2.7") + socket.inet_aton("192.0.2.8") + struct.pack(">HH", 1234, 443)
+six = socket.inet_pton(socket.AF_INET6, "2001:db8::7") * 2 + struct.pack(">HH", 1234, 443)
+got = [plane.ask(h + G) for h in (v2(v4), v2(v4 + b"\x04\0\x01x"), b"PROXY TCP4 192.0.2.7 192.0.2.8 1234 443\r\n")]
+tap.check("PROXY v1 and v2 name the client", all(b"X-Forwarded-For: 192.0.2.7\r\n" in g for g in got), got)
+got = plane.ask(v2(six, fam=0x21) + G)
+tap.check("an IPv6 client is quoted in Forwarded", b'for="[2001:db8::7]"' in got and b"X-Forwarded-For: 2001:db8::7\r\n" in got, got)
+got = plane.ask(v2(b"", cmd=0x20, fam=0) + G)
+tap.check("LOCAL has no client", b"for=unknown" in got and b"X-Forwarded-For" not in got, got)
+with plane.connect() as s:
+    for b in v2(v4) + G:
+        s.sendall(bytes([b]))
+    tap.check("a header of one byte a segment", b"192.0.2.7" in read_all(s)[0])
+tap.same("without a header, or with a broken one, nothing is said",
+         [plane.ask(h + G) for h in (b"", v2(v4[:8]), v2(v4, cmd=0x31), b"PROXY TCP4 1.2.3.4\r\n")], [b""] * 4)
+tap.check("a second header is no header: 400", b" 400 " in plane.ask(v2(v4) + b"PROXY TCP4 1.2.3.4 1.2.3.4 1 1\r\n" + G)[:20])
+start = time.monotonic()
+tap.check("a header that stalls ends the connection", plane.ask(v2(v4)[:10]) == b"" and time.monotonic() - start < 3)
+plane.stop()
+
+# ---- TLS ----------------------------------------------------------------------------------------------------------------
+plane = Plane(service, {"ingress": dict(TLS, handshake_ms=1500, max_handshakes=4), "service": {"health_path": "/h", "health_interval_ms": 50}})
+URL = "https://127.0.0.1:%d/" % plane.port
+blob = os.path.join(TMP, "blob")
+size = (8 if SAN else 64) << 20
+with open(blob, "wb") as f:
+    f.write(os.urandom(1 << 20) * (size >> 20))
+want = hashlib.sha256(open(blob, "rb").read()).hexdigest()
+
+
+def curl(*args):
+    p = subprocess.run(["curl", "-s", "--no-progress-meter", "-m", "60", "--cacert", CERT, *args], stdout=subprocess.PIPE)
+    return p.stdout
+
+
+for v in ("--http1.1", "--http2"):
+    got = hashlib.sha256(curl(v, "-H", "Expect:", "--data-binary", "@" + blob, URL)).hexdigest()
+    tap.same("curl %s: %d MiB with a length come back whole" % (v, size >> 20), got, want)
+    got = hashlib.sha256(curl(v, "-X", "POST", "-H", "Content-Length:", "-H", "Transfer-Encoding: chunked" if v == "--http1.1" else "X: y",
+                              "--data-binary", "@" + blob, URL)).hexdigest()
+    tap.same("curl %s: and without one" % v, got, want)
+got = curl("--http2", "-w", "%{http_version} %{http_code}", "-H", "Cookie: a=1", "-H", "X-Forwarded-For: 6.6.6.6", URL)
+tap.check("HTTP/2 is agreed on and forwarded as HTTP/1.1", got.endswith(b"2 200") and got.startswith(b"GET / HTTP/1.1\r\nHost: 127.0.0.1:")
+          and b"6.6.6.6" not in got and b"proto=https" in got, got)
+many = curl("--http2", "--parallel", "--parallel-max", "50", *[URL + "n%d" % i for i in range(100)])
+tap.same("a hundred streams at once on one connection", len(set(w for w in many.split() if w.startswith(b"/n"))), 100)
+tap.same("curl --http2 -I", curl("--http2", "-I", "-o", os.devnull, "-w", "%{http_code}", URL), b"200")
+
+
+def resumed(version):
+    c = context(maximum_version=version, minimum_version=version)
+    with c.wrap_socket(plane.connect(), server_hostname="localhost") as s:
+        s.sendall(G)
+        while s.recv(65536):
+            pass
+        session = s.session
+    with c.wrap_socket(plane.connect(), server_hostname="localhost", session=session) as s:
+        return s.session_reused
+
+
+tap.same("sessions resume in TLS 1.2 and 1.3", [resumed(ssl.TLSVersion.TLSv1_2), resumed(ssl.TLSVersion.TLSv1_3)], [True, True])
+out = subprocess.run(["openssl", "s_client", "-connect", "127.0.0.1:%d" % plane.port, "-tls1_1", "-cipher", "ALL:@SECLEVEL=0"],
+                     stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20).stdout
+tap.check("TLS 1.1 is refused", b"Cipher is (NONE)" in out or b"alert" in out, out.decode(errors="replace"))
+c = context()
+c.set_alpn_protocols(["spdy/3"])
+try:
+    c.wrap_socket(plane.connect(), server_hostname="localhost").close()
+    tap.check("an ALPN offer without a common protocol is refused", False)
+except (ssl.SSLError, OSError):
+    tap.check("an ALPN offer without a common protocol is refused", True)
+tap.check("bytes that are no TLS end the connection", b"HTTP" not in plane.ask(G))
+stalled = [plane.connect(b"\x16\x03\x01") for _ in range(4)]
+start = time.monotonic()
+code = curl("-o", os.devnull, "-w", "%{http_code}", URL)
+tap.check("stalled handshakes up to the cap end in time and others then pass", code == b"200" and time.monotonic() - start < 10, (code, time.monotonic() - start))
+tap.check("and are gone", until(lambda: plane.health()[1]["connections"] == 0) and all(read_all(s)[0] == b"" for s in stalled))
+tap.check("the service is probed", until(lambda: plane.health()[1]["service"] == {"status": "ok", "code": 200}), plane.health())
+
+idle_n = 100 if SAN else 500
+base = plane.rss_kib()
+c = context()
+idle = []
+for _ in range(idle_n):
+    s = c.wrap_socket(plane.connect(), server_hostname="localhost")
+    s.sendall(b"GET /i HTTP/1.1\r\nHost: h\r\n\r\n")
+    s.recv(4096)
+    idle.append(s)
+each = (plane.rss_kib() - base) / idle_n
+tap.check("an idle TLS connection holds less than 40 KiB", each < 40 or SAN, "%.1f KiB" % each)
+for s in idle:
+    s.close()
+tap.check("closed ones are let go", until(lambda: plane.health()[1]["connections"] == 0), plane.health())
+service.close()
+tap.check("a service that is gone turns health red", until(lambda: plane.health()[0] == 503 and plane.health()[1]["service"]["status"] == "failed"), plane.health())
+tap.same("it ends well", plane.stop(), 0)
+
+
+# ---- raw streams --------------------------------------------------------------------------------------------------------
+def stream(c, service):
+    """Says hello first, echoes until EOF, then says how much it saw and ends its side."""
+    c.sendall(b"hello\n")
+    n = 0
+    while True:
+        b = c.recv(65536)
+        if not b:
+            break
+        n += len(b)
+        c.sendall(b)
+    service.seen.append(n)
+    c.sendall(b"\nbye %d" % n)
+
+
+service = Service(stream)
+plane = Plane(service, {"ingress": {"protocol": "tcp", "max_connections": 5, "idle_ms": 1500, "forward_proxy": False}})
+with plane.connect() as s:
+    tap.same("a service that speaks first is heard", s.recv(100), b"hello\n")
+    s.sendall(b"abc")
+    s.shutdown(socket.SHUT_WR)
+    tap.same("the client's half-close goes through and the answer comes back", read_all(s)[0], b"abc\nbye 3")
+data = os.urandom(4 << 20)
+with plane.connect() as s:
+    t = threading.Thread(target=lambda: (s.sendall(data), s.shutdown(socket.SHUT_WR)))
+    t.start()
+    got = read_all(s)[0]
+    t.join()
+tap.check("4 MiB go both ways at once", got == b"hello\n" + data + b"\nbye %d" % len(data))
+s = plane.connect()
+s.recv(6)
+s.sendall(b"x")
+s.recv(1)
+service.seen.clear()
+reset(s)
+tap.check("a client's reset does not read as a clean end", not until(lambda: service.seen, 0.5), service.seen)
+held = [plane.connect() for _ in range(5)]
+for s in held:
+    s.recv(6)
+tap.same("over the cap a connection is shed at once", plane.ask(b"x"), b"")
+start = time.monotonic()
+tap.check("an idle stream is ended", all(read_all(s)[0] == b"" for s in held) and 1 < time.monotonic() - start < 6)
+plane.stop()
+
+plane = Plane(service, {"ingress": dict(TLS, protocol="tcp")})
+with context().wrap_socket(plane.connect(), server_hostname="localhost") as s:
+    got = s.recv(100)
+    s.sendall(b"under tls")
+    while not got.endswith(b"tls"):
+        got += s.recv(100)
+tap.same("TLS is ended in front of a raw stream", got, b"hello\nunder tls")
+service.seen.clear()
+s = context().wrap_socket(plane.connect(), server_hostname="localhost")
+s.recv(100)
+s.sendall(b"x")
+s.recv(100)
+socket.socket(fileno=os.dup(s.fileno())).shutdown(socket.SHUT_WR)  # a FIN without close_notify: truncation
+tap.check("a TLS stream that is cut does not read as a clean end", not until(lambda: service.seen, 0.5), service.seen)
+s.close()
+plane.stop()
+service.close()
+
+
+def first_line(c, service):
+    b = b""
+    while not b.endswith(b"\n") and len(b) < 200:
+        b += c.recv(200) or b"\n"
+    service.seen.append(b)
+    c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok" if b"HTTP/1" in b else b"raw " + b)
+
+
+service = Service(first_line)
+plane = Plane(service, {"ingress": {"protocol": "auto"}})
+got = [plane.ask(b"PING 1\r\n"), plane.ask(b"\x00\x01\x02\n"), plane.ask(G)[:15]]
+tap.same("auto: HTTP is spoken with HTTP, the rest passes raw", got, [b"raw PING 1\r\n", b"raw \x00\x01\x02\n", b"HTTP/1.1 200 OK"])
+plane.stop()
+plane = Plane(service, {"ingress": {"protocol": "tcp", "forward_proxy": True, "proxy": True}})
+service.handler = lambda c, s: (s.seen.append(c.recv(28)), c.close())
+service.seen.clear()
+plane.ask(v2(v4 + b"\x04\0\x01x") + b"data")
+tap.same("forward_proxy hands the header on, anew", service.seen, [v2(v4)])
+plane.stop()
+service.close()
+
+# ---- starting -----------------------------------------------------------------------------------------------------------
+bad = [("an unknown key", {"ingress": {"colour": 1}}, "ingress.colour"), ("a wrong type", {"ingress": {"tls": 1}}, "ingress.tls"),
+       ("a name for an address", {"service": {"address": "tcp:localhost:80"}}, "service.address"),
+       ("TLS without a certificate", {"ingress": {"tls": True}}, "ingress.certificate"),
+       ("a key file that is not there", {"auth": {"api_keys": TMP + "/none"}}, "none"),
+       ("keys on raw streams", {"auth": {"api_keys": TMP + "/none"}, "ingress": {"protocol": "auto"}}, "auth.api_keys"),
+       ("a certificate that is none", {"ingress": dict(TLS, certificate=KEY)}, "certificate")]
+for name, over, says in bad:
+    p = Plane("tcp:127.0.0.1:1", over)
+    out = p.output()
+    tap.check("%s: one line, status 2, never ready" % name, p.stop() == 2 and p.ready == b"" and out.count("\n") == 1 and says in out, out)
+p = Plane("tcp:127.0.0.1:1", {"egress": {"enabled": False}}, program="cage-data-plane-no-egress")
+tap.check("the program without egress knows no egress key", "egress" in p.output() and p.stop() == 2, p.output() if not p.log.closed else "")
+
+# ---- the host is told ---------------------------------------------------------------------------------------------------
+lines, frames = [], []
+
+
+def sink(into):
+    def run(c, service):
+        into.append(read_all(c)[0])
+    return run
+
+
+metrics, control, service = Service(sink(lines)), Service(sink(frames)), Service(echo_http)
+plane = Plane(service, {"report": {"metrics": metrics.address, "interval_ms": 200, "transactions": True, "transactions_to": control.address}})
+tap.same("ready is one byte", plane.ready, b"\n")
+plane.ask(b"GET /path?secret=1 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+tap.check("resource metrics arrive as StatsD lines", until(lambda: any(b"ingress.requests:1|c\n" in x for x in lines)) and
+          all(w in b"".join(lines) for w in (b"memory.total:", b"fd.allocated:", b"cpu.cores:")), lines)
+tap.check("a transaction arrives, without its query", until(lambda: frames) and frames[0].startswith(b"CTL1") and b"/path" in frames[0]
+          and b"secret" not in frames[0], frames)
+tap.same("the end", plane.stop(), 0)
+tap.done()
