@@ -78,10 +78,12 @@ static int parse_number(const char *text, size_t n, double *out)
 {
 	char copy[32], *end;
 
-	if (n == 0 || n >= sizeof(copy) || strspn(text, "0123456789+-.eE") < n)
+	if (n == 0 || n >= sizeof(copy))
 		return -1;
 	memcpy(copy, text, n);
 	copy[n] = '\0';
+	if (copy[strspn(copy, "0123456789+-.eE")])
+		return -1;
 	errno = 0;
 	*out = strtod(copy, &end);
 	return *end || errno || !isfinite(*out) ? -1 : 0;

@@ -85,6 +85,24 @@ START_TEST(test_metrics_take_statsd_bad_line_is_refused)
 }
 END_TEST
 
+START_TEST(test_metrics_take_statsd_line_at_end_of_memory_is_not_passed)
+{
+	static const char *const lines[] = {"a:1", "a:1|c", "a:1|c|@0.5", "a:1|c|@0.", "a:1|c|@", "a", "a:"};
+	struct err err = ERR_INIT;
+	struct metrics *m = metrics_new(&err);
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) { // no NUL behind: a read too far is seen
+		size_t n = strlen(lines[i]);
+		char *exact = malloc(n);
+
+		memcpy(exact, lines[i], n);
+		metrics_take_statsd(m, exact, n, &err);
+		free(exact);
+	}
+	metrics_free(m);
+}
+END_TEST
+
 START_TEST(test_metrics_take_statsd_second_type_is_refused)
 {
 	struct err err = ERR_INIT;
@@ -140,5 +158,6 @@ END_TEST
 
 UNIT_MAIN("runtime/metrics",
 	  ADD(test_metrics_put_prometheus_page_is_exact) ADD(test_metrics_take_statsd_bad_line_is_refused)
+	      ADD(test_metrics_take_statsd_line_at_end_of_memory_is_not_passed)
 	      ADD(test_metrics_take_statsd_second_type_is_refused) ADD(test_metrics_take_statsd_too_many_series_is_limit)
 		  ADD(test_metrics_put_statsd_counters_are_deltas))
