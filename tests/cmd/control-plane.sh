@@ -24,7 +24,7 @@ t_not "without egress: --egress is unknown" "$EIFGEN_BIN/cage-control-plane-no-e
 t_not "without egress: --help does not speak of it" sh -c "'$EIFGEN_BIN/cage-control-plane-no-egress' --help | grep -q -- '--egress\|--allow'"
 
 if unshare -rn true 2>/dev/null; then
-	unshare -rn python3 tests/tools/control_plane.py "$T_N" >"$TEST_TMP/tap" 2>"$TEST_TMP/log"
+	unshare -rn python3 -B tests/tools/control_plane.py "$T_N" >"$TEST_TMP/tap" 2>"$TEST_TMP/log"
 	rc=$?
 	cat "$TEST_TMP/tap"
 	T_N=$((T_N + $(grep -cE '^(not )?ok ' "$TEST_TMP/tap")))

@@ -6,7 +6,7 @@ an "enclave" namespace with nothing but lo, where the data plane and the service
                                           │                               │
     upstreams (93.184.216.34 …) ──────────┘                    127.0.0.1:53, redirect, routes (real ones)
 
-The script that uses it must run under `unshare -rnm`."""
+The script that uses it must run under `unshare -rnm`. Without namespaces all of it runs on loopback, without egress."""
 import json, os, signal, subprocess, sys, time
 
 from peers import GOOD4, GOOD6, OTHER4, cbor, sh, wait_for
@@ -19,15 +19,11 @@ class Cage:
     """tmp: a short path, for unix sockets are named below it."""
 
     def __init__(self, tmp, allow="", host_allow=None, egress=True, ports=("443",), redirect=4444, protocol="http", dns="127.0.0.1:5353",
-                 tls=True, suffix="", extra=()):
-        self.tmp, self.children, self.suffix, self.dns = tmp, {}, suffix, dns
+                 tls=True, extra=(), namespaces=True):
+        self.tmp, self.children, self.dns, self.holder = tmp, {}, dns, None
         self.allow, self.host_allow, self.egress, self.extra = allow, allow if host_allow is None else host_allow, egress, extra
-        self.holder = subprocess.Popen(["unshare", "-nm", "sleep", "3600"])
-        wait_for(lambda: os.readlink("/proc/%d/ns/net" % self.holder.pid) != os.readlink("/proc/self/ns/net"))
-        open(tmp + "/resolv.conf", "w").write("nameserver 127.0.0.1\noptions timeout:2 attempts:1\n")
-        self.inside("mount", "--bind", tmp + "/resolv.conf", "/etc/resolv.conf").wait()
-        if not egress:  # net set-up is egress's; lo is the boot script's
-            self.inside("ip", "link", "set", "lo", "up").wait()
+        if namespaces:
+            self.make_enclave()
         config = {
             "ingress": {"listen": "unix:%s/ingress" % tmp, "protocol": protocol, "tls": tls},
             "service": {"address": "tcp:127.0.0.1:8008"},
@@ -44,8 +40,18 @@ class Cage:
                                 "dns": "tcp:127.0.0.1:53", "redirect_port": redirect}
         open(tmp + "/config.cbor", "wb").write(cbor(config))
 
+    def make_enclave(self):
+        self.holder = subprocess.Popen(["unshare", "-nm", "sleep", "3600"])
+        wait_for(lambda: os.readlink("/proc/%d/ns/net" % self.holder.pid) != os.readlink("/proc/self/ns/net"))
+        open(self.tmp + "/resolv.conf", "w").write("nameserver 127.0.0.1\noptions timeout:2 attempts:1\n")
+        self.inside("mount", "--bind", self.tmp + "/resolv.conf", "/etc/resolv.conf").wait()
+        if not self.egress:  # net set-up is egress's; otherwise lo is the boot script's
+            self.inside("ip", "link", "set", "lo", "up").wait()
+
     def inside(self, *argv, **kw):
-        """A program in the enclave."""
+        """A program in the enclave; without namespaces, beside us."""
+        if not self.holder:
+            return subprocess.Popen(argv, **kw)
         return subprocess.Popen(["nsenter", "-t", str(self.holder.pid), "-n", "-m", "--", *argv], **kw)
 
     def run(self, name, process_of, ready):
@@ -110,8 +116,9 @@ class Cage:
     def end(self):
         for name in list(self.children):
             self.stop(name, signal.SIGKILL)
-        self.holder.kill()
-        self.holder.wait()
+        if self.holder:
+            self.holder.kill()
+            self.holder.wait()
 
 
 def host_world():

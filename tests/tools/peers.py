@@ -232,7 +232,7 @@ def pump(c, n, stall):
     return total == n and sent.digest() == got.digest()
 
 
-def wait_for(what, seconds=5):
+def wait_for(what, seconds=20):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if what():
