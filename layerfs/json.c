@@ -15,7 +15,10 @@
 #include <string.h>
 #include <strings.h>
 
-enum { QUOTE_MAX = 160 };			 // of a key or path in a message
+enum {
+	QUOTE_MAX = 160, // of a key or path in a message
+	NUMBER_MAX = 60, // cJSON reads numbers through a buffer of 64 bytes and takes what is longer for two tokens
+};
 static const double exact_max = 9007199254740991.0; // 2^53 - 1: past it a double skips integers
 
 // ---- scanner -------------------------------------------------------------------------------------------------------
@@ -139,7 +142,7 @@ static size_t scan_digits(struct scan *s)
 
 static int scan_number(struct scan *s, struct err *err)
 {
-	const uint8_t *from;
+	const uint8_t *whole = s->p, *from;
 	size_t n;
 
 	if (*s->p == '-')
@@ -160,6 +163,8 @@ static int scan_number(struct scan *s, struct err *err)
 		if (!scan_digits(s))
 			return bad(s, "malformed number", err);
 	}
+	if (s->p - whole > NUMBER_MAX)
+		return bad(s, "a number of more than 60 characters", err);
 	return 0;
 }
 

@@ -21,7 +21,7 @@ static int parse(const char *text, size_t n, struct err *err)
 static const char *const good[] = {
 	"{}", "[]", "0", "-0", "-1.5e+3", "true", "null", "\"\"", " \t\r\n[ 1 , 2 ]\n", "{\"a\":{\"b\":[{},[],1]},\"c\":null}",
 	"\"\\u00e9\\ud83d\\ude00\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"",
-	"[{\"a\":1},{\"a\":2}]", "{\"a\":1,\"A\":2}",
+	"[100000000000000000000000000000000000000000000000000000000000]", "1e999", "[{\"a\":1},{\"a\":2}]", "{\"a\":1,\"A\":2}",
 };
 
 START_TEST(test_json_parse_good_texts_pass)
@@ -58,6 +58,8 @@ static const struct {
 	{"1.", "malformed number"},
 	{"1e", "malformed number"},
 	{"-", "malformed number"},
+	{"[1000000000000000000000000000000000000000000000000000000000000]", "more than 60"},
+	{"0.00000000000000000000000000000000000000000000000000000000001", "more than 60"},
 	{"NaN", "value was expected"},
 	{"tru", "unknown word"},
 	{"'a'", "value was expected"},
