@@ -58,7 +58,7 @@ top='.ci .clang-format .editorconfig .gitignore CHANGELOG.md CONTRIBUTING.md GNU
 cut -d/ -f1 "$TEST_TMP/files" | sort -u | grep -vxF "$(tr ' ' '\n' <<<"${top//$'\n'/ }" | grep .)" >"$TEST_TMP/out"
 t "nothing else stands at the top" test ! -s "$TEST_TMP/out"; sed 's/^/# /' "$TEST_TMP/out"
 
-for room in base epoch layerfs runtime tests; do
+for room in base epoch layerfs pcr eifgen installer runtime tests; do
 	t "$room has a README" test -s "$room/README.md"
 done
 
