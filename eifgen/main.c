@@ -40,6 +40,9 @@ const struct cmd *const cmd_table[] = {
 	&cmd_push,
 	&cmd_pull,
 	&cmd_cage,
+	&cmd_build_enclave,
+	&cmd_describe_eif,
+	&cmd_sign_eif,
 	NULL,
 };
 

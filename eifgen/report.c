@@ -112,7 +112,7 @@ static int report_metadata(struct jout *o, const struct eif_file *f, struct err 
 	for (size_t i = 0; i < 5; i++)
 		report_text(o, eif_build_fields[i], f, f->build[i]);
 	jout_key(o, "DockerInfo", strlen("DockerInfo"));
-	if (jdoc_write(&f->meta, f->docker_info, false, o, err))
+	if (jdoc_write(&f->meta, f->docker_info, true, o, err))
 		return -1;
 	if (f->custom->type == JVAL_OBJECT && jdoc_write_members(&f->meta, f->custom, true, o, err))
 		return -1;

@@ -22,6 +22,7 @@ struct cmd {
 
 extern const struct cmd *const cmd_table[]; // NULL-terminated, in main.c, in the order of --help
 extern const struct cmd cmd_build;
+extern const struct cmd cmd_build_enclave;
 extern const struct cmd cmd_cage;
 extern const struct cmd cmd_pcr;
 extern const struct cmd cmd_rebuild;
@@ -33,10 +34,12 @@ extern const struct cmd cmd_assemble;
 extern const struct cmd cmd_attest;
 extern const struct cmd cmd_cert;
 extern const struct cmd cmd_describe;
+extern const struct cmd cmd_describe_eif;
 extern const struct cmd cmd_epoch;
 extern const struct cmd cmd_platform;
 extern const struct cmd cmd_extract;
 extern const struct cmd cmd_sign;
+extern const struct cmd cmd_sign_eif;
 extern const struct cmd cmd_pull;
 extern const struct cmd cmd_push;
 extern const struct cmd cmd_verify;

@@ -6,12 +6,14 @@
 #include "base/hex.h"
 #include "eifgen/cmd/build_record.h"
 #include "eifgen/cmd/input_kind.h"
+#include "eifgen/cmd/nitro.h"
 #include "eifgen/eif_reader.h"
 #include "eifgen/report.h"
 
 #include <stdio.h>
 #include <string.h>
 
+enum { OPT_INPUT = 64, OPT_CERTIFICATE }; // nitro-cli's
 enum { OPT_EXPECT = 1, OPT_PCR0, OPT_PCR1, OPT_PCR2, OPT_PCR8 };
 enum { REGISTERS = 4 };
 
@@ -23,6 +25,8 @@ static const struct option longs[] = {BUILD_LONGS,
 				      {"pcr1", required_argument, NULL, OPT_PCR1},
 				      {"pcr2", required_argument, NULL, OPT_PCR2},
 				      {"pcr8", required_argument, NULL, OPT_PCR8},
+				      {"input", required_argument, NULL, OPT_INPUT},
+				      {"signing-certificate", required_argument, NULL, OPT_CERTIFICATE},
 				      {NULL, 0, NULL, 0}};
 
 struct expectation {
@@ -33,6 +37,7 @@ struct expectation {
 struct request {
 	struct build_options opt;
 	const char *input, *expect;
+	const char *file, *certificate; // nitro-cli's pcr
 	struct expectation want[REGISTERS];
 	struct record *record;
 };
@@ -64,11 +69,15 @@ static int parse(int argc, char **argv, struct request *r)
 			return cmd_opt_status + 1;
 		if (o == OPT_EXPECT)
 			r->expect = optarg;
+		else if (o == OPT_INPUT)
+			r->file = optarg;
+		else if (o == OPT_CERTIFICATE)
+			r->certificate = optarg;
 		else if (o >= OPT_PCR0 && o <= OPT_PCR8 ? take_register(r, o - OPT_PCR0)
 							: build_option_take(&r->opt, o, "pcr"))
 			return 1 + EXIT_TROUBLE;
 	}
-	if (optind + 1 != argc)
+	if (argc - optind + !!r->file + !!r->certificate != 1)
 		return 1 + cmd_usage_error("pcr", "one image or EIF is needed");
 	r->input = argv[optind];
 	return 0;
@@ -185,6 +194,8 @@ static int run(int argc, char **argv)
 	rc = parse(argc, argv, &r);
 	if (rc)
 		return rc - 1;
+	if (r.file || r.certificate)
+		return r.file ? nitro_pcr_of_file(r.file) : nitro_pcr_of_certificate(r.certificate);
 	if (r.expect) {
 		if (record_load(r.expect, &r.record, &err))
 			return cmd_fail("read", r.expect, &err);
@@ -201,7 +212,9 @@ const struct cmd cmd_pcr = {
 	"as expected.\n\n"
 	"      --expect RECORD       compare with a record's PCRs; its epoch is taken unless --epoch is given\n"
 	"      --pcr0 HEX, --pcr1 HEX, --pcr2 HEX, --pcr8 HEX\n"
-	"                            compare with these\n" BUILD_HELP
+	"                            compare with these\n"
+	"      --input FILE, --signing-certificate FILE\n"
+	"                            as nitro-cli's pcr: the register of a file's bytes, or of a certificate (PCR8)\n" BUILD_HELP
 	"  -q, --quiet               no warnings\n"
 	"  -h, --help                this text\n",
 	run,
