@@ -11,11 +11,11 @@
 #include "runtime/data-plane/net_setup.h"
 
 #include "base/be.h"
-#include "base/err.h"
 #include "runtime/common/log.h"
 #include "runtime/data-plane/netlink.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 // clang-format off: the kernel's netfilter.h stands aside for the C library's in.h only when it comes second
 #include <linux/netfilter.h>
@@ -29,6 +29,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -254,18 +255,25 @@ static int redirect_nft(uint8_t family, uint16_t port, struct err *err)
 static int run(const char *const argv[])
 {
 	static char *const no_env[] = {NULL};
-	int status;
+	posix_spawn_file_actions_t quiet;
+	int status, rc;
 	pid_t pid;
 
+	if (posix_spawn_file_actions_init(&quiet) != 0)
+		return -1;
+	rc = posix_spawn_file_actions_addopen(&quiet, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
 	// posix_spawn does not write to argv; its type is older than const.
-	if (posix_spawn(&pid, argv[0], NULL, NULL, (char *const *)(uintptr_t)argv, no_env) != 0 ||
+	if (rc == 0)
+		rc = posix_spawn(&pid, argv[0], &quiet, NULL, (char *const *)(uintptr_t)argv, no_env);
+	posix_spawn_file_actions_destroy(&quiet);
+	if (rc != 0 ||
 	    waitpid(pid, &status, 0) < 0)
 		return -1;
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
 }
 
-// For kernels whose NAT speaks only the older interface; an image that wants it brings the program.
-static int redirect_iptables(uint16_t port, struct err *err)
+// An image for such a kernel brings the program.
+int net_redirect_iptables(uint16_t port, struct err *err)
 {
 	static const char *const programs[] = {"/usr/sbin/iptables", "/sbin/iptables", "/usr/sbin/iptables-legacy"};
 	char to[8];
@@ -293,14 +301,42 @@ static void redirect(uint16_t port)
 
 	report("redirect ipv4 (nf_tables)", rc, &err);
 	if (rc < 0)
-		report("redirect ipv4 (iptables)", redirect_iptables(port, &err), &err);
+		report("redirect ipv4 (iptables)", net_redirect_iptables(port, &err), &err);
 	report("redirect ipv6 (nf_tables)", redirect_nft(NFPROTO_IPV6, port, &err), &err);
+}
+
+// An interface besides lo that is up, into name. False if there is none.
+static bool find_other_interface(char name[IF_NAMESIZE])
+{
+	struct if_nameindex *all = if_nameindex();
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool found = false;
+
+	for (size_t i = 0; all && fd >= 0 && !found && all[i].if_name; i++) {
+		struct ifreq r = {.ifr_flags = 0};
+
+		memccpy(r.ifr_name, all[i].if_name, '\0', IF_NAMESIZE);
+		found = ioctl(fd, SIOCGIFFLAGS, &r) == 0 && (r.ifr_flags & IFF_UP) && !(r.ifr_flags & IFF_LOOPBACK);
+		if (found)
+			memcpy(name, r.ifr_name, IF_NAMESIZE);
+	}
+	if (all)
+		if_freenameindex(all);
+	if (fd >= 0)
+		close(fd);
+	return found;
 }
 
 void net_setup(uint16_t redirect_port)
 {
 	struct err err = ERR_INIT;
+	char other[IF_NAMESIZE];
 
+	if (find_other_interface(other)) {
+		log_event(LOG_WARN, "net.left_alone", LOG_STR("interface", other),
+			  LOG_STR("why", "this is no enclave: a machine with a network would lose it"));
+		return;
+	}
 	report("lo up", bring_up_lo(&err), &err);
 	report("second address", add_address(&err), &err);
 	report("default route ipv4", add_default_route(AF_INET, &err), &err);

@@ -14,6 +14,8 @@
 #ifndef RUNTIME_DATA_PLANE_NET_SETUP_H
 #define RUNTIME_DATA_PLANE_NET_SETUP_H
 
+#include "base/err.h"
+
 #include <stdint.h>
 
 // {192, 0, 0, 8} as an initializer of struct ip_addr's bytes
@@ -22,9 +24,14 @@
 		192, 0, 0, 8                                                                                           \
 	}
 
-// Does the four steps, each by itself; running it again changes nothing. A step that fails is logged as a warning with
+// Does the four steps, each by itself; running it again changes nothing. Where another interface than lo is up it does
+// nothing at all (with a warning): there the default route would take a real machine off its network. A step that fails is logged as a warning with
 // the kernel's reason and the others are still tried: without 4 the ports of the configuration work, without 2 and 3
 // programs that resolve in simple ways do. redirect_port 0: no step 4.
 void net_setup(uint16_t redirect_port);
+
+// Step 4 for IPv4 by the iptables program, for kernels whose NAT speaks only the older interface. 0 (also when the rule
+// is there already), or -1 with ERR_UNSUPPORTED: no such program, or the kernel has no NAT for it either.
+int net_redirect_iptables(uint16_t port, struct err *err);
 
 #endif

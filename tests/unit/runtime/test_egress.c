@@ -9,6 +9,7 @@
 #include "base/be.h"
 #include "runtime/common/egress_frame.h"
 #include "runtime/common/log.h"
+#include "runtime/data-plane/net_setup.h"
 #include "tests/unit/unit.h"
 
 #include <arpa/inet.h>
@@ -460,6 +461,59 @@ START_TEST(test_egress_host_refuses_or_fails_is_reset)
 }
 END_TEST
 
+START_TEST(test_net_redirect_iptables_twice_is_one_rule)
+{
+	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_port = htons(4444), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct in_addr name_address;
+	struct err err = ERR_INIT;
+	int listener;
+
+	if (!enter_namespace()) {
+		fprintf(stderr, "# no network namespaces here: case not run\n");
+		return;
+	}
+	log_open(open("/dev/null", O_WRONLY), LOG_ERROR, "test");
+	net_setup(0);
+	listener = socket(AF_INET, SOCK_STREAM, 0);
+	ck_assert_int_eq(bind(listener, (struct sockaddr *)&sin, sizeof(sin)), 0);
+	ck_assert_int_eq(listen(listener, 4), 0);
+	inet_pton(AF_INET, "127.200.1.1", &name_address);
+	ck_assert_int_eq(dial(name_address, PORT_OTHER), -1);
+	for (int i = 0; i < 2; i++)
+		if (net_redirect_iptables(4444, &err) < 0) {
+			fprintf(stderr, "# %s here: case not run\n", err.msg);
+			ck_assert_int_eq(err.class, ERR_UNSUPPORTED);
+			close(listener);
+			return;
+		}
+	int fd = dial(name_address, PORT_OTHER);
+
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	close(listener);
+}
+END_TEST
+
+START_TEST(test_net_setup_beside_other_interface_does_nothing)
+{
+	struct in_addr outside;
+
+	if (!enter_namespace() || system("ip link add v0 type veth peer name v1 2>/dev/null && ip link set v0 up") != 0) {
+		fprintf(stderr, "# no namespace with a second interface here: case not run\n");
+		return;
+	}
+	log_open(open("/dev/null", O_WRONLY), LOG_ERROR, "test");
+	inet_pton(AF_INET, "93.184.216.34", &outside);
+	net_setup(4444);
+	ck_assert_int_eq(dial(outside, PORT_ECHO), -1);
+	ck_assert_int_eq(errno, ENETUNREACH);
+	ck_assert_int_eq(system("ip link set v0 down"), 0);
+	net_setup(0);
+	ck_assert_int_eq(dial(outside, PORT_ECHO), -1);
+	ck_assert_int_eq(errno, ECONNREFUSED); // now every address is ours
+}
+END_TEST
+
 START_TEST(test_egress_new_bad_list_is_error)
 {
 	struct egress_options o = {.allow = "not a name"};
@@ -481,4 +535,5 @@ UNIT_MAIN("runtime/egress",
 	      ADD(test_egress_literal_is_judged_by_list) ADD(test_egress_literal_redirected_is_judged_by_list)
 		  ADD(test_egress_not_allowed_is_nxdomain_or_reset) ADD(test_egress_server_speaks_first_is_heard)
 		      ADD(test_egress_tls_hello_must_agree) ADD(test_egress_host_refuses_or_fails_is_reset)
-			  ADD(test_egress_new_bad_list_is_error))
+			  ADD(test_net_redirect_iptables_twice_is_one_rule) ADD(test_net_setup_beside_other_interface_does_nothing)
+			      ADD(test_egress_new_bad_list_is_error))
