@@ -32,6 +32,7 @@ class Help:
 
     def __init__(self, text):
         self.usage, self.intro, self.groups, self.closing = [], [], [], []
+        self.subs = []  # (name, Help) of commands below this one
         lines = text.rstrip("\n").split("\n")
         while lines and (lines[0].startswith("Usage: ") or lines[0].startswith("       ")):
             self.usage.append(lines.pop(0)[7:])
@@ -53,8 +54,20 @@ class Help:
 
     def options(self):
         """(all spellings, text) of each option line."""
-        return [(re.findall(r"(?<![\w-])(--[a-z0-9][\w-]*|-[a-zA-Z](?![\w-]))", head), " ".join(text))
-                for _, rows in self.groups for head, text in rows]
+        own = [(re.findall(r"(?<![\w-])(--[a-z0-9][\w-]*|-[a-zA-Z](?![\w-]))", head), " ".join(text))
+               for _, rows in self.groups for head, text in rows]
+        return own + [o for _, sub in self.subs for o in sub.options()]
+
+
+def load(program, name):
+    """The help of a command and of those below it that explain themselves (`eifgen cage build --help`)."""
+    text = run(program, name, "--help")
+    loaded = Help(text)
+    for sub in dict.fromkeys(m.group(1) for u in loaded.usage for m in [re.match(r"eifgen \S+ ([a-z]+)\b", u)] if m):
+        p = subprocess.run([program, name, sub, "--help"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        if p.returncode == 0 and p.stdout != text:
+            loaded.subs.append((sub, Help(p.stdout)))
+    return loaded
 
 
 def commands(program):
@@ -64,25 +77,43 @@ def commands(program):
 
 
 def paragraphs(lines):
-    return "\n".join(prose(line) for line in "\n".join(lines).strip("\n").split("\n"))
+    """Text; an indented line `word  what it is` becomes an entry of a list."""
+    out = []
+    for line in "\n".join(lines).strip("\n").split("\n"):
+        entry = re.fullmatch(r" +(\S.*?)  +(\S.*)", line)
+        if entry:
+            out += ["", "*%s*" % escape(entry.group(1)), "\t" + prose(entry.group(2)), ""]
+        else:
+            out.append(prose(line.strip()))
+    return "\n".join(out)
+
+
+def synopsis(usage):
+    words = [u.split(" ", 2) + [""] for u in usage]
+    return "++\n".join("*%s* %s" % (escape(" ".join(w[:2])), escape(w[2])) for w in words)
+
+
+def options(text, depth):
+    out = []
+    for title, rows in text.groups:
+        if title:
+            out += ["#" * min(depth, 2) + " " + escape(title), ""]
+        for head, words in rows:
+            out += ["*%s*" % escape(head)] + (["\t" + prose(" ".join(words))] if words else []) + [""]
+    return out
 
 
 def page(name, summary, text, more, version):
     out = ["eifgen-%s(1) \"eifgen %s\" \"eifgen manual\"" % (name, version), "", "# NAME", "",
-           "eifgen-%s - %s" % (name, prose(summary)), "", "# SYNOPSIS", ""]
-    out += ["*%s*%s++" % (escape(u.split(" ", 2)[0] + " " + u.split(" ", 2)[1]), escape(u[len(" ".join(u.split(" ", 2)[:2])):]))
-            for u in text.usage]
-    out[-1] = out[-1][:-2]
-    out += ["", "# DESCRIPTION", "", paragraphs(text.intro), ""]
+           "eifgen-%s - %s" % (name, prose(summary)), "", "# SYNOPSIS", "", synopsis(text.usage),
+           "", "# DESCRIPTION", "", paragraphs(text.intro), ""]
     if text.closing:
         out += [paragraphs(text.closing), ""]
     if text.groups:
-        out += ["# OPTIONS", ""]
-    for title, rows in text.groups:
-        if title:
-            out += ["## " + escape(title), ""]
-        for head, words in rows:
-            out += ["*%s*" % escape(head), "\t" + prose(" ".join(words)), ""] if words else ["*%s*" % escape(head), ""]
+        out += ["# OPTIONS", ""] + options(text, 2)
+    for sub, below in text.subs:
+        out += ["# " + escape(("%s %s" % (name, sub)).upper()), "", synopsis(below.usage), "", paragraphs(below.intro), ""]
+        out += ([paragraphs(below.closing), ""] if below.closing else []) + options(below, 2)
     if more:
         out += [more.rstrip("\n"), ""]
     out += ["# EXIT STATUS", "", "0 done, or the answer is yes; 1 the answer is no; 2 trouble: misuse, bad input, a system that refuses.",
@@ -146,7 +177,7 @@ _eifgen "$@"
 def main():
     program, source, out = sys.argv[1:4]
     version = run(program, "--version").split()[1]
-    helps = [(name, summary, Help(run(program, name, "--help"))) for name, summary in commands(program)]
+    helps = [(name, summary, load(program, name)) for name, summary in commands(program)]
 
     def write(name, text):
         with open(os.path.join(out, name), "w", encoding="utf-8") as f:

@@ -23,6 +23,10 @@ for c in $commands; do
 	t "the overview names $c" grep -q "eifgen-$c(1)" "$TEST_TMP/overview"
 	plain "$man1/eifgen-$c.1" >"$TEST_TMP/page"
 	eifgen "$c" --help >"$TEST_TMP/help"
+	for sub in $(grep -oE "^(Usage:|      ) eifgen $c [a-z]+\b" "$TEST_TMP/help" | awk '{ print $NF }'); do
+		eifgen "$c" "$sub" --help >>"$TEST_TMP/help.sub" 2>/dev/null
+	done
+	[ ! -e "$TEST_TMP/help.sub" ] || { cat "$TEST_TMP/help.sub" >>"$TEST_TMP/help"; rm "$TEST_TMP/help.sub"; }
 	missing=
 	for o in $(grep -oE -- '(^|[ ,|])--?[a-zA-Z0-9][a-z0-9-]*' "$TEST_TMP/help" | tr -d ' ,|' | sort -u); do
 		grep -qF -- "$o" "$TEST_TMP/page" || missing="$missing $o"
@@ -39,8 +43,8 @@ for p in "$man1"/eifgen-*.1; do
 	t "the page of $c is of a command that exists" grep -qw "$c" <<<"$commands"
 done
 # Options that section 5 and the README speak of exist.
-cat README.md "$D/usr/share/doc/eifgen/README.md" man/*.scd | grep -oE -- '--[a-z][a-z0-9-]+' | sort -u >"$TEST_TMP/spoken"
-for c in $commands; do eifgen "$c" --help; done | grep -oE -- '--[a-z0-9][a-z0-9-]+' | sort -u >"$TEST_TMP/known"
+cat README.md "$D/usr/share/doc/eifgen/README.md" man/*.[!3].scd man/[!.]*[a-z].scd 2>/dev/null | grep -oE -- '--[a-z][a-z0-9-]+' | sort -u >"$TEST_TMP/spoken"
+for c in $commands; do eifgen "$c" --help; for sub in new init build dockerfile info clean; do eifgen "$c" $sub --help; done; done 2>/dev/null | grep -oE -- '--[a-z0-9][a-z0-9-]+' | sort -u >"$TEST_TMP/known"
 printf -- '--version\n--unshallow\n--help\n--quiet\n--verbose\n' >>"$TEST_TMP/known"
 t "no text speaks of an option that does not exist" test -z "$(grep -vxFf "$TEST_TMP/known" "$TEST_TMP/spoken")"
 grep -vxFf "$TEST_TMP/known" "$TEST_TMP/spoken" | sed 's/^/# /'
@@ -60,5 +64,5 @@ t "the generator again" man/generate.py "$EIFGEN_BIN/eifgen" man "$TEST_TMP/seco
 t "gives the same" diff -r build/man/gen "$TEST_TMP/second"
 t "no page bears the time of its making" bash -c '! grep -h "^.TH" "$0"/*.1 | grep -v 2026-11-22' "$man1"
 t "nothing else is installed" test "$(find "$D" -type f | sed "s|^$D/usr/||; s|/[^/]*\$||" | sort -u | tr '\n' ' ')" = \
-	"bin share/bash-completion/completions share/doc/eifgen share/man/man1 share/man/man5 share/zsh/site-functions "
+	"bin share/bash-completion/completions share/doc/eifgen share/man/man1 share/man/man3 share/man/man5 share/zsh/site-functions "
 t_done
