@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "eifgen/sbom.h"
 #include "epoch/epoch.h"
 
 #include <openssl/evp.h>
@@ -47,6 +48,23 @@ int build_tree(struct build_input *in, struct build_output *result, struct tree 
 	if (in->overlay && in->overlay(in->overlay_ctx, tree, &in->config, err))
 		return -1;
 	*out = steal_ptr(&tree);
+	return 0;
+}
+
+// What the image brings, before a layout adds to it.
+static int list_packages(const struct build_input *in, struct tree *tree, struct err *err)
+{
+	_cleanup_(sbom_freep) struct sbom *s = NULL;
+	const char *manifest = image_manifest_digest(in->image);
+	struct sbom_document doc = {.image_name = in->metadata.image_name,
+				    .image_digest = *manifest ? manifest : image_config_digest(in->image),
+				    .epoch = in->layout.epoch,
+				    .tool_version = EIFGEN_VERSION};
+
+	if (!in->sbom)
+		return 0;
+	if (tree_sort(tree, err) || sbom_read(tree, &s, err) || sbom_write_spdx(s, &doc, in->sbom, err))
+		return err_prefix(err, "package list: ");
 	return 0;
 }
 
@@ -178,7 +196,7 @@ int build_eif(struct build_input *in, int fd, struct build_output *result, struc
 	struct pass x = {.result = result};
 	int rc;
 
-	if (build_tree(in, result, &tree, err))
+	if (build_tree(in, result, &tree, err) || list_packages(in, tree, err))
 		return -1;
 	if (in->want_sections && !(x.digest = EVP_MD_CTX_new()))
 		return err_nomem(err);

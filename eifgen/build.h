@@ -49,6 +49,7 @@ struct build_input {
 	const char *certificate_sha256; // hex, of its DER, for the record
 	const char *signature_nonce;	// "RFC 6979", or "token": another run gives another signature; for the record
 	struct eif_metadata metadata; // build_time, os and kernel_version are filled by the build
+	struct buf *sbom;	      // filled with the image's packages as SPDX; NULL: not wanted
 	bool want_sections;	      // digest each section
 };
 

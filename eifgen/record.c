@@ -225,8 +225,7 @@ static void put_inputs(struct jout *o, const struct record_source *s)
 	}
 }
 
-// Sorted, without white space, one LF behind.
-static int canonical(const char *text, struct buf *out, struct err *err)
+int record_canonical(const char *text, struct buf *out, struct err *err)
 {
 	_cleanup_jdoc_ struct jdoc doc = JDOC_INIT;
 	_cleanup_jout_ struct jout o = JOUT_INIT(false);
@@ -251,5 +250,5 @@ int record_write(const struct record_source *src, struct buf *out, struct err *e
 		put_output(&o, src);
 	jout_close(&o, '}');
 	text = jout_text(&o, err);
-	return text ? canonical(text, out, err) : -1;
+	return text ? record_canonical(text, out, err) : -1;
 }

@@ -36,6 +36,9 @@ struct record_source {
 // Appends the record's text.
 int record_write(const struct record_source *src, struct buf *out, struct err *err);
 
+// Appends a JSON text in the form of a record: members sorted, no white space, one LF behind.
+int record_canonical(const char *text, struct buf *out, struct err *err);
+
 // ---- reading -------------------------------------------------------------------------------------------------------
 struct record {
 	char *path; // as given
