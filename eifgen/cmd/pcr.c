@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/hex.h"
 #include "eifgen/cmd/build_record.h"
+#include "eifgen/cmd/explain.h"
 #include "eifgen/cmd/input_kind.h"
 #include "eifgen/cmd/nitro.h"
 #include "eifgen/eif_reader.h"
@@ -153,6 +154,11 @@ static int finish(const struct request *r, const struct pcr_values *v, struct jo
 		return cmd_fail("print", "the measurements", &err);
 	if (cmd_print(text))
 		return EXIT_TROUBLE;
+	if (status != EXIT_NO || !r->record || cmd_quiet)
+		return status;
+	if (input_is_eif(r->input) ? explain_eif(r->record, r->input, &err)
+				   : explain_image(r->record, &r->opt, r->input, &err))
+		return cmd_fail("compare", r->input, &err);
 	return status;
 }
 
@@ -210,7 +216,8 @@ const struct cmd cmd_pcr = {
 	"Usage: eifgen pcr IMAGE|FILE.eif [options]\n"
 	"Predict the PCRs of an image (nothing is written), or recompute those of an EIF. Exit status 1 if one is not\n"
 	"as expected.\n\n"
-	"      --expect RECORD       compare with a record's PCRs; its epoch is taken unless --epoch is given\n"
+	"      --expect RECORD       compare with a record's PCRs, and say why if they differ; its epoch is taken unless\n"
+	"                            --epoch is given\n"
 	"      --pcr0 HEX, --pcr1 HEX, --pcr2 HEX, --pcr8 HEX\n"
 	"                            compare with these\n"
 	"      --input FILE, --signing-certificate FILE\n"

@@ -4,12 +4,10 @@
 // be found is the caller's to say; what they must be is the record's. SOURCE_DATE_EPOCH is not looked at.
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "eifgen/cmd/explain.h"
 #include "eifgen/cmd/rebuild.h"
-#include "eifgen/diff.h"
-#include "eifgen/diff_load.h"
 
-#include <string.h>
-#include <unistd.h>
+#include <stdlib.h>
 
 enum { OPT_IMAGE = 1 };
 
@@ -97,19 +95,6 @@ static int open_output(const struct request *r, struct atomic_file *file, int *f
 	return 0;
 }
 
-// Why the two differ, in diff's words, on stderr: stdout has the verdict.
-static int explain(const struct request *r, const struct atomic_file *file, struct err *err)
-{
-	_cleanup_(diff_side_freep) struct diff_side *a = NULL, *b = NULL;
-	_cleanup_(diff_freep) struct diff *d = NULL;
-	_cleanup_buf_ struct buf text = BUF_INIT(0);
-
-	if (diff_side_of_record(r->record, &a, err) || diff_side_of_eif(file->tmp, &b, err) ||
-	    diff_side_add_digests(b, err) || diff_sides(a, b, &d, err) || diff_print_text(d, &text, err))
-		return -1;
-	return io_write(STDERR_FILENO, text.data, text.len, err);
-}
-
 static int run(int argc, char **argv)
 {
 	_cleanup_atomic_file_ struct atomic_file file = ATOMIC_FILE_INIT;
@@ -136,7 +121,7 @@ static int run(int argc, char **argv)
 	differs = rebuild_compare(r.record, &job, digest, &o);
 	jout_close(&o, '}');
 	text = jout_text(&o, &err);
-	if (!text || (differs && !cmd_quiet && explain(&r, &file, &err)) || (r.out && atomic_file_prepare(&file, &err)))
+	if (!text || (differs && !cmd_quiet && explain_eif(r.record, file.tmp, &err)) || (r.out && atomic_file_prepare(&file, &err)))
 		return cmd_fail("rebuild", r.path, &err);
 	if (cmd_print(text))
 		return EXIT_TROUBLE;

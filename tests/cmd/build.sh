@@ -54,6 +54,7 @@ t_exit 0 "--locked takes the record's epoch" env SOURCE_DATE_EPOCH=99 "$EIFGEN_B
 t_exit 0 "pcr --expect of the same inputs" pcr $images/user --expect "$r"
 t "says so" jq -e .AsExpected "$W/out"
 t_exit 1 "pcr --expect of another image" pcr $images/plain --expect "$r"
+t_says "with the reason" "application ramdisk differs"
 t "names the registers" test "$(jq -c '[.Differences[].Register]' "$W/out")" = '["PCR0","PCR2"]'
 t_exit 0 "pcr --expect of the EIF" eifgen pcr "$W/a.eif" --expect "$r"
 t_exit 0 "pcr --pcr2 as it is" pcr $images/user --pcr2 "$(pcr2 "$W/a.json")"
