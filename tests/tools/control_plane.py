@@ -350,6 +350,39 @@ def draining(plane):
     check("drain: the stop hook ran", os.path.exists(os.path.join(TMP, "stopped")))
 
 
+def behind_balancer():
+    """A load balancer's PROXY header, version 1 or 2, whole or byte by byte, is read and its client passed on."""
+    v1 = b"PROXY TCP4 203.0.113.9 192.0.2.1 4711 443\r\n"
+    v2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + socket.inet_aton("203.0.113.9") + socket.inet_aton("192.0.2.1") + b"\x12\x67\1\xbb"
+    for what, header in (("version 1", v1), ("version 2", v2)):
+        for pace in (len(header), 1):
+            c = socket.create_connection(("127.0.0.1", 8443), timeout=10)
+            c.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for i in range(0, len(header), pace):
+                c.sendall(header[i:i + pace])
+                if pace == 1:
+                    time.sleep(0.002)
+            c.sendall(b"hello")
+            check("behind a balancer: %s, %d bytes at a time" % (what, pace), until(c, b"203.0.113.9:4711\nhello"))
+            c.close()
+    c = socket.create_connection(("127.0.0.1", 8443), timeout=10)
+    c.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    try:
+        end = c.recv(1)
+    except ConnectionResetError:
+        end = b""
+    check("behind a balancer: a client without a header is closed", end == b"")
+    c = socket.create_connection(("127.0.0.1", 8443), timeout=10)
+    c.sendall(v2[:9])
+    start = time.monotonic()
+    try:
+        end = c.recv(1)
+    except ConnectionResetError:  # a close with unread bytes
+        end = b""
+    check("behind a balancer: half a header is given up", end == b"" and 1 < time.monotonic() - start < 9)
+    check("and counted", "cage_ingress_proxy_failed_total 2\n" in get("/metrics")[1])
+
+
 def main():
     sh("ip link set lo up; ip addr add %s/32 dev lo; ip addr add %s/32 dev lo; ip -6 addr add %s/128 dev lo nodad" %
        (GOOD4, OTHER4, GOOD6))
@@ -397,6 +430,10 @@ def main():
     check("over the cap a connection is shed", [h[1] for h in held] == [0, 0] and got is None, got)
     held[0][0].close()
     check("and room is made by the next that ends", wait_for(lambda: ask(request(b"loop.example"))[1] == 0))
+    plane.stop()
+
+    plane = Plane("--expect-proxy")
+    behind_balancer()
     plane.stop()
 
     plane = Plane("--no-deep-health", program="cage-control-plane-no-egress")
