@@ -32,6 +32,7 @@ const struct cmd *const cmd_table[] = {
 	&cmd_describe,
 	&cmd_verify,
 	&cmd_attest,
+	&cmd_audit,
 	&cmd_sign,
 	&cmd_cert,
 	&cmd_extract,

@@ -32,6 +32,7 @@ extern const struct cmd cmd_diff;
 extern const struct cmd cmd_scan;
 extern const struct cmd cmd_assemble;
 extern const struct cmd cmd_attest;
+extern const struct cmd cmd_audit;
 extern const struct cmd cmd_cert;
 extern const struct cmd cmd_describe;
 extern const struct cmd cmd_describe_eif;

@@ -123,6 +123,10 @@ int pki_make(struct pki *p, int64_t now, struct err *err)
 	p->root_key = EVP_EC_gen("P-384");
 	must(p->root_key != NULL);
 	p->root = make_root(p->root_key, now);
+	memset(p->pcrs, 0, sizeof(p->pcrs));
+	for (int i = 0; i <= 8; i++)
+		if (i <= 4 || i == 8)
+			memset(p->pcrs[i], 0x10 + i, sizeof(p->pcrs[i]));
 	return 0;
 }
 
@@ -226,17 +230,16 @@ static void put_cert(struct buf *b, X509 *cert, bool trailing)
 	must(!cbor_put_bytes(b, der.data, der.len, &err));
 }
 
-static void put_pcrs(struct buf *b, enum pki_fault fault)
+static void put_pcrs(struct buf *b, const struct pki *p, enum pki_fault fault)
 {
 	struct err err = ERR_INIT;
 	int absent = fault == PKI_PCR_ABSENT, doubled = fault == PKI_DUPLICATE_PCR;
 
 	must(!cbor_put_map(b, (uint64_t)(16 - absent + doubled), &err));
 	for (int i = absent; i < 16; i++) {
-		uint8_t v[48] = {0};
+		uint8_t v[48];
 
-		if (i <= 4 || i == 8)
-			memset(v, 0x10 + i, sizeof(v));
+		memcpy(v, p->pcrs[i], sizeof(v));
 		if (i == 0 && fault == PKI_PCR_ZERO)
 			memset(v, 0, sizeof(v));
 		if (i == 0 && fault == PKI_PCR_OTHER)
@@ -248,12 +251,11 @@ static void put_pcrs(struct buf *b, enum pki_fault fault)
 		must(!cbor_put_uint(b, 15, &err) && !cbor_put_bytes(b, "................................................", 48, &err));
 }
 
-static void put_bundle(struct buf *b, const struct chain *c, const struct pki *p, enum pki_fault fault)
+static void put_bundle(struct buf *b, const struct chain *c, enum pki_fault fault)
 {
 	struct err err = ERR_INIT;
 	int order[4] = {0, 1, 2, 3}, count = 4;
 
-	(void)p;
 	if (fault == PKI_BUNDLE_ORDER) {
 		order[1] = 2;
 		order[2] = 1;
@@ -297,11 +299,11 @@ static void put_payload(struct buf *b, const struct pki *p, const struct chain *
 	if (!missing)
 		must(!cbor_put_text(b, "timestamp", &err) && !cbor_put_uint(b, (uint64_t)made * 1000 + 7, &err));
 	must(!cbor_put_text(b, "pcrs", &err));
-	put_pcrs(b, fault);
+	put_pcrs(b, p, fault);
 	must(!cbor_put_text(b, "certificate", &err));
 	put_cert(b, c->certs[PKI_LEVELS - 1], fault == PKI_CERT_TRAILING);
 	must(!cbor_put_text(b, "cabundle", &err));
-	put_bundle(b, c, p, fault);
+	put_bundle(b, c, fault);
 	put_optional(b, "public_key", NULL, 0);
 	if (doubled)
 		put_optional(b, "public_key", NULL, 0);

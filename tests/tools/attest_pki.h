@@ -67,9 +67,10 @@ struct pki {
 	X509 *root; // what a client would pin; the rest is made per document
 	EVP_PKEY *root_key;
 	int64_t now;
+	uint8_t pcrs[16][48]; // of every document
 };
 
-// PCR i of every document: 48 times the byte 0x10 + i; 0-4 and 8 are set, the others zero.
+// Registers begin as 48 times the byte 0x10 + i for 0 to 4 and 8, the others zero; a test may set others.
 int pki_make(struct pki *p, int64_t now, struct err *err);
 void pki_free(struct pki *p);
 // Appends a document. nonce and user_data may be NULL.

@@ -2,7 +2,7 @@
 //
 // A TLS server on loopback that shows itself as a cage does, with a document of the test PKI and one chosen fault.
 //
-//   mock_cage DIR MODE FAULT
+//   mock_cage DIR MODE FAULT [PCR0 PCR1 PCR2]
 //
 // MODE san: the document stands in the certificate's SAN, made for the nonce in the SNI (<hex>.attest.<host>; labels
 // before `attest` are joined); well-known: a plain certificate, and GET /.well-known/attestation?nonce=<hex> answers with
@@ -187,7 +187,7 @@ int main(int argc, char **argv)
 	SSL_CTX *ctx;
 	int listener;
 
-	if (argc != 4)
+	if (argc != 4 && argc != 7)
 		return 2;
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	alarm(LIFE);
@@ -197,6 +197,9 @@ int main(int argc, char **argv)
 	fault = pki_fault_by_name(argv[3]);
 	if (fault == PKI_FAULTS || pki_make(&pki, (int64_t)time(NULL), &err))
 		return 2;
+	for (int i = 4; i < argc; i++)
+		if (hex_decode(argv[i], strlen(argv[i]), pki.pcrs[i - 4], sizeof(pki.pcrs[0])))
+			return 2;
 	key = EVP_EC_gen("P-384");
 	ctx = SSL_CTX_new(TLS_server_method());
 	must(key && ctx);
