@@ -114,7 +114,8 @@ static void on_relay_end(void *ctx, const struct relay_result *result)
 static void on_gate(void *ctx, enum sni_verdict verdict, const uint8_t *data, size_t n)
 {
 	struct conn *c = ctx;
-	const struct relay_options options = {.idle_ms = c->e->o.idle_ms, .total_a_to_b = &c->e->stats.bytes_out,
+	const struct relay_options options = {.idle_ms = c->e->o.idle_ms, .linger_ms = c->e->o.linger_ms,
+					      .total_a_to_b = &c->e->stats.bytes_out,
 					      .total_b_to_a = &c->e->stats.bytes_in};
 	struct err err = ERR_INIT;
 

@@ -22,6 +22,7 @@ struct egress_host_options {
 	unsigned request_ms;	 // for the whole frame
 	unsigned connect_ms;	 // an address
 	unsigned hello_ms, idle_ms;
+	unsigned linger_ms;	 // without a byte, once one side has ended
 	bool test_allow_loopback; // connect to 127/8 and ::1 too. For tests and the local demo on one machine, never else
 };
 

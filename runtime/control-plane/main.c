@@ -214,7 +214,7 @@ static int start_traffic(struct plane *p, struct err *err)
 	const struct egress_host_options egress = {
 	    .listen = o->egress, .allow = o->allow ? o->allow : "", .dns_servers = o->dns,
 	    .conns_max = o->max_connections, .request_ms = REQUEST_MS, .connect_ms = o->dial_ms, .hello_ms = HELLO_MS,
-	    .idle_ms = o->idle_ms, .test_allow_loopback = o->test_allow_loopback};
+	    .idle_ms = o->idle_ms, .linger_ms = o->linger_ms, .test_allow_loopback = o->test_allow_loopback};
 
 	p->egress = egress_host_new(p->loop, &egress, err);
 	if (!p->egress)

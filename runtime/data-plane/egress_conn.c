@@ -21,6 +21,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { LINGER_MS = 300 * 1000 }; // without a byte, once one side has ended: a peer that forgot to close is not kept for long
+
 struct egress_conn {
 	struct egress_shared *s;
 	struct egress_conn *next, **link;
@@ -95,6 +97,7 @@ static void on_relay_end(void *ctx, const struct relay_result *result)
 static void start_relay(struct egress_conn *c, const uint8_t *first, size_t n)
 {
 	const struct relay_options options = {.idle_ms = c->s->options.idle_ms,
+					      .linger_ms = LINGER_MS,
 					      .total_a_to_b = &c->s->stats.bytes_out,
 					      .total_b_to_a = &c->s->stats.bytes_in};
 	struct stream client = stream_plain(steal_fd(&c->client)), host = stream_plain(steal_fd(&c->host));
