@@ -235,12 +235,24 @@ static int open_signer(struct build_job *job, struct err *err)
 	return 0;
 }
 
+// What -v says of the inputs: the pins that the record will hold.
+static void explain(const struct build_job *job)
+{
+	const struct platform *p = job->platform;
+
+	cmd_explain("image config %s, %zu layers", image_config_digest(job->image), image_layer_count(job->image));
+	cmd_explain("kernel %s, init %s%s", p->kernel.digest, p->init.digest, p->init_is_ours ? " (eifgen's own)" : "");
+	cmd_explain("layout %s version %u, epoch %u from %s", layout_name(job->opt->layout),
+		    layout_version(job->opt->layout), job->epoch.seconds, epoch_source_name(job->epoch.source));
+}
+
 int build_job_open(struct build_job *job, const struct build_options *opt, const char *ref, struct err *err)
 {
 	if (build_job_open_config(job, opt, ref, err) || platform_load(&opt->platform, &job->platform, err) ||
 	    open_signer(job, err))
 		return -1;
 	job->input.platform = job->platform;
+	explain(job);
 	warn_of_platform(job);
 	return build_job_check(job, err);
 }

@@ -22,6 +22,9 @@ t "the build time is the epoch" test "$(eifgen describe "$W/a.eif" | jq -r .Meta
 t "ImageVersion is the config's digest" test "$(eifgen describe "$W/a.eif" | jq -r .ImageVersion)" = \
 	"$(jq -r .ImageConfig "$W/a.json" | sed s/sha256://)"
 
+t_exit 0 "-v" eifgen -v pcr $images/user --blobs $P
+t_says "explains the inputs" "layout canonical version 1, epoch 315532801 from default"
+
 # ---- the record
 r=$W/a.eif.record.json
 t "the record is canonical JSON" cmp "$r" <(jq -cS . "$r")

@@ -168,7 +168,7 @@ def member_mtime(m):
 def make_node(tar, m):
     common = dict(mode=m.mode, uid=m.uid, gid=m.gid, mtime=member_mtime(m))
     if m.type == tarfile.SYMTYPE:
-        return Node(S_IFLNK, data=raw(m.linkname), **dict(common, mode=m.mode))
+        return Node(S_IFLNK, data=raw(m.linkname), **dict(common, mode=0o777))  # as on every Linux file system
     if m.type in (tarfile.CHRTYPE, tarfile.BLKTYPE):
         kind = S_IFCHR if m.type == tarfile.CHRTYPE else S_IFBLK
         return Node(kind, rdev=(m.devmajor, m.devminor), **common)
