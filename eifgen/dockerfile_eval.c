@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From instructions to an image's config, as a builder would do it: stages in order, each beginning with the config of
+// what its FROM names; variables from ARG (command line first) and ENV (which wins over ARG); the last stage is the image.
+#include "base/buf.h"
+#include "base/mem.h"
+#include "eifgen/dockerfile.h"
+
+#include <string.h>
+#include <strings.h>
+
+enum { STAGES_MAX = 256 };
+
+struct stage {
+	char *name; // of FROM … AS, or NULL
+	struct docker_image image;
+	struct docker_list args, shell;
+	bool cmd_given; // in this stage
+};
+
+struct evaluation {
+	const struct dockerfile *d;
+	const char *const *build_args;
+	size_t build_arg_count;
+	const struct docker_image *base;
+	struct docker_list global; // ARG before the first FROM
+	struct stage stage[STAGES_MAX];
+	size_t count;
+};
+
+// ---- words -----------------------------------------------------------------------------------------------------------
+// The next blank-separated word of *p (quotes and escapes keep it together), raw, as a fresh text; NULL with no error at
+// the end.
+static char *next_word(const char **p, char escape, struct err *err)
+{
+	const char *start = *p + strspn(*p, " \t"), *q = start;
+	char quote = 0;
+
+	for (; *q && (quote || (*q != ' ' && *q != '\t')); q++) {
+		if (*q == escape && q[1] && quote != '\'')
+			q++;
+		else if (quote ? *q == quote : *q == '"' || *q == '\'')
+			quote = quote ? 0 : *q;
+	}
+	*p = q;
+	return q == start ? NULL : mem_dup(start, (size_t)(q - start), err);
+}
+
+// Skips --flag words.
+static const char *skip_flags(const char *p)
+{
+	for (p += strspn(p, " \t"); p[0] == '-' && p[1] == '-'; p += strspn(p, " \t"))
+		p += strcspn(p, " \t");
+	return p;
+}
+
+// Puts NAME=VALUE into a list: in place of the same name, else at the end.
+static int set_var(struct docker_list *l, const char *name, size_t n, const char *value, struct err *err)
+{
+	_cleanup_free_ char *text = mem_printf(err, "%.*s=%s", (int)n, name, value);
+
+	if (!text)
+		return -1;
+	for (size_t i = 0; i < l->count; i++)
+		if (!strncmp(l->item[i], text, n + 1)) {
+			free(l->item[i]);
+			l->item[i] = steal_ptr(&text);
+			return 0;
+		}
+	return docker_list_add(l, text, err);
+}
+
+// The variables that hold in a stage: ARG, then ENV, which wins.
+static int stage_vars(const struct stage *s, struct docker_list *out, struct err *err)
+{
+	if (docker_list_copy(out, &s->args, err))
+		return -1;
+	for (size_t i = 0; i < s->image.env.count; i++)
+		if (docker_list_add(out, s->image.env.item[i], err))
+			return -1;
+	return 0;
+}
+
+static char *expand_in(const struct evaluation *e, const struct stage *s, const char *word, struct err *err)
+{
+	struct docker_list vars = {NULL, 0, 0, false};
+	char *value = stage_vars(s, &vars, err) ? NULL : docker_expand(word, e->d->escape, &vars, err);
+
+	docker_list_clear(&vars);
+	return value;
+}
+
+static int set_text(char **member, char *value)
+{
+	if (!value)
+		return -1;
+	free(*member);
+	*member = value;
+	return 0;
+}
+
+// ---- instructions ----------------------------------------------------------------------------------------------------
+static const char *find_var(const struct docker_list *l, const char *name, size_t n)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (!strncmp(l->item[i], name, n) && l->item[i][n] == '=')
+			return l->item[i] + n + 1;
+	return NULL;
+}
+
+// ARG NAME[=default]: the command line's value, the default, or (in a stage) the value of the global ARG of that name.
+static int do_arg(const struct evaluation *e, struct stage *s, struct docker_list *global, const char *args, struct err *err)
+{
+	_cleanup_free_ char *word = NULL;
+
+	while ((word = next_word(&args, e->d->escape, err))) {
+		size_t n = strcspn(word, "=");
+		_cleanup_free_ char *value = NULL;
+		const char *given = NULL;
+
+		for (size_t i = 0; i < e->build_arg_count; i++)
+			if (!strncmp(e->build_args[i], word, n) && e->build_args[i][n] == '=')
+				given = e->build_args[i] + n + 1;
+		if (!given && !word[n] && s)
+			given = find_var(global, word, n);
+		if (given)
+			value = mem_strdup(given, err);
+		else if (word[n])
+			value = s ? expand_in(e, s, word + n + 1, err) : docker_expand(word + n + 1, e->d->escape, global, err);
+		if ((given || word[n]) && (!value || set_var(s ? &s->args : global, word, n, value, err)))
+			return -1;
+		free(steal_ptr(&word));
+	}
+	return 0;
+}
+
+static int do_env(const struct evaluation *e, struct stage *s, const char *args, struct err *err)
+{
+	struct docker_list vars = {NULL, 0, 0, false};
+	size_t name = strcspn(args, " \t=");
+	int rc = stage_vars(s, &vars, err); // values as they were before this instruction
+
+	if (!rc && args[name] != '=') { // ENV NAME the rest of the line
+		const char *rest = args + name + strspn(args + name, " \t");
+		_cleanup_free_ char *value = docker_expand(rest, e->d->escape, &vars, err);
+
+		rc = !args[name] ? err_set(err, ERR_INPUT, "ENV wants a value") :
+		     !value	 ? -1 :
+				   set_var(&s->image.env, args, name, value, err);
+		docker_list_clear(&vars);
+		return rc;
+	}
+	for (char *word; !rc && (word = next_word(&args, e->d->escape, err)); free(word)) {
+		size_t n = strcspn(word, "=");
+		_cleanup_free_ char *value = word[n] ? docker_expand(word + n + 1, e->d->escape, &vars, err) : NULL;
+
+		rc = !word[n] ? err_set(err, ERR_INPUT, "ENV wants NAME=VALUE") :
+		     !value   ? -1 :
+				set_var(&s->image.env, word, n, value, err);
+	}
+	docker_list_clear(&vars);
+	return rc;
+}
+
+// A path as builders clean it: joined with the one before, `.` and `..` worked off in the text alone.
+static int do_workdir(const struct evaluation *e, struct stage *s, const char *args, struct err *err)
+{
+	_cleanup_free_ char *given = expand_in(e, s, args, err), *all = NULL;
+	_cleanup_buf_ struct buf out = BUF_INIT(1 << 16);
+	char *save = NULL;
+
+	if (!given || !*given)
+		return given ? err_set(err, ERR_INPUT, "WORKDIR wants a path") : -1;
+	all = mem_printf(err, "%s/%s", *given == '/' ? "" : s->image.workdir, given);
+	if (!all)
+		return -1;
+	for (char *part = strtok_r(all, "/", &save); part; part = strtok_r(NULL, "/", &save)) {
+		if (!strcmp(part, "."))
+			continue;
+		if (!strcmp(part, "..")) {
+			while (out.len && out.data[--out.len] != '/')
+				;
+			continue;
+		}
+		if (buf_printf(&out, err, "/%s", part))
+			return -1;
+	}
+	const char *text = buf_cstr(&out, err);
+
+	return text ? set_text(&s->image.workdir, mem_strdup(*text ? text : "/", err)) : -1;
+}
+
+static int do_expose(const struct evaluation *e, struct stage *s, const char *args, struct err *err)
+{
+	_cleanup_free_ char *all = expand_in(e, s, args, err);
+	char *save = NULL;
+
+	for (char *w = all ? strtok_r(all, " \t", &save) : NULL; w; w = strtok_r(NULL, " \t", &save)) {
+		size_t n = strspn(w, "0123456789-");
+
+		if (!n || (w[n] && strcasecmp(w + n, "/tcp") && strcasecmp(w + n, "/udp") && strcasecmp(w + n, "/sctp")))
+			return err_set(err, ERR_INPUT, "EXPOSE wants PORT[/tcp|/udp]");
+		_cleanup_free_ char *text = mem_printf(err, "%s%s", w, w[n] ? "" : "/tcp");
+
+		if (!text || docker_list_add(&s->image.expose, text, err))
+			return -1;
+	}
+	return all ? 0 : -1;
+}
+
+// The JSON form as it is; the shell form as SHELL's words and the line.
+static int do_command(const struct stage *s, const struct docker_instruction *i, struct docker_list *out, struct err *err)
+{
+	docker_list_clear(out);
+	out->set = true;
+	for (size_t k = 0; i->list && k < i->count; k++)
+		if (docker_list_add(out, i->list[k], err))
+			return -1;
+	if (i->list || !*i->args)
+		return 0;
+	if (docker_list_copy(out, &s->shell, err))
+		return -1;
+	return docker_list_add(out, i->args, err);
+}
+
+static int do_shell(struct stage *s, const struct docker_instruction *i, struct err *err)
+{
+	if (!i->list || !i->count)
+		return err_set(err, ERR_INPUT, "SHELL wants the JSON form");
+	return do_command(s, i, &s->shell, err);
+}
+
+// ---- stages ----------------------------------------------------------------------------------------------------------
+static int image_copy(struct docker_image *to, const struct docker_image *from, struct err *err)
+{
+	to->user = mem_strdup(from && from->user ? from->user : "", err);
+	to->workdir = mem_strdup(from && from->workdir ? from->workdir : "", err);
+	if (!to->user || !to->workdir)
+		return -1;
+	if (!from)
+		return 0;
+	to->healthcheck = from->healthcheck;
+	return docker_list_copy(&to->entrypoint, &from->entrypoint, err) || docker_list_copy(&to->cmd, &from->cmd, err) ||
+	       docker_list_copy(&to->env, &from->env, err) || docker_list_copy(&to->expose, &from->expose, err) ? -1 : 0;
+}
+
+static int do_from(struct evaluation *e, const char *args, struct err *err)
+{
+	const char *p = skip_flags(args);
+	_cleanup_free_ char *raw = next_word(&p, e->d->escape, err), *as = raw ? next_word(&p, e->d->escape, err) : NULL,
+			    *name = as ? next_word(&p, e->d->escape, err) : NULL, *more = name ? next_word(&p, e->d->escape, err) : NULL;
+	_cleanup_free_ char *ref = raw ? docker_expand(raw, e->d->escape, &e->global, err) : NULL;
+	const struct stage *from = NULL;
+
+	if (!raw || more || (as && (strcasecmp(as, "AS") || !name)))
+		return err_set(err, ERR_INPUT, "FROM wants IMAGE [AS NAME]");
+	if (!ref)
+		return -1;
+	if (!*ref)
+		return err_set(err, ERR_INPUT, "FROM names no image: an ARG without a value?");
+	if (e->count == STAGES_MAX)
+		return err_set(err, ERR_LIMIT, "more than %d stages", STAGES_MAX);
+	for (size_t i = 0; i < e->count; i++)
+		if (e->stage[i].name && !strcasecmp(e->stage[i].name, ref))
+			from = &e->stage[i];
+	struct stage *s = &e->stage[e->count++];
+
+	s->name = steal_ptr(&name);
+	if (image_copy(&s->image, from ? &from->image : strcmp(ref, "scratch") ? e->base : NULL, err))
+		return -1;
+	s->image.base = mem_strdup(from ? from->image.base : ref, err);
+	return !s->image.base || docker_list_add(&s->shell, "/bin/sh", err) || docker_list_add(&s->shell, "-c", err) ? -1 : 0;
+}
+
+static bool is_inert(const char *word)
+{
+	static const char *const words[] = {"RUN", "COPY", "ADD", "LABEL", "VOLUME", "STOPSIGNAL", "MAINTAINER"};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (!strcmp(word, words[i]))
+			return true;
+	return false;
+}
+
+static int do_one(struct evaluation *e, const struct docker_instruction *i, struct err *err)
+{
+	struct stage *s = e->count ? &e->stage[e->count - 1] : NULL;
+
+	if (!strcmp(i->word, "FROM"))
+		return do_from(e, i->args, err);
+	if (!strcmp(i->word, "ARG"))
+		return do_arg(e, s, &e->global, i->args, err);
+	if (!s)
+		return err_set(err, ERR_INPUT, "%.32s before the first FROM", i->word);
+	if (!strcmp(i->word, "ENV"))
+		return do_env(e, s, i->args, err);
+	if (!strcmp(i->word, "USER"))
+		return set_text(&s->image.user, expand_in(e, s, i->args, err));
+	if (!strcmp(i->word, "WORKDIR"))
+		return do_workdir(e, s, i->args, err);
+	if (!strcmp(i->word, "EXPOSE"))
+		return do_expose(e, s, i->args, err);
+	if (!strcmp(i->word, "SHELL"))
+		return do_shell(s, i, err);
+	if (!strcmp(i->word, "CMD")) {
+		s->cmd_given = true;
+		return do_command(s, i, &s->image.cmd, err);
+	}
+	if (!strcmp(i->word, "ENTRYPOINT")) {
+		if (!s->cmd_given) // a base's CMD was meant for the base's ENTRYPOINT
+			docker_list_clear(&s->image.cmd);
+		return do_command(s, i, &s->image.entrypoint, err);
+	}
+	if (!strcmp(i->word, "HEALTHCHECK")) {
+		s->image.healthcheck = strcasecmp(i->args, "NONE") != 0;
+		return 0;
+	}
+	if (!strcmp(i->word, "ONBUILD")) {
+		s->image.onbuild = true;
+		return 0;
+	}
+	return is_inert(i->word) ? 0 : err_set(err, ERR_INPUT, "unknown instruction %.32s", i->word);
+}
+
+static void evaluation_free(struct evaluation *e)
+{
+	if (!e)
+		return;
+	for (size_t i = 0; i < e->count; i++) {
+		free(e->stage[i].name);
+		docker_image_clear(&e->stage[i].image);
+		docker_list_clear(&e->stage[i].args);
+		docker_list_clear(&e->stage[i].shell);
+	}
+	docker_list_clear(&e->global);
+	free(e);
+}
+CLEANUP_DEFINE(struct evaluation, evaluation_free, evaluation_free)
+
+int dockerfile_evaluate(const struct dockerfile *d, const char *const *build_args, size_t build_arg_count,
+			const struct docker_image *base, struct docker_image *out, struct err *err)
+{
+	_cleanup_(evaluation_freep) struct evaluation *e = mem_zalloc(1, sizeof(*e), err);
+
+	if (!e)
+		return -1;
+	e->d = d;
+	e->build_args = build_args;
+	e->build_arg_count = build_arg_count;
+	e->base = base;
+	for (size_t i = 0; i < d->count; i++)
+		if (do_one(e, &d->items[i], err))
+			return err_prefix(err, "line %u: ", d->items[i].line);
+	if (!e->count)
+		return err_set(err, ERR_INPUT, "it has no FROM");
+	*out = e->stage[e->count - 1].image;
+	out->stages = e->count;
+	e->stage[e->count - 1].image = (struct docker_image){.stages = 0};
+	return 0;
+}
+
+void docker_image_clear(struct docker_image *i)
+{
+	docker_list_clear(&i->entrypoint);
+	docker_list_clear(&i->cmd);
+	docker_list_clear(&i->env);
+	docker_list_clear(&i->expose);
+	free(i->user);
+	free(i->workdir);
+	free(i->base);
+	*i = (struct docker_image){.stages = 0};
+}

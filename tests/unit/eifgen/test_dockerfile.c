@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The Dockerfile reader on each construct: where instructions begin and end, what their words are, and what image config
+// comes of them.
+#include "eifgen/dockerfile.h"
+
+#include "tests/unit/unit.h"
+
+#include <string.h>
+
+static struct dockerfile *parse(const char *text)
+{
+	struct dockerfile *d = NULL;
+	struct err err = ERR_INIT;
+
+	assert_ok(dockerfile_parse(text, strlen(text), &d, &err));
+	return d;
+}
+
+// Instructions as `WORD|args|first line` joined by LF; a JSON list as its strings between <>.
+static const char *listing(const char *text)
+{
+	static char out[8192];
+	struct dockerfile *d = parse(text);
+	size_t n = 0;
+
+	out[0] = 0;
+	for (size_t i = 0; i < d->count; i++) {
+		const struct docker_instruction *k = &d->items[i];
+
+		n += (size_t)snprintf(out + n, sizeof(out) - n, "%s%s|", i ? "\n" : "", k->word);
+		if (!k->list)
+			n += (size_t)snprintf(out + n, sizeof(out) - n, "%s", k->args);
+		for (size_t j = 0; k->list && j < k->count; j++)
+			n += (size_t)snprintf(out + n, sizeof(out) - n, "<%s>", k->list[j]);
+		n += (size_t)snprintf(out + n, sizeof(out) - n, "|%u", k->line);
+	}
+	dockerfile_free(d);
+	return out;
+}
+
+static const struct {
+	const char *text, *want;
+} cut[] = {
+	{"FROM a\nRUN b", "FROM|a|1\nRUN|b|2"},
+	{"# c\n\n  from   a  \n\t run b\tc \n", "FROM|a|3\nRUN|b\tc|4"},
+	{"FROM a\nRUN b && \\\n    c\n", "FROM|a|1\nRUN|b &&     c|2"},
+	{"FROM a\nRUN b && \\  \t\n # comment\n\n  c\nCMD d", "FROM|a|1\nRUN|b &&   c|2\nCMD|d|6"},
+	{"# escape=`\nFROM a\nRUN b `\n c \\\nCMD d", "FROM|a|2\nRUN|b  c \\|3\nCMD|d|5"},
+	{"# syntax=x/y:1\n# escape=`\nFROM a\nRUN b`\nc", "FROM|a|3\nRUN|bc|4"},
+	{"# no directive\n# escape=`\nFROM a\nRUN b \\\n c", "FROM|a|3\nRUN|b  c|4"},
+	{"FROM a\r\nRUN b \\\r\n c\r\n", "FROM|a|1\nRUN|b  c|2"},
+	{"\xef\xbb\xbf" "FROM a\n", "FROM|a|1"},
+	{"FROM a\nCMD [\"b\", \"c, d\", \"\\\"e\\\"\"]\n", "FROM|a|1\nCMD|<b><c, d><\"e\">|2"},
+	{"FROM a\nCMD [ \\\n \"b\" ]\n", "FROM|a|1\nCMD|<b>|2"},
+	{"FROM a\nCMD []\n", "FROM|a|1\nCMD||2"},
+	{"FROM a\nCMD ['b']\n", "FROM|a|1\nCMD|['b']|2"},
+	{"FROM a\nRUN <<EOF\nCMD x\n# y\nEOF\nCMD z\n", "FROM|a|1\nRUN|<<EOF|2\nCMD|z|6"},
+	{"FROM a\nCOPY <<-\"A\" <<B /x/\n1\n\tA\n2 \\\nB\nCMD z\n", "FROM|a|1\nCOPY|<<-\"A\" <<B /x/|2\nCMD|z|7"},
+	{"FROM a\nRUN echo \"<<EOF\" <<<x\nCMD z\n", "FROM|a|1\nRUN|echo \"<<EOF\" <<<x|2\nCMD|z|3"},
+	{"FROM a\nENV X=<<EOF\nCMD z\n", "FROM|a|1\nENV|X=<<EOF|2\nCMD|z|3"},
+	{"FROM a\nONBUILD RUN b\n", "FROM|a|1\nONBUILD|RUN b|2"},
+};
+
+START_TEST(test_dockerfile_parse_cuts)
+{
+	ck_assert_str_eq(listing(cut[_i].text), cut[_i].want);
+}
+END_TEST
+
+START_TEST(test_dockerfile_parse_places_are_whole_lines)
+{
+	static const char text[] = "# c\nFROM a\nRUN <<E\nx\nE\n\nCMD b";
+	struct dockerfile *d = parse(text);
+
+	ck_assert_uint_eq(d->count, 3);
+	ck_assert_uint_eq(d->items[1].start, 11);
+	ck_assert_int_eq(memcmp(text + d->items[1].start, "RUN <<E\nx\nE\n", d->items[1].end - d->items[1].start), 0);
+	ck_assert_uint_eq(d->items[2].end, strlen(text));
+	dockerfile_free(d);
+}
+END_TEST
+
+static const struct {
+	const char *text, *message;
+} refused[] = {
+	{"", "no instruction"},
+	{"# only\n", "no instruction"},
+	{"\\\n", "line 1: a continuation of nothing"},
+	{"FROM a\nRUN <<EOF\nx\n", "line 2: a heredoc has no end"},
+	{"FROM a\n=x y\n", "line 2: an instruction's word is letters alone"},
+	{"# escape=x\nFROM a\n", "line 1: the escape directive"},
+	{"RUN x\n", "line 1: RUN before the first FROM"},
+	{"FROM a b c\n", "line 1: FROM wants"},
+	{"FROM\n", "line 1: FROM wants"},
+	{"ARG X\nFROM ${X}\n", "line 2: FROM names no image"},
+	{"FROM a\nCPOY a b\n", "line 2: unknown instruction CPOY"},
+	{"FROM a\nENV X\n", "line 2: ENV wants"},
+	{"FROM a\nENV A=1 B\n", "line 2: ENV wants NAME=VALUE"},
+	{"FROM a\nENV A='x\n", "line 2: a single quote has no end"},
+	{"FROM a\nENV A=${B\n", "line 2: ${ has no }"},
+	{"FROM a\nENV A=${B:?x}\n", "line 2: a substitution other than"},
+	{"FROM a\nEXPOSE http\n", "line 2: EXPOSE wants"},
+	{"FROM a\nSHELL sh\n", "line 2: SHELL wants"},
+	{"FROM a\nWORKDIR $NONE\n", "line 2: WORKDIR wants"},
+};
+
+START_TEST(test_dockerfile_refused_with_the_line)
+{
+	const char *text = refused[_i].text;
+	struct dockerfile *d = NULL;
+	struct docker_image image = {.stages = 0};
+	struct err err = ERR_INIT;
+
+	if (dockerfile_parse(text, strlen(text), &d, &err) == 0)
+		ck_assert_msg(dockerfile_evaluate(d, NULL, 0, NULL, &image, &err) == -1, "taken: %s", text);
+	dockerfile_free(d);
+	ck_assert_msg(strstr(err.msg, refused[_i].message) != NULL, "%s\n  said: %s", text, err.msg);
+}
+END_TEST
+
+static void join(const struct docker_list *l, char *out, size_t cap)
+{
+	size_t n = 0;
+
+	out[0] = 0;
+	for (size_t i = 0; i < l->count && n < cap; i++)
+		n += (size_t)snprintf(out + n, cap - n, "<%s>", l->item[i]);
+}
+
+// `entrypoint;cmd;env;user;workdir;expose;base`
+static const char *image_of(const char *text, const struct docker_image *base)
+{
+	static const char *const args[] = {"GIVEN=from the line"};
+	static char out[4096];
+	char e[512], c[512], v[1024], x[256];
+	struct dockerfile *d = parse(text);
+	struct docker_image i = {.stages = 0};
+	struct err err = ERR_INIT;
+
+	assert_ok(dockerfile_evaluate(d, args, 1, base, &i, &err));
+	join(&i.entrypoint, e, sizeof(e));
+	join(&i.cmd, c, sizeof(c));
+	join(&i.env, v, sizeof(v));
+	join(&i.expose, x, sizeof(x));
+	snprintf(out, sizeof(out), "%s;%s;%s;%s;%s;%s;%s", e, c, v, i.user, i.workdir, x, i.base);
+	docker_image_clear(&i);
+	dockerfile_free(d);
+	return out;
+}
+
+static const struct {
+	const char *text, *want;
+} evaluated[] = {
+	{"FROM a\nCMD b c", ";</bin/sh><-c><b c>;;;;;a"},
+	{"FROM a\nCMD [\"b\"]\nENTRYPOINT [\"e\"]", "<e>;<b>;;;;;a"},
+	{"FROM a\nSHELL [\"/bin/ash\", \"-ec\"]\nENTRYPOINT x $Y", "</bin/ash><-ec><x $Y>;;;;;;a"},
+	{"FROM a\nENV A=1 B=\"two words\" C='$A' D=$A\nENV A=2\nENV E=${A} F=${Z:-\"q r\"} G=${A:+y}${Z:+n}",
+	 ";;<A=2><B=two words><C=$A><D=><E=2><F=q r><G=y>;;;;a"},
+	{"FROM a\nENV A the rest  of it\nENV B \"x\\\"y\" \\$A", ";;<A=the rest  of it><B=x\"y $A>;;;;a"},
+	{"FROM a\nENV A=1 A=$A B=a\\ b", ";;<A=><B=a b>;;;;a"},
+	{"ARG V=12\nFROM a:$V\nARG V\nARG W=w-$V\nENV X=$W", ";;<X=w-12>;;;;a:12"},
+	{"ARG GIVEN=default\nFROM a\nENV X=$GIVEN\nARG GIVEN\nENV Y=$GIVEN", ";;<X=><Y=from the line>;;;;a"},
+	{"FROM a\nARG X=arg\nENV X=env\nUSER $X", ";;<X=env>;env;;;a"},
+	{"FROM a\nUSER app:grp\nWORKDIR /a/b\nWORKDIR ../c/./d\nEXPOSE 80 443/tcp 53/udp",
+	 ";;;app:grp;/a/c/d;<80/tcp><443/tcp><53/udp>;a"},
+	{"FROM a\nWORKDIR x\nWORKDIR ../..", ";;;;/;;a"},
+	{"FROM a AS one\nUSER u\nCMD [\"c\"]\nENV K=1\nFROM b\nCMD [\"last\"]", ";<last>;;;;;b"},
+	{"FROM a AS one\nUSER u\nCMD [\"c\"]\nENV K=1\nFROM ONE\nENTRYPOINT [\"e\"]", "<e>;;<K=1>;u;;;a"},
+	{"FROM --platform=linux/amd64 a as x\nFROM scratch\nCOPY --from=x / /", ";;;;;;scratch"},
+};
+
+START_TEST(test_dockerfile_evaluate_gives_the_config)
+{
+	ck_assert_str_eq(image_of(evaluated[_i].text, NULL), evaluated[_i].want);
+}
+END_TEST
+
+START_TEST(test_dockerfile_evaluate_begins_with_the_base_config)
+{
+	struct docker_image base = {.user = (char *)"u", .workdir = (char *)"/w"};
+	struct err err = ERR_INIT;
+
+	assert_ok(docker_list_add(&base.entrypoint, "be", &err));
+	assert_ok(docker_list_add(&base.cmd, "bc", &err));
+	assert_ok(docker_list_add(&base.env, "P=1", &err));
+	ck_assert_str_eq(image_of("FROM a\nWORKDIR x", &base), "<be>;<bc>;<P=1>;u;/w/x;;a");
+	ck_assert_str_eq(image_of("FROM a\nENTRYPOINT [\"n\"]", &base), "<n>;;<P=1>;u;/w;;a");
+	ck_assert_str_eq(image_of("FROM a\nCMD [\"n\"]", &base), "<be>;<n>;<P=1>;u;/w;;a");
+	ck_assert_str_eq(image_of("FROM scratch\nCMD [\"n\"]", &base), ";<n>;;;;;scratch");
+	docker_list_clear(&base.entrypoint);
+	docker_list_clear(&base.cmd);
+	docker_list_clear(&base.env);
+}
+END_TEST
+
+#define LOOP(test, table) tcase_add_loop_test(tc_, test, 0, (int)(sizeof(table) / sizeof(table[0])));
+UNIT_MAIN("eifgen/dockerfile", LOOP(test_dockerfile_parse_cuts, cut)
+	  ADD(test_dockerfile_parse_places_are_whole_lines)
+	  LOOP(test_dockerfile_refused_with_the_line, refused)
+	  LOOP(test_dockerfile_evaluate_gives_the_config, evaluated)
+	  ADD(test_dockerfile_evaluate_begins_with_the_base_config))
