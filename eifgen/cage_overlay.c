@@ -145,19 +145,6 @@ static int add_data_plane(const struct cage_overlay *o, struct tree *tree, struc
 	return 0;
 }
 
-// What the image's own programs need to find their peers by name: itself, and with egress our responder for the rest.
-static int add_names(const struct cage_overlay *o, struct tree *tree, struct err *err)
-{
-	static const char hosts[] = "127.0.0.1 localhost\n::1 localhost\n";
-	struct node *etc = make_dir(tree, "/etc", err), *there = etc ? tree_child(tree, etc, "hosts", 5) : NULL;
-
-	if (!etc)
-		return -1;
-	if ((!there || (S_ISREG(there->inode->mode) && there->inode->size == 0)) && put_text(tree, etc, "hosts", hosts, err))
-		return -1;
-	return o->config->egress.enabled ? put_text(tree, etc, "resolv.conf", "nameserver 127.0.0.1\n", err) : 0;
-}
-
 static bool has_env(const struct image_config *c, const char *name)
 {
 	for (size_t i = 0; i < c->env_count; i++)
@@ -216,11 +203,10 @@ static int add_service(const struct cage_overlay *o, struct tree *tree, const st
 int cage_overlay_apply(void *ctx, struct tree *tree, struct image_config *config, struct err *err)
 {
 	static char root[] = "";
-	static char service[] = CAGE_DIR "/bin/cage-service", boot[] = "--boot", services[] = SERVICE_DIR;
+	static char service[] = CAGE_DIR "/bin/cage-service", boot[] = "--boot", services[] = SERVICE_DIR, resolver[] = "127.0.0.1";
 	struct cage_overlay *o = ctx;
 
-	if (place_tools(o, tree, image_path(config), err) || add_data_plane(o, tree, err) ||
-	    add_names(o, tree, err) || add_service(o, tree, config, err))
+	if (place_tools(o, tree, image_path(config), err) || add_data_plane(o, tree, err) || add_service(o, tree, config, err))
 		return err_prefix(err, "cage: ");
 	const char *supervisor = tool_path(o, "runsvdir");
 
@@ -233,7 +219,8 @@ int cage_overlay_apply(void *ctx, struct tree *tree, struct image_config *config
 	if (!o->argv[2])
 		return -1;
 	config->entrypoint = o->argv;
-	config->entrypoint_count = 4;
+	o->argv[4] = resolver;
+	config->entrypoint_count = o->config->egress.enabled ? 5 : 4; // with egress the data plane answers names
 	config->has_entrypoint = true;
 	config->cmd = config->env = NULL;
 	config->cmd_count = config->env_count = 0;

@@ -6,7 +6,6 @@
 //   /opt/cage/bin/{cage-service,data-plane}   /opt/cage/config.cbor
 //   /etc/service/data-plane/{run,cmd,env,gate}   /etc/service/NAME/{run,cmd,env,user,workdir,gate,late-env}
 //   /usr/local/bin/TOOL                       for each tool that no PATH directory of the image holds already
-//   /etc/hosts if it is absent or empty; /etc/resolv.conf with egress (the data plane answers)
 //
 // The image's ENTRYPOINT, CMD, USER, WORKDIR and ENV move into the service's directory, with the canonical layout's rules;
 // the config that is left names the supervisor.
@@ -28,7 +27,7 @@ struct cage_overlay {
 		char *path; // owned
 		bool from_image;
 	} tools[CAGE_TOOLS_MAX];
-	char *argv[4]; // the supervisor's command line; argv[2] is owned
+	char *argv[5]; // the supervisor's command line; argv[2] is owned
 };
 
 // A build_overlay (eifgen/build.h): ctx is a struct cage_overlay. The config's lists are replaced by ones that live as

@@ -11,7 +11,7 @@
 static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
-} table[] = {{"build", cage_build_run}};
+} table[] = {{"build", cage_build_run}, {"dockerfile", cage_dockerfile_run}, {"init", cage_init_run}};
 
 int cage_file_load(const char *path, struct cage_file *f, struct err *err)
 {

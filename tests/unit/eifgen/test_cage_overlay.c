@@ -192,8 +192,6 @@ START_TEST(test_cage_overlay_apply_scratch_image_gets_everything)
 	ck_assert_uint_eq(at(&w, "/opt/cage/bin/data-plane")->inode->mode & 07777, 0755);
 	ck_assert_str_eq(content(&w, "/usr/local/bin/cage-tools"), "all in one");
 	ck_assert_str_eq(at(&w, "/usr/local/bin/runsvdir")->inode->target, "cage-tools");
-	ck_assert_ptr_null(at(&w, "/etc/resolv.conf"));
-	ck_assert_str_eq(content(&w, "/etc/hosts"), "127.0.0.1 localhost\n::1 localhost\n");
 	ck_assert_uint_eq(w.config.entrypoint_count, 4);
 	ck_assert_str_eq(w.config.entrypoint[2], "/usr/local/bin/runsvdir");
 	ck_assert_uint_eq(w.config.cmd_count, 0);
@@ -242,15 +240,14 @@ START_TEST(test_cage_overlay_apply_user_is_resolved_and_egress_answers_names)
 	etc = tree_add_dir(w.tree, tree_root(w.tree), "etc", 0755, &err);
 	ck_assert_ptr_nonnull(tree_add_file(w.tree, etc, "passwd", 0644, passwd, strlen(passwd), &err));
 	ck_assert_ptr_nonnull(tree_add_file(w.tree, etc, "group", 0644, group, strlen(group), &err));
-	ck_assert_ptr_nonnull(tree_add_file(w.tree, etc, "hosts", 0644, "mine\n", 5, &err));
 	w.config.cmd = cmd;
 	w.config.cmd_count = 1;
 	w.config.user = (char *)"app";
 	assert_ok(cage_overlay_apply(&w.overlay, w.tree, &w.config, &err));
 	ck_assert_str_eq(content(&w, "/etc/service/app/user"), "1000:100:55\n");
 	ck_assert_ptr_nonnull(strstr(content(&w, "/etc/service/app/env"), "HOME=/home/app\n"));
-	ck_assert_str_eq(content(&w, "/etc/resolv.conf"), "nameserver 127.0.0.1\n");
-	ck_assert_str_eq(content(&w, "/etc/hosts"), "mine\n");
+	ck_assert_uint_eq(w.config.entrypoint_count, 5);
+	ck_assert_str_eq(w.config.entrypoint[4], "127.0.0.1");
 	world_free(&w);
 }
 END_TEST
