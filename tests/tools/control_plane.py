@@ -3,7 +3,7 @@
 """The control plane from all its sides: enclave, clients, DNS, upstreams and operators, played by threads.
 
 Runs inside a fresh network namespace (tests/cmd/control-plane.sh), prints TAP numbered from its argument on."""
-import http.client, json, os, random, re, signal, socket, struct, subprocess, sys, time
+import atexit, http.client, json, os, random, re, signal, socket, struct, subprocess, sys, time
 
 import peers
 from peers import *  # noqa: F403
@@ -32,6 +32,7 @@ class Plane:
             if allow is not None:
                 argv.append("--allow=" + allow)
         self.p = subprocess.Popen(argv + list(extra), stdout=subprocess.DEVNULL, stderr=open(self.log_path, "w"))
+        atexit.register(self.p.kill)  # also when a case fails in the middle; nothing happens to one that has ended
         for _ in range(100):
             if '"control.ready"' in self.log():
                 return
