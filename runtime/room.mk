@@ -101,3 +101,8 @@ $(CONTROL_PLANES): runtime/control-plane/main.c GNUmakefile runtime/room.mk $(ca
 		-Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(call pc,libs,$(PKGS_controlplane)) -lm $(LDFLAGS) -o $@
 PROGRAMS += $(CONTROL_PLANES)
 BUNDLE_FILES += $(CONTROL_PLANES)
+
+# Side by side with haproxy and stunnel, in one run; prints a table.
+.PHONY: bench-runtime
+bench-runtime: build/rel/bin/cage-data-plane
+	$(Q)python3 tests/bench/runtime.py $(BENCH_ARGS)

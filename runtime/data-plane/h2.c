@@ -54,7 +54,7 @@ struct h2 {
 };
 
 static void on_ready(evutil_socket_t fd, short what, void *arg);
-static void h2_run(struct h2 *c);
+static void h2_run(struct h2 *c, bool may_read);
 
 static void stream_free(struct h2_stream *st)
 {
@@ -84,6 +84,14 @@ static void h2_free(struct h2 *c)
 	buf_free(&c->out);
 	session_leave(&c->session, true);
 	free(c);
+}
+
+// Something is to be sent: once all exchanges that are ready in this turn of the loop have spoken, so that their frames
+// leave in one record.
+static void h2_wake(struct h2 *c)
+{
+	if (!c->busy)
+		event_active(c->ev, EV_WRITE, 1);
 }
 
 // ---- responses -----------------------------------------------------------------------------------------------------
@@ -206,8 +214,7 @@ static void on_flush(void *ctx)
 
 	if (st->out.len)
 		nghttp2_session_resume_data(c->ng, st->id);
-	if (!c->busy)
-		h2_run(c);
+	h2_wake(c);
 }
 
 static void on_end(void *ctx)
@@ -251,8 +258,7 @@ static void on_fail(void *ctx, int status)
 
 	st->up = NULL;
 	answer(st, status);
-	if (!c->busy)
-		h2_run(c);
+	h2_wake(c);
 }
 
 // ---- requests ------------------------------------------------------------------------------------------------------
@@ -283,8 +289,7 @@ static void on_drain(void *ctx)
 	struct h2_stream *st = ctx;
 
 	pass_content(st);
-	if (!st->h2->busy)
-		h2_run(st->h2);
+	h2_wake(st->h2);
 }
 
 static const struct upstream_events events = {on_head, room, on_body, on_drain, on_flush, on_end, on_fail};
@@ -489,11 +494,11 @@ static void arm(struct h2 *c)
 		event_active(c->ev, EV_READ, 1);
 }
 
-static void h2_run(struct h2 *c)
+static void h2_run(struct h2 *c, bool may_read)
 {
 	c->busy = true;
 	flush_out(c);
-	for (int turns = 0; !c->gone && c->out_off == c->out.len && turns < 16; turns++) {
+	for (int turns = 0; may_read && !c->gone && c->out_off == c->out.len && turns < 16; turns++) {
 		bool more = read_some(c);
 
 		flush_out(c);
@@ -514,8 +519,11 @@ static void h2_run(struct h2 *c)
 
 static void on_ready(evutil_socket_t fd, short what, void *arg)
 {
-	(void)fd, (void)what;
-	h2_run(arg);
+	struct h2 *c = arg;
+
+	(void)fd;
+	// TLS may wait for writability before it can read.
+	h2_run(c, (what & EV_READ) || c->s.read_on != EV_READ);
 }
 
 static void on_timer(void *ctx)
@@ -543,7 +551,7 @@ static void h2_drain(struct session *s)
 
 	nghttp2_submit_goaway(c->ng, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(c->ng),
 			      NGHTTP2_NO_ERROR, NULL, 0);
-	h2_run(c);
+	h2_run(c, true);
 }
 
 static void h2_kill(struct session *s)
@@ -601,5 +609,5 @@ void h2_open(struct shared *shared, struct stream *s, const struct client *who)
 		return;
 	}
 	timer_set(&c->timer, (unsigned)shared->config->ingress.idle_ms);
-	h2_run(c);
+	h2_run(c, true);
 }
