@@ -13,7 +13,7 @@
 enum { OPT_RECORD = 1, OPT_NO_RECORD, OPT_LOCKED, OPT_PROVENANCE, OPT_SBOM };
 enum output_kind { OUT_EIF, OUT_RECORD, OUT_PROVENANCE, OUT_SBOM, OUTPUTS };
 
-static const struct option longs[] = {BUILD_LONGS,
+static const struct option longs[] = {BUILD_LONGS, BUILD_CAGE_LONGS,
 				      {"output", required_argument, NULL, 'o'},
 				      {"record", required_argument, NULL, OPT_RECORD},
 				      {"no-record", no_argument, NULL, OPT_NO_RECORD},
@@ -246,7 +246,7 @@ const struct cmd cmd_build = {
 	"      --provenance FILE     an in-toto statement of the build (SLSA provenance v1)\n"
 	"      --sbom FILE           the image's packages as SPDX 2.3\n"
 	"      --locked RECORD       refuse any input that is not the record's; its epoch is taken unless --epoch is\n"
-	"                            given\n" BUILD_HELP
+	"                            given\n" BUILD_HELP BUILD_CAGE_HELP
 	"  -q, --quiet               no warnings\n"
 	"  -h, --help                this text\n",
 	run,

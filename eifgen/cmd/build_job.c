@@ -175,7 +175,7 @@ static void warn_of_platform(struct build_job *job)
 	const struct image_config *c = &job->input.config;
 	bool nitro = job->opt->layout == LAYOUT_NITRO_CLI;
 
-	if ((*c->user || (*c->working_dir && strcmp(c->working_dir, "/"))) && (nitro || !job->platform->init_is_ours))
+	if (!job->opt->cage && (*c->user || (*c->working_dir && strcmp(c->working_dir, "/"))) && (nitro || !job->platform->init_is_ours))
 		on_warning(job, nitro ? "the image's user and working directory are ignored: the nitro-cli layout has no "
 					"place for them"
 				      : "the image's user and working directory are ignored by this init, which is not "
@@ -235,6 +235,40 @@ static int open_signer(struct build_job *job, struct err *err)
 	return 0;
 }
 
+// ---- cage ----------------------------------------------------------------------------------------------------------
+
+// `cage build` knows the image's EXPOSE; here the port is cage.json's to say.
+static int open_cage(struct build_job *job, struct err *err)
+{
+	const struct build_options *opt = job->opt;
+
+	if (!opt->cage)
+		return opt->runtime ? err_set(err, ERR_USAGE, "--runtime goes with --cage") : 0;
+	if (!opt->runtime)
+		return err_set(err, ERR_USAGE, "--cage needs --runtime");
+	if (cage_file_load(opt->cage, &job->cage, err))
+		return -1;
+	if (!job->cage.config->service_port)
+		return err_set(err, ERR_INPUT, "%s: service.port: missing", opt->cage);
+	if (cage_bundle_load(opt->runtime, job->cage.config->egress.enabled, job->cage.config->runtime_bundle, &job->bundle,
+			     err))
+		return -1;
+	job->overlay.config = job->cage.config;
+	job->overlay.bundle = job->bundle;
+	job->overlay.port = job->cage.config->service_port;
+	job->overlay.layout = &job->input.layout;
+	job->overlay.cmd_override = job->input.cmd_override;
+	job->input.cmd_override = false; // the overlay's command is what runs
+	if (cage_overlay_digest(&job->overlay, job->overlay_digest, err))
+		return -1;
+	job->input.overlay = cage_overlay_apply;
+	job->input.overlay_ctx = &job->overlay;
+	job->input.overlay_digest = job->overlay_digest;
+	if (!opt->name)
+		job->input.metadata.image_name = job->cage.config->name;
+	return 0;
+}
+
 // What -v says of the inputs: the pins that the record will hold.
 static void explain(const struct build_job *job)
 {
@@ -249,7 +283,7 @@ static void explain(const struct build_job *job)
 int build_job_open(struct build_job *job, const struct build_options *opt, const char *ref, struct err *err)
 {
 	if (build_job_open_config(job, opt, ref, err) || platform_load(&opt->platform, &job->platform, err) ||
-	    open_signer(job, err))
+	    open_signer(job, err) || open_cage(job, err))
 		return -1;
 	job->input.platform = job->platform;
 	explain(job);
@@ -274,6 +308,9 @@ void build_job_clear(struct build_job *job)
 	buf_free(&job->custom);
 	build_output_clear(&job->output);
 	epoch_clear(&job->epoch);
+	cage_overlay_clear(&job->overlay);
+	cage_bundle_free(job->bundle);
+	cage_file_clear(&job->cage);
 	signer_free(job->signer);
 	platform_free(job->platform);
 	image_free(job->image);

@@ -118,6 +118,10 @@ static const char **text_of(struct build_options *o, int opt)
 		return &o->tmpdir;
 	case BUILD_OPT_SCRUB:
 		return &o->scrub;
+	case BUILD_OPT_CAGE:
+		return &o->cage;
+	case BUILD_OPT_RUNTIME:
+		return &o->runtime;
 	case BUILD_OPT_SIGN_KEY:
 		return &o->signer.key;
 	case BUILD_OPT_SIGN_CERT:

@@ -7,6 +7,8 @@
 #define EIFGEN_CMD_BUILD_OPTIONS_H
 
 #include "eifgen/build.h"
+#include "eifgen/cage_overlay.h"
+#include "eifgen/cmd/cage.h"
 #include "eifgen/cmd/cmd.h"
 #include "eifgen/cmd/epoch_option.h"
 #include "eifgen/cmd/registry_option.h"
@@ -20,7 +22,8 @@ enum build_option {
 	BUILD_OPT_ENV, BUILD_OPT_USER, BUILD_OPT_WORKDIR, BUILD_OPT_STRICT, BUILD_OPT_ALLOW_LARGE, BUILD_OPT_SCRUB,
 	BUILD_OPT_TMPDIR, BUILD_OPT_THREADS, BUILD_OPT_MAX_LAYERS, BUILD_OPT_MAX_ENTRIES, BUILD_OPT_MAX_PATH,
 	BUILD_OPT_MAX_EXPANDED, BUILD_OPT_SIGN_KEY,
-	BUILD_OPT_SIGN_CERT, BUILD_OPT_SIGN_PASS, BUILD_OPT_LAST = BUILD_OPT_SIGN_PASS,
+	BUILD_OPT_SIGN_CERT, BUILD_OPT_SIGN_PASS, BUILD_OPT_CAGE, BUILD_OPT_RUNTIME,
+	BUILD_OPT_LAST = BUILD_OPT_RUNTIME,
 };
 
 // How an image is found and read: for `ls`, too.
@@ -42,6 +45,8 @@ enum build_option {
 	{"sign-key", required_argument, NULL, BUILD_OPT_SIGN_KEY},                                                     \
 		{"sign-cert", required_argument, NULL, BUILD_OPT_SIGN_CERT},                                           \
 		{"sign-passphrase-file", required_argument, NULL, BUILD_OPT_SIGN_PASS}
+#define BUILD_CAGE_LONGS                                                                                               \
+	{"cage", required_argument, NULL, BUILD_OPT_CAGE}, {"runtime", required_argument, NULL, BUILD_OPT_RUNTIME}
 #define BUILD_LONGS                                                                                                    \
 	BUILD_IMAGE_LONGS, BUILD_PLATFORM_LONGS, BUILD_SIGN_LONGS, {"layout", required_argument, NULL, BUILD_OPT_LAYOUT},                \
 		{"epoch", required_argument, NULL, BUILD_OPT_EPOCH}, {"mtime", required_argument, NULL, BUILD_OPT_MTIME}, \
@@ -76,6 +81,10 @@ enum build_option {
 	"                            its private key; predictions (pcr, diff) need none\n"                             \
 	"      --sign-passphrase-file FILE\n"                                                                          \
 	"                            opens an encrypted key; a token's PIN\n"
+#define BUILD_CAGE_HELP                                                                                                \
+	"Cage:\n"                                                                                                      \
+	"      --cage FILE           lay the cage's runtime over the image, as this cage.json says\n"                  \
+	"      --runtime DIR         with --cage: the directory that `make bundle` makes\n"
 #define BUILD_HELP                                                                                                     \
 	"Platform:\n" BUILD_PLATFORM_HELP "Image:\n" BUILD_IMAGE_HELP                                                  \
 	"      --cmd JSON-ARRAY      instead of entrypoint and command\n"                                              \
@@ -104,6 +113,7 @@ struct build_options {
 	enum layout_id layout;
 	enum mtime_policy mtime;
 	struct signer_options signer;
+	const char *cage, *runtime; // cage.json and the runtime bundle; NULL: no cage
 	const char *metadata_text; // instead of metadata_file, for a rebuild
 	bool strict, allow_large;
 	unsigned threads;
@@ -131,6 +141,10 @@ struct build_job {
 	struct buf custom; // --metadata
 	char version[DIGEST_TEXT_MAX];
 	struct signer *signer; // NULL: unsigned
+	struct cage_file cage;	 // --cage
+	struct cage_bundle *bundle;
+	struct cage_overlay overlay;
+	char overlay_digest[DIGEST_TEXT_MAX];
 	char certificate_sha256[65];
 	char **unpredictable; // paths; owned
 	size_t unpredictable_count, unpredictable_cap;

@@ -21,7 +21,7 @@ struct record_source build_job_source(const struct build_job *job)
 	return (struct record_source){.input = &job->input,
 				      .output = &job->output,
 				      .epoch = &job->epoch,
-				      .cmd = job->input.cmd_override ? job->cmd : NULL,
+				      .cmd = opt->cmd_json ? job->cmd : NULL,
 				      .cmd_count = job->cmd_count,
 				      .env = opt->env,
 				      .env_count = opt->env_count,

@@ -15,7 +15,7 @@
 enum { OPT_JSON = 1, OPT_HTML };
 
 static const struct option longs[] = {
-	BUILD_LONGS, {"json", no_argument, NULL, OPT_JSON}, {"html", required_argument, NULL, OPT_HTML}, {NULL, 0, NULL, 0}};
+	BUILD_LONGS, BUILD_CAGE_LONGS, {"json", no_argument, NULL, OPT_JSON}, {"html", required_argument, NULL, OPT_HTML}, {NULL, 0, NULL, 0}};
 
 struct request {
 	struct build_options opt;
@@ -110,7 +110,7 @@ const struct cmd cmd_diff = {
 	"A and B are each an EIF, a record or an image. Exit status 0 if nothing measured differs, 1 if something does.\n"
 	"An image is laid out as build would do it with the options below; without a platform only PCR2 is compared.\n\n"
 	"      --json                one object instead of text\n"
-	"      --html FILE           also write a page that shows it (self-contained, opens from disk)\n" BUILD_HELP
+	"      --html FILE           also write a page that shows it (self-contained, opens from disk)\n" BUILD_HELP BUILD_CAGE_HELP
 	"  -q, --quiet               no warnings\n"
 	"  -h, --help                this text\n",
 	run,

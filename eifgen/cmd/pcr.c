@@ -20,7 +20,7 @@ enum { REGISTERS = 4 };
 
 static const unsigned numbers[REGISTERS] = {0, 1, 2, 8};
 
-static const struct option longs[] = {BUILD_LONGS,
+static const struct option longs[] = {BUILD_LONGS, BUILD_CAGE_LONGS,
 				      {"expect", required_argument, NULL, OPT_EXPECT},
 				      {"pcr0", required_argument, NULL, OPT_PCR0},
 				      {"pcr1", required_argument, NULL, OPT_PCR1},
@@ -221,7 +221,7 @@ const struct cmd cmd_pcr = {
 	"      --pcr0 HEX, --pcr1 HEX, --pcr2 HEX, --pcr8 HEX\n"
 	"                            compare with these\n"
 	"      --input FILE, --signing-certificate FILE\n"
-	"                            as nitro-cli's pcr: the register of a file's bytes, or of a certificate (PCR8)\n" BUILD_HELP
+	"                            as nitro-cli's pcr: the register of a file's bytes, or of a certificate (PCR8)\n" BUILD_HELP BUILD_CAGE_HELP
 	"  -q, --quiet               no warnings\n"
 	"  -h, --help                this text\n",
 	run,

@@ -14,6 +14,7 @@ enum { OPT_IMAGE = 1 };
 static const struct option longs[] = {BUILD_IMAGE_LONGS,
 				      BUILD_PLATFORM_LONGS,
 				      BUILD_SIGN_LONGS,
+				      BUILD_CAGE_LONGS,
 				      {"image", required_argument, NULL, OPT_IMAGE},
 				      {"output", required_argument, NULL, 'o'},
 				      {NULL, 0, NULL, 0}};
@@ -139,7 +140,7 @@ const struct cmd cmd_rebuild = {
 	"      --image REF           where the image is now (default: the record's reference); it must be the same image\n"
 	"  -o, --output FILE         keep the rebuilt EIF\n"
 	"Platform (the command line is the record's):\n" BUILD_PLATFORM_HELP "Image:\n" BUILD_IMAGE_HELP
-	BUILD_SIGN_HELP
+	BUILD_CAGE_HELP BUILD_SIGN_HELP
 	"                            without them a signed build is compared but for its signature\n"
 	"  -q, --quiet               no warnings, no reasons\n"
 	"  -h, --help                this text\n",
