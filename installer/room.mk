@@ -4,15 +4,16 @@
 # where runit's cannot be had, busybox's applets stand in. INSTALLER=runit|busybox says which, and fails without it.
 INSTALLER ?= auto
 INSTALLER_TAR := build/installer/runtime-dependencies.tar
+INSTALLER_LOCK := flock build/installer/lock
 
 build/installer/src/.fetched: installer/pins installer/fetch
 	@mkdir -p $(@D)
-	$(Q)installer/fetch busybox $(@D)
-	$(Q)installer/fetch runit $(@D) || { rm -f $(@D)/runit_*; echo "          busybox's tools of the same names take runit's place"; }
+	$(Q)$(INSTALLER_LOCK) installer/fetch busybox $(@D)
+	$(Q)$(INSTALLER_LOCK) installer/fetch runit $(@D) || { rm -f $(@D)/runit_*; echo "          busybox's tools of the same names take runit's place"; }
 	@touch $@
 $(INSTALLER_TAR): build/installer/src/.fetched installer/build installer/install.sh installer/pins
 	@echo "  BUILD   $@"
-	$(Q)installer/build build/installer/src $@ $(INSTALLER)
+	$(Q)$(INSTALLER_LOCK) installer/build build/installer/src $@ $(INSTALLER)
 
 .PHONY: installer
 installer: $(INSTALLER_TAR)

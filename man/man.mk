@@ -38,4 +38,5 @@ install: all man install-client
 	install -m 644 $(MAN5) $(DESTDIR)$(PREFIX)/share/man/man5/
 	install -m 644 $(MAN_DIR)/gen/eifgen.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/eifgen
 	install -m 644 $(MAN_DIR)/gen/_eifgen $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_eifgen
-	install -m 644 README.md LICENSE CHANGELOG.md man/eifgen-record.schema.json $(DESTDIR)$(PREFIX)/share/doc/eifgen/
+	install -m 644 README.md LICENSE CHANGELOG.md man/eifgen-record.schema.json man/cage.schema.json \
+		$(DESTDIR)$(PREFIX)/share/doc/eifgen/

@@ -35,7 +35,10 @@ int main(int argc, char **argv)
 	return pause();
 }
 END
-gcc -O2 -static -o "$TEST_TMP/cage-data-plane" "$TEST_TMP/dp.c" && cp "$TEST_TMP/cage-data-plane" "$TEST_TMP/cage-data-plane-no-egress"
+gcc -O2 -static -o "$TEST_TMP/cage-data-plane-no-egress" "$TEST_TMP/dp.c"
+# With egress the real one serves (the measured program, the same in every variant of a build).
+t "the data plane can be built" make -s build/plane/cage-data-plane
+cp build/plane/cage-data-plane "$TEST_TMP/"
 runtime=$TEST_TMP/bundle
 t "a runtime bundle is made" runtime/bundle "$runtime" "$EIFGEN_BIN/init" "$EIFGEN_BIN/cage-service" \
 	build/installer/runtime-dependencies.tar "$TEST_TMP/cage-data-plane" "$TEST_TMP/cage-data-plane-no-egress"
@@ -113,6 +116,8 @@ t_not "busybox: and nothing is warned of" grep -q "^eifgen: warning" "$TEST_TMP/
 
 twice full
 t "full: boots, and a service that ends is started again" start full "full service run 2: .*"
+t "full: the real data plane was ready before" test "$(grep -an '"plane.ready"' "$TEST_TMP/full.console" | cut -d: -f1)" -lt \
+	"$(grep -an '^full service run 1' "$TEST_TMP/full.console" | cut -d: -f1)"
 says "full: user, groups, directory, arguments" full "full service run 1: args=2 first/second word pwd=/srv/data id=1234:1235 groups=77 "
 says "full: the environment, unharmed" full \
 	'env: PATH=/opt/app/bin:/bin\|QUOTED=two words, a "quote", a \$dollar and a `tick`\|COLOUR=green\|HOME=/home/app\|'
