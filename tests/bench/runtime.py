@@ -17,7 +17,7 @@ os.environ.setdefault("EIFGEN_BIN", os.path.join(TOP, "build/rel/bin"))
 from plane_rig import Plane, free_port, until  # noqa: E402
 
 QUICK = "--quick" in sys.argv
-ROUNDS = 1 if QUICK else 5
+ROUNDS = int(os.environ.get("ROUNDS", 1 if QUICK else 5))
 N = 5000 if QUICK else 40000
 IDLE = 200 if QUICK else 2000
 GB = (64 << 20) if QUICK else (1 << 30)
