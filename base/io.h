@@ -52,9 +52,10 @@ struct atomic_file {
 	int fd; // -1 when closed; seekable
 	char *path, *tmp;
 	bool ready; // prepared: only the rename is left
+	bool lazy;  // set after atomic_file_open for what can be made again: the disk is told, but not waited for
 };
 
-#define ATOMIC_FILE_INIT {-1, NULL, NULL, false}
+#define ATOMIC_FILE_INIT {-1, NULL, NULL, false, false}
 
 int atomic_file_open(struct atomic_file *f, const char *path, struct err *err);
 // All of a commit but the rename, which then hardly fails: for outputs that appear together, prepare each, then commit.

@@ -17,6 +17,7 @@
 #include "base/checked.h"
 #include "base/fanout.h"
 #include "base/mem.h"
+#include "layerfs/crc.h"
 
 #include <string.h>
 #include <zlib.h>
@@ -71,7 +72,7 @@ static int feed_file(void *ctx, const void *p, size_t n, struct err *err)
 
 	if (w->fd < 0) // nobody will ask for the CRC of a file that is not there
 		return 0;
-	s->crc = (uint32_t)crc32_z(s->crc, p, n);
+	s->crc = crc_add(s->crc, p, n);
 	if (io_pwrite(w->fd, p, n, w->written, err))
 		return -1;
 	w->written += n;

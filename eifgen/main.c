@@ -71,6 +71,26 @@ static void arm_fault(const char *text)
 		base_fault_hook = fail_nth;
 	}
 }
+
+// Up to a millisecond at one hand-over in eight: which ones is the scheduler's and the seed's affair.
+static atomic_uint delay_state;
+
+static void delay_some(void)
+{
+	unsigned x = atomic_fetch_add(&delay_state, 2654435761u) * 2246822519u;
+
+	x ^= x >> 15;
+	if (x % 8 == 0)
+		usleep(x >> 22);
+}
+
+static void arm_delay(const char *seed)
+{
+	if (!seed)
+		return;
+	atomic_store(&delay_state, (unsigned)strtoul(seed, NULL, 10));
+	base_delay_hook = delay_some;
+}
 #endif
 
 static int open_standard_fds(void)
@@ -142,6 +162,7 @@ int main(int argc, char **argv)
 	unsetenv("POSIXLY_CORRECT");
 #ifdef EIFGEN_FAULTS
 	arm_fault(getenv("EIFGEN_FAIL"));
+	arm_delay(getenv("EIFGEN_DELAY"));
 #endif
 	at = parse_globals(argc, argv, &status);
 	if (at == 0)

@@ -165,6 +165,7 @@ static int make(struct request *r, struct build_job *job, char digest[DIGEST_TEX
 	for (int i = 0; i < OUTPUTS; i++)
 		if (r->paths[i] && atomic_file_open(&r->files[i], r->paths[i], err))
 			return -1;
+	r->files[OUT_EIF].lazy = true; // gigabytes, and made again at will
 	job->input.want_sections = r->paths[OUT_RECORD] || r->paths[OUT_PROVENANCE];
 	job->input.sbom = r->paths[OUT_SBOM] ? &r->sbom : NULL;
 	if (build_job_run(job, r->files[OUT_EIF].fd, err) || write_record(r, job, digest, err))
