@@ -8,16 +8,20 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "eifgen/sbom.h"
+#include "eifgen/warm.h"
 #include "epoch/epoch.h"
 
+#include <errno.h>
 #include <openssl/evp.h>
 #include <string.h>
+#include <unistd.h>
 
 CLEANUP_DEFINE(struct tree, tree_free, tree_free)
 
 struct pass {
 	struct eif_writer *writer;
 	EVP_MD_CTX *digest; // of the open section; NULL if not wanted
+	bool measure_only;
 	bool digest_off; // the open section's digest comes out of the registers
 	struct build_output *result;
 	uint64_t start; // of the open section's data in the file
@@ -138,6 +142,24 @@ static int write_bootstrap(struct pass *x, const struct build_input *in, struct 
 	return section_end(x, err);
 }
 
+CLEANUP_DEFINE(struct warm, warm_free, warm_free)
+
+// As far as an earlier run measured the same, nothing is read (warm.h).
+static int measure_app_warm(struct pass *x, struct build_input *in, struct layout_app *app, struct err *err)
+{
+	_cleanup_(warm_freep) struct warm *warm = NULL;
+	struct layout_options opt = in->layout;
+
+	if (warm_new(in->layers.cache, in->image, x->writer, &warm, err))
+		return -1;
+	opt.content = warm_content;
+	opt.content_ctx = warm;
+	if (layout_write_app(&opt, app, warm_sink(warm), err) || warm_finish(warm, err))
+		return -1;
+	x->result->skipped = warm_skipped(warm);
+	return 0;
+}
+
 static int write_app(struct pass *x, struct build_input *in, struct tree *tree, struct err *err)
 {
 	struct layout_app app = {tree, &in->config, in->cmd_override};
@@ -145,7 +167,8 @@ static int write_app(struct pass *x, struct build_input *in, struct tree *tree, 
 	if (section_begin(x, EIF_SECTION_RAMDISK, err))
 		return -1;
 	x->digest_off = true;
-	if (layout_write_app(&in->layout, &app, section_sink(x), err))
+	if (in->layers.cache && x->measure_only ? measure_app_warm(x, in, &app, err)
+						: layout_write_app(&in->layout, &app, section_sink(x), err))
 		return -1;
 	x->digest_off = false;
 	return section_end(x, err);
@@ -190,10 +213,10 @@ static int write_all(struct pass *x, struct build_input *in, struct tree *tree, 
 	return 0;
 }
 
-int build_eif(struct build_input *in, int fd, struct build_output *result, struct err *err)
+static int build_once(struct build_input *in, int fd, struct build_output *result, struct err *err)
 {
 	_cleanup_(tree_freep) struct tree *tree = NULL;
-	struct pass x = {.result = result};
+	struct pass x = {.result = result, .measure_only = fd < 0};
 	int rc;
 
 	if (build_tree(in, result, &tree, err) || list_packages(in, tree, err))
@@ -207,4 +230,30 @@ int build_eif(struct build_input *in, int fd, struct build_output *result, struc
 	eif_writer_free(x.writer);
 	EVP_MD_CTX_free(x.digest);
 	return rc;
+}
+
+// A damaged cache entry shows only when it is read. It is gone then, so the build begins again without it; damage in
+// many is a broken disk, and the cache is left alone.
+int build_eif(struct build_input *in, int fd, struct build_output *result, struct err *err)
+{
+	enum { TRIES = 8 };
+	const struct image_config config = in->config; // the overlay may change it
+
+	for (int i = 1;; i++) {
+		struct err why = ERR_INIT;
+
+		if (!build_once(in, fd, result, &why))
+			return 0;
+		if (!in->layers.cache || !layer_cache_was_damaged(in->layers.cache)) {
+			*err = why;
+			return -1;
+		}
+		build_output_clear(result);
+		*result = (struct build_output){.scrubbed = NULL};
+		in->config = config;
+		if (i == TRIES)
+			in->layers.cache = NULL;
+		if (fd >= 0 && ftruncate(fd, 0))
+			return err_sys(err, errno, "start again after a damaged cache entry");
+	}
 }

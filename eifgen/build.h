@@ -56,6 +56,7 @@ struct build_input {
 struct build_output {
 	struct pcr_values pcrs;
 	uint64_t size;
+	uint64_t skipped; // bytes of the application ramdisk that a warm prediction did not have to read
 	struct build_section sections[BUILD_SECTIONS_MAX];
 	size_t section_count;
 	struct scan *scrubbed; // what --scrub did; owned: build_output_clear

@@ -50,6 +50,10 @@ struct sink eif_writer_sink(struct eif_writer *w); // eif_writer_write as a sink
 // (which is not measured) before eif_writer_finish patches sizes, header and CRC into the file.
 int eif_writer_measure(struct eif_writer *w, struct pcr_values *pcrs, struct err *err);
 int eif_writer_finish(struct eif_writer *w, struct err *err);
+// Measuring only (fd -1), within a section: the registers' state, and taking one up that `skipped` bytes of this section
+// led to, which then count as written. Waits for the consumers.
+int eif_writer_save(struct eif_writer *w, uint8_t out[PCR_MEASURE_STATE], struct err *err);
+int eif_writer_resume(struct eif_writer *w, const uint8_t in[PCR_MEASURE_STATE], uint64_t skipped, struct err *err);
 // After eif_writer_measure, of a file with two ramdisks: the second one's SHA-384 (PCR_SIZE bytes), which PCR2 needed.
 const uint8_t *eif_writer_ramdisk2_sha384(const struct eif_writer *w);
 uint64_t eif_writer_size(const struct eif_writer *w); // bytes so far, header included

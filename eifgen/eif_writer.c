@@ -239,6 +239,30 @@ int eif_writer_finish(struct eif_writer *w, struct err *err)
 	return 0;
 }
 
+static int settle(struct eif_writer *w, struct err *err)
+{
+	return flush_block(w, err) || fanout_drain(w->blocks, err) ? -1 : 0;
+}
+
+int eif_writer_save(struct eif_writer *w, uint8_t out[PCR_MEASURE_STATE], struct err *err)
+{
+	if (settle(w, err))
+		return -1;
+	pcr_measure_save(w->measure, out);
+	return 0;
+}
+
+int eif_writer_resume(struct eif_writer *w, const uint8_t in[PCR_MEASURE_STATE], uint64_t skipped, struct err *err)
+{
+	if (w->fd >= 0 || !w->open)
+		return err_set(err, ERR_USAGE, "bytes can be passed over only where none are written");
+	if (settle(w, err) || pcr_measure_load(w->measure, in, err))
+		return -1;
+	w->end += skipped;
+	w->sections[w->count - 1].size += skipped;
+	return 0;
+}
+
 const uint8_t *eif_writer_ramdisk2_sha384(const struct eif_writer *w)
 {
 	return pcr_measure_rest_sha384(w->measure);

@@ -46,6 +46,10 @@ struct layout_options {
 	uint32_t epoch;
 	bool strict;	  // every warning becomes an error
 	bool allow_large; // a ramdisk past 4 GiB
+	// Takes the place of reading a file's content and writing it into `out` (warm.h); NULL: read and write. Called after
+	// everything before it has gone to `out`.
+	int (*content)(void *ctx, const struct tree *tree, const struct inode *inode, struct err *err);
+	void *content_ctx;
 	void (*warn)(void *ctx, const char *text);	    // one line; may be NULL
 	void (*unpredictable)(void *ctx, const char *path); // nitro-cli: what Docker's own result would not fix; may be NULL
 	void *ctx;

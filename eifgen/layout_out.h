@@ -23,6 +23,7 @@ struct layout_out {
 	struct newc_writer newc; // writes into `hold`
 	struct sink to;
 	uint8_t *hold; // owned
+	uint8_t *piece; // of a file's content; owned
 	size_t held;
 	uint64_t last_ino; // the inode number given last
 	char path[LAYOUT_PATH_SPACE];

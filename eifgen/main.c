@@ -38,6 +38,7 @@ const struct cmd *const cmd_table[] = {
 	&cmd_extract,
 	&cmd_epoch,
 	&cmd_platform,
+	&cmd_cache,
 	&cmd_push,
 	&cmd_pull,
 	&cmd_cage,

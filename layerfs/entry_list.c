@@ -19,7 +19,7 @@ struct chunk {
 
 struct entry_list {
 	struct chunk *first, *last;
-	uint64_t count;
+	uint64_t count, base;
 	struct buf written; // the last path written, to find what the next one shares
 	struct buf path, target; // of the entry handed out
 	struct chunk *at;
@@ -27,9 +27,13 @@ struct entry_list {
 	bool started;
 };
 
-struct entry_list *entry_list_new(struct err *err)
+struct entry_list *entry_list_new(uint64_t content_base, struct err *err)
 {
-	return mem_zalloc(1, sizeof(struct entry_list), err);
+	struct entry_list *l = mem_zalloc(1, sizeof(*l), err);
+
+	if (l)
+		l->base = content_base;
+	return l;
 }
 
 void entry_list_free(struct entry_list *l)
@@ -124,7 +128,7 @@ int entry_list_add(struct entry_list *l, const struct list_entry *e, struct err 
 	}
 	if (e->kind == LIST_FILE || e->kind == LIST_AUFS_LINK) {
 		p = put(p, e->size);
-		p = put(p, e->content);
+		p = put(p, e->content - l->base);
 	} else if (e->kind == LIST_CHAR || e->kind == LIST_BLOCK) {
 		p = put(p, e->dev_major);
 		p = put(p, e->dev_minor);
@@ -195,7 +199,7 @@ static int decode(struct entry_list *l, const uint8_t **p, struct list_entry *e,
 	}
 	if (e->kind == LIST_FILE || e->kind == LIST_AUFS_LINK) {
 		e->size = get(p);
-		e->content = get(p);
+		e->content = get(p) + l->base;
 	} else if (e->kind == LIST_CHAR || e->kind == LIST_BLOCK) {
 		e->dev_major = (uint32_t)get(p);
 		e->dev_minor = (uint32_t)get(p);
@@ -230,4 +234,41 @@ int entry_list_next(struct entry_list *l, bool consume, struct list_entry *e, st
 		return -1;
 	l->pos = (size_t)(p - l->at->data);
 	return 1;
+}
+
+// ---- as bytes ------------------------------------------------------------------------------------------------------
+
+int entry_list_write(const struct entry_list *l, struct sink to, struct err *err)
+{
+	for (const struct chunk *c = l->first; c; c = c->next) {
+		if (sink_write(&to, c->data, c->used, err))
+			return -1;
+	}
+	return 0;
+}
+
+uint64_t entry_list_bytes(const struct entry_list *l)
+{
+	uint64_t n = 0;
+
+	for (const struct chunk *c = l->first; c; c = c->next)
+		n += c->used;
+	return n;
+}
+
+struct entry_list *entry_list_read(const void *p, size_t n, uint64_t count, uint64_t content_base, struct err *err)
+{
+	struct entry_list *l = entry_list_new(content_base, err);
+	struct chunk *c = l && n ? room(l, n, err) : NULL;
+
+	if (c) {
+		memcpy(c->data, p, n);
+		c->used = n;
+	} else if (n) {
+		entry_list_free(l);
+		return NULL;
+	}
+	if (l)
+		l->count = count;
+	return l;
 }

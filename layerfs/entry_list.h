@@ -7,11 +7,12 @@
 //   kind u8 | flags u8 | shared | suffix length | suffix | by kind: mode uid gid mtime nsec | size content | major minor |
 //   target length | target
 //
-// The packed form holds no pointer and depends on nothing but the layer, but for `content`.
+// The packed form holds no pointer and depends on nothing but the layer.
 #ifndef LAYERFS_ENTRY_LIST_H
 #define LAYERFS_ENTRY_LIST_H
 
 #include "base/err.h"
+#include "base/io.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,7 +44,8 @@ struct list_entry {
 
 struct entry_list; // opaque
 
-struct entry_list *entry_list_new(struct err *err);
+// content_base: what `content` of every entry is counted from; the packed form holds the differences.
+struct entry_list *entry_list_new(uint64_t content_base, struct err *err);
 void entry_list_free(struct entry_list *l); // NULL fine
 int entry_list_add(struct entry_list *l, const struct list_entry *e, struct err *err);
 uint64_t entry_list_count(const struct entry_list *l);
@@ -52,5 +54,11 @@ uint64_t entry_list_count(const struct entry_list *l);
 // strings are NUL-terminated. With `consume` memory goes as the list is read; it can be read once then.
 int entry_list_next(struct entry_list *l, bool consume, struct list_entry *e, struct err *err);
 void entry_list_rewind(struct entry_list *l);
+
+// The packed form, as bytes: appended to `to`, and made a list again (bytes copied; they must come from
+// entry_list_write of this version, unharmed: nothing is checked).
+int entry_list_write(const struct entry_list *l, struct sink to, struct err *err);
+uint64_t entry_list_bytes(const struct entry_list *l);
+struct entry_list *entry_list_read(const void *p, size_t n, uint64_t count, uint64_t content_base, struct err *err);
 
 #endif

@@ -10,11 +10,14 @@
 #include "layerfs/image.h"
 #include "layerfs/tree.h"
 
+struct layer_cache;
+
 struct layer_options {
 	enum tree_symlink_policy policy;
 	const struct limits *limits; // NULL: limits_default
 	const char *tmpdir;	     // where the spool lives; NULL: the caller has no wish ($TMPDIR is the program's to read)
 	unsigned threads;	     // 0: as many as processors
+	struct layer_cache *cache;   // layers read before (layer_cache.h); NULL: none. Borrowed, longer than the tree
 	void (*warn)(void *ctx, const char *text); // one line, no newline; may be NULL; called from one thread, in layer order
 	void *warn_ctx;
 };

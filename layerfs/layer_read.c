@@ -491,8 +491,9 @@ static int reader_setup(struct reader *r, bool threads, struct err *err)
 {
 	r->chunks = fanout_new(threads ? CHUNKS : 2, CHUNK, threads, err);
 	r->check = r->chunks ? tarcheck_new(r->budget->limits->path, err) : NULL;
-	r->content.entries = r->check ? entry_list_new(err) : NULL;
-	r->content.removals = r->content.entries ? entry_list_new(err) : NULL;
+	r->content.base = spool_position(r->spool, r->file);
+	r->content.entries = r->check ? entry_list_new(r->content.base, err) : NULL;
+	r->content.removals = r->content.entries ? entry_list_new(0, err) : NULL;
 	if (!r->content.removals ||
 	    inflate_new(r->what->compression, INFLATE_BEST, (struct byte_source){read_stored, r}, &r->inflate, err))
 		return -1;
@@ -518,7 +519,7 @@ void layer_content_clear(struct layer_content *c)
 {
 	entry_list_free(c->entries);
 	entry_list_free(c->removals);
-	*c = (struct layer_content){NULL, NULL, 0, 0};
+	*c = (struct layer_content){NULL, NULL, 0, 0, 0, 0};
 }
 
 static int read_and_check(struct reader *r, struct err *err)
@@ -552,8 +553,9 @@ int layer_read(const struct image_layer *what, struct byte_source from, struct s
 	} else {
 		r.content.stored = r.stored;
 		r.content.expanded = r.expanded;
+		r.content.content = spool_position(spool, file) - r.content.base;
 		*out = r.content;
-		r.content = (struct layer_content){NULL, NULL, 0, 0};
+		r.content = (struct layer_content){NULL, NULL, 0, 0, 0, 0};
 	}
 	reader_clear(&r);
 	return rc;

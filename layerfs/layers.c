@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "base/mem.h"
+#include "layerfs/layer_cache.h"
 #include "layerfs/layer_read.h"
 #include "layerfs/merge.h"
 #include "layerfs/tree_priv.h"
@@ -42,6 +43,7 @@ struct pool {
 	pthread_cond_t changed;
 	size_t next, failed_at; // failed_at: lowest layer known to have failed
 	bool threads; // more than the caller's
+	struct layer_cache *cache;
 	struct slot *slots;
 };
 
@@ -57,13 +59,18 @@ struct worker {
 static int read_layer(struct pool *p, size_t i, unsigned file, struct err *err)
 {
 	const struct image_layer *what = p->set->what(p->set->ctx, i);
+	struct layer_content *content = &p->slots[i].content;
 	struct byte_source from;
-	int rc;
+	int rc = p->cache ? layer_cache_load(p->cache, what, p->spool, &p->budget, content, err) : 0;
 
+	if (rc)
+		return rc < 0 ? -1 : 0;
 	if (p->set->open(p->set->ctx, i, &from, err))
 		return -1;
-	rc = layer_read(what, from, p->spool, file, &p->budget, &p->slots[i].stop, p->threads, &p->slots[i].content, err);
+	rc = layer_read(what, from, p->spool, file, &p->budget, &p->slots[i].stop, p->threads, content, err);
 	p->set->close(p->set->ctx, &from);
+	if (!rc && p->cache)
+		layer_cache_store(p->cache, what, p->spool, content);
 	return rc;
 }
 
@@ -148,6 +155,7 @@ static int apply_all(struct pool *p, struct tree *tree, struct err *err)
 			return -1;
 		if (tree_apply_layer(tree, (int32_t)i, c->entries, c->removals, err))
 			return layer_fail(p, i, err);
+		tree->layer_bases[i] = c->base;
 		layer_content_clear(c);
 	}
 	return 0;
@@ -203,6 +211,7 @@ int layer_set_merge(const struct layer_set *set, const struct layer_options *opt
 	p.budget.limits = opt->limits ? opt->limits : &limits_default;
 	p.failed_at = set->count;
 	p.threads = opt->threads != 1;
+	p.cache = opt->cache;
 	if (set->count > p.budget.limits->layers || set->count > INT32_MAX / 16)
 		return err_set(err, ERR_LIMIT, "%zu layers, over the limit of %llu (--max-layers)", set->count,
 			       (unsigned long long)p.budget.limits->layers);
@@ -212,7 +221,8 @@ int layer_set_merge(const struct layer_set *set, const struct layer_options *opt
 	tree->spool = p.spool = spool_new(opt->tmpdir, threads, err);
 	if (!p.spool)
 		return -1;
-	p.slots = mem_zalloc(set->count, sizeof(*p.slots), err);
+	tree->layer_bases = mem_zalloc(set->count, sizeof(*tree->layer_bases), err);
+	p.slots = tree->layer_bases ? mem_zalloc(set->count, sizeof(*p.slots), err) : NULL;
 	if (!p.slots)
 		return -1;
 	rc = run(&p, threads, tree, err);

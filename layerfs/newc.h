@@ -32,6 +32,8 @@ void newc_writer_init(struct newc_writer *w, struct sink out);
 int newc_write_entry(struct newc_writer *w, const struct newc_header *h, const char *name, size_t len, struct err *err);
 // Data of the current entry, in any pieces; padding follows by itself after the last byte.
 int newc_write_data(struct newc_writer *w, const void *p, size_t n, struct err *err);
+// n bytes of the current entry's data go another way: they are counted, and the padding that follows them written.
+int newc_skip_data(struct newc_writer *w, uint64_t n, struct err *err);
 // `h` gives the trailer's fields (layouts differ); pads the archive to a multiple of 512.
 int newc_write_trailer(struct newc_writer *w, const struct newc_header *h, struct err *err);
 

@@ -83,17 +83,35 @@ int newc_write_entry(struct newc_writer *w, const struct newc_header *h, const c
 	return 0;
 }
 
-int newc_write_data(struct newc_writer *w, const void *p, size_t n, struct err *err)
+static int too_much(const struct newc_writer *w, uint64_t n, struct err *err)
 {
-	if (n > w->data_left)
-		return err_set(err, ERR_INPUT, "newc: %llu bytes more than the entry's size",
-			       (unsigned long long)(n - w->data_left));
-	if (n == 0)
+	if (n <= w->data_left)
 		return 0;
-	if (put(w, p, n, err))
-		return -1;
+	return err_set(err, ERR_INPUT, "newc: %llu bytes more than the entry's size",
+		       (unsigned long long)(n - w->data_left));
+}
+
+static int data_done(struct newc_writer *w, uint64_t n, struct err *err)
+{
 	w->data_left -= n;
 	return w->data_left ? 0 : put(w, zeros, padding(w->offset, NEWC_ALIGN), err);
+}
+
+int newc_write_data(struct newc_writer *w, const void *p, size_t n, struct err *err)
+{
+	if (too_much(w, n, err))
+		return -1;
+	if (n == 0)
+		return 0;
+	return put(w, p, n, err) || data_done(w, n, err) ? -1 : 0;
+}
+
+int newc_skip_data(struct newc_writer *w, uint64_t n, struct err *err)
+{
+	if (too_much(w, n, err))
+		return -1;
+	w->offset += n;
+	return n ? data_done(w, n, err) : 0;
 }
 
 int newc_write_trailer(struct newc_writer *w, const struct newc_header *h, struct err *err)

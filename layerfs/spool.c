@@ -11,6 +11,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,9 +29,21 @@ struct spool_file {
 	uint8_t *buffer;
 };
 
+struct adopted {
+	char *path;
+	int fd;
+	uint64_t size;
+	uint8_t *digests;
+	atomic_uchar *checked; // a flag a piece
+	bool *damaged;
+};
+
 struct spool {
 	char *dir;
 	unsigned count;
+	pthread_mutex_t lock; // over adopted_count
+	unsigned adopted_count;
+	struct adopted adopted[SPOOL_ADOPTED_MAX];
 	struct spool_file files[];
 };
 
@@ -44,9 +59,10 @@ struct spool *spool_new(const char *tmpdir, unsigned files, struct err *err)
 	if (!s)
 		return NULL;
 	s->count = files;
+	pthread_mutex_init(&s->lock, NULL);
 	for (unsigned i = 0; i < files; i++)
 		s->files[i].fd = -1;
-	s->dir = mem_strdup(tmpdir ? tmpdir : "/tmp", err);
+	s->dir = mem_strdup(tmpdir ? tmpdir : "/var/tmp", err);
 	if (!s->dir) {
 		spool_free(s);
 		return NULL;
@@ -63,6 +79,13 @@ void spool_free(struct spool *s)
 			close(s->files[i].fd);
 		free(s->files[i].buffer);
 	}
+	for (unsigned i = 0; i < s->adopted_count; i++) {
+		close(s->adopted[i].fd);
+		free(s->adopted[i].path);
+		free(s->adopted[i].digests);
+		free(s->adopted[i].checked);
+	}
+	pthread_mutex_destroy(&s->lock);
 	free(s->dir);
 	free(s);
 }
@@ -194,10 +217,76 @@ int spool_flush(struct spool *s, unsigned file, struct err *err)
 	return 0;
 }
 
+// ---- contents from earlier -----------------------------------------------------------------------------------------
+
+uint64_t spool_adopt(struct spool *s, const char *path, int fd, uint64_t size, uint8_t *digests, bool *damaged,
+		     struct err *err)
+{
+	size_t pieces = (size_t)((size + SPOOL_PIECE - 1) / SPOOL_PIECE);
+	char *copy = mem_strdup(path, err);
+	atomic_uchar *checked = copy ? mem_zalloc(pieces, sizeof(*checked), err) : NULL;
+	unsigned i = SPOOL_ADOPTED_MAX;
+
+	if (!checked) {
+		free(copy);
+		return 0;
+	}
+	pthread_mutex_lock(&s->lock);
+	if (s->adopted_count < SPOOL_ADOPTED_MAX) {
+		i = s->adopted_count++;
+		s->adopted[i] = (struct adopted){copy, fd, size, digests, checked, damaged};
+	}
+	pthread_mutex_unlock(&s->lock);
+	if (i == SPOOL_ADOPTED_MAX) {
+		free(copy);
+		free(checked);
+		return 0;
+	}
+	return (uint64_t)(SPOOL_FILES_MAX + i) << OFFSET_BITS;
+}
+
+static int check_piece(const struct adopted *a, uint64_t piece, struct err *err)
+{
+	uint64_t at = piece * SPOOL_PIECE;
+	size_t n = a->size - at < SPOOL_PIECE ? (size_t)(a->size - at) : SPOOL_PIECE;
+	uint8_t *p = mem_alloc(n, err), digest[32];
+	int rc;
+
+	if (!p)
+		return -1;
+	rc = io_pread_full(a->fd, p, n, at, err);
+	if (!rc && EVP_Digest(p, n, digest, NULL, EVP_sha256(), NULL) != 1)
+		rc = err_nomem(err);
+	free(p);
+	if (!rc && memcmp(digest, a->digests + piece * sizeof(digest), sizeof(digest)))
+		rc = err_set(err, ERR_MISMATCH, "a cached layer is damaged");
+	if (rc) {
+		__atomic_store_n(a->damaged, true, __ATOMIC_RELAXED);
+		unlink(a->path);
+	} else {
+		atomic_store(&a->checked[piece], 1);
+	}
+	return rc;
+}
+
+static int read_adopted(const struct adopted *a, uint64_t at, void *p, size_t n, struct err *err)
+{
+	if (at > a->size || n > a->size - at)
+		return err_set(err, ERR_MISMATCH, "a cached layer is too short");
+	for (uint64_t piece = at / SPOOL_PIECE; n && piece <= (at + n - 1) / SPOOL_PIECE; piece++) {
+		if (!atomic_load_explicit(&a->checked[piece], memory_order_relaxed) && check_piece(a, piece, err))
+			return -1;
+	}
+	return io_pread_full(a->fd, p, n, at, err);
+}
+
 int spool_read(const struct spool *s, uint64_t ref, uint64_t off, void *p, size_t n, struct err *err)
 {
-	const struct spool_file *f = &s->files[ref >> OFFSET_BITS];
+	unsigned file = (unsigned)(ref >> OFFSET_BITS);
+	const struct spool_file *f = &s->files[file];
 
+	if (file >= SPOOL_FILES_MAX)
+		return read_adopted(&s->adopted[file - SPOOL_FILES_MAX], (ref & OFFSET_MAX) + off, p, n, err);
 	if (io_pread_full(f->fd, p, n, (ref & OFFSET_MAX) + off, err))
 		return fail(s, err);
 	return 0;

@@ -12,15 +12,16 @@
 
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 struct spool; // opaque
 
-enum { SPOOL_FILES_MAX = 255 };
+enum { SPOOL_FILES_MAX = 16, SPOOL_ADOPTED_MAX = 128, SPOOL_PIECE = 1 << 20 };
 
-// `files` writers at most (1..SPOOL_FILES_MAX); the files are made at first use. tmpdir is copied; NULL means /tmp.
+// `files` writers at most (1..SPOOL_FILES_MAX); the files are made at first use. tmpdir is copied; NULL means /var/tmp (/tmp may be memory).
 struct spool *spool_new(const char *tmpdir, unsigned files, struct err *err);
 void spool_free(struct spool *s); // NULL fine
 
@@ -32,6 +33,13 @@ int spool_append(struct spool *s, unsigned file, const void *p, size_t n, struct
 int spool_append_zeros(struct spool *s, unsigned file, uint64_t n, struct err *err);
 // Writes out what is buffered: before any read of the file by spool_read.
 int spool_flush(struct spool *s, unsigned file, struct err *err);
+
+// Takes over a file that holds contents from earlier (layer_cache.h): `size` bytes from its start. digests (owned from
+// now on, as fd is): a SHA-256 of each SPOOL_PIECE of it, the last one shorter. A piece is checked when it is first read;
+// if it is wrong, the read fails with ERR_MISMATCH, *damaged is set and the file at `path` (copied) removed. Any thread.
+// The reference of its first byte; or 0 if there is no room (fd and digests stay the caller's).
+uint64_t spool_adopt(struct spool *s, const char *path, int fd, uint64_t size, uint8_t *digests, bool *damaged,
+		     struct err *err);
 
 // n bytes at ref + off, all of them. Any thread.
 int spool_read(const struct spool *s, uint64_t ref, uint64_t off, void *p, size_t n, struct err *err);

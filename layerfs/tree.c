@@ -117,6 +117,7 @@ void tree_free(struct tree *tree)
 		free(tree->blobs[i].data);
 	free(tree->blobs);
 	free(tree->slots);
+	free(tree->layer_bases);
 	spool_free(tree->spool);
 	free(tree);
 }
@@ -564,4 +565,13 @@ ssize_t tree_content_read(const struct tree *tree, const struct inode *inode, ui
 	else if (spool_read(tree->spool, inode->content, off, p, n, err))
 		return -1;
 	return (ssize_t)n;
+}
+
+bool tree_content_origin(const struct tree *tree, const struct inode *inode, size_t *layer, uint64_t *offset)
+{
+	if (inode->content >= IN_MEMORY || inode->layer < 0 || !tree->layer_bases)
+		return false;
+	*layer = (size_t)inode->layer;
+	*offset = inode->content - tree->layer_bases[inode->layer];
+	return true;
 }

@@ -93,6 +93,10 @@ int tree_remove(struct tree *tree, struct node *node, struct err *err); // with 
 ssize_t tree_content_read(const struct tree *tree, const struct inode *inode, uint64_t off, void *p, size_t n,
 			  struct err *err);
 
+// Where a regular file's content comes from, in words that do not change from run to run: true with the layer's index
+// and the offset among that layer's contents, in the archive's order. False: held in memory (a layout's, an overlay's).
+bool tree_content_origin(const struct tree *tree, const struct inode *inode, size_t *layer, uint64_t *offset);
+
 // The next node in pre-order after `n` within the walk that began at `top`, or NULL at the end; no recursion, no memory.
 struct node *tree_next(const struct node *top, const struct node *n);
 

@@ -35,6 +35,7 @@ struct tree {
 	struct tree_blob *blobs;
 	size_t blob_count, blob_cap;
 	struct spool *spool; // owned; NULL until the merge hands it over
+	uint64_t *layer_bases; // owned: of each layer, the spool reference of its first content
 	enum tree_symlink_policy policy;
 	uint32_t stamp; // the number of the layer that is being applied, from 1
 	bool root_listed;

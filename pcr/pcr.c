@@ -10,13 +10,15 @@
 // so with one ramdisk PCR1 equals PCR0 and PCR2 is the register of no data at all.
 #include "pcr/pcr.h"
 
+#include "base/be.h"
 #include "base/mem.h"
+#include "pcr/sha384.h"
 
 #include <openssl/evp.h>
 #include <string.h>
 
 struct pcr_measure {
-	EVP_MD_CTX *all, *split, *others;
+	struct sha384 *all, *split, *others;
 	bool has_split;	      // a second ramdisk has begun
 	enum pcr_part part;   // of the section that is open
 	uint64_t ramdisks;    // begun so far
@@ -64,13 +66,12 @@ struct pcr_measure *pcr_measure_new(struct err *err)
 
 	if (!m)
 		return NULL;
-	m->all = EVP_MD_CTX_new();
-	m->split = EVP_MD_CTX_new();
-	m->others = EVP_MD_CTX_new();
-	if (!m->all || !m->split || !m->others || !EVP_DigestInit_ex(m->all, EVP_sha384(), NULL) ||
-	    !EVP_DigestInit_ex(m->others, EVP_sha384(), NULL)) {
+	m->all = sha384_new();
+	m->split = sha384_new();
+	m->others = sha384_new();
+	if (!m->all || !m->split || !m->others) {
 		pcr_measure_free(m);
-		digest_error(err);
+		err_nomem(err);
 		return NULL;
 	}
 	return m;
@@ -78,10 +79,10 @@ struct pcr_measure *pcr_measure_new(struct err *err)
 
 int pcr_measure_section(struct pcr_measure *m, enum pcr_part part, struct err *err)
 {
+	(void)err;
 	m->part = part;
 	if (part == PCR_RAMDISK && ++m->ramdisks == 2) {
-		if (!EVP_MD_CTX_copy_ex(m->split, m->all))
-			return digest_error(err);
+		sha384_copy(m->split, m->all);
 		m->has_split = true;
 	}
 	return 0;
@@ -89,11 +90,14 @@ int pcr_measure_section(struct pcr_measure *m, enum pcr_part part, struct err *e
 
 int pcr_measure_lane(struct pcr_measure *m, enum pcr_lane lane, const void *p, size_t n, struct err *err)
 {
-	EVP_MD_CTX *md = m->all;
+	struct sha384 *md = m->all;
 
+	(void)err;
 	if (lane == PCR_LANE_REST)
 		md = !m->has_split ? NULL : m->part == PCR_RAMDISK ? m->others : m->split;
-	return !md || EVP_DigestUpdate(md, p, n) ? 0 : digest_error(err);
+	if (md)
+		sha384_add(md, p, n);
+	return 0;
 }
 
 int pcr_measure_update(struct pcr_measure *m, const void *p, size_t n, struct err *err)
@@ -101,12 +105,11 @@ int pcr_measure_update(struct pcr_measure *m, const void *p, size_t n, struct er
 	return pcr_measure_lane(m, PCR_LANE_ALL, p, n, err) || pcr_measure_lane(m, PCR_LANE_REST, p, n, err) ? -1 : 0;
 }
 
-static int final_register(EVP_MD_CTX *md, uint8_t digest[PCR_SIZE], uint8_t out[PCR_SIZE], struct err *err)
+static int final_register(struct sha384 *md, uint8_t digest[PCR_SIZE], uint8_t out[PCR_SIZE], struct err *err)
 {
 	static const uint8_t zero[PCR_SIZE];
 
-	if (!EVP_DigestFinal_ex(md, digest, NULL))
-		return digest_error(err);
+	sha384_end(md, digest);
 	return pcr_extend(zero, digest, out, err);
 }
 
@@ -114,11 +117,37 @@ int pcr_measure_final(struct pcr_measure *m, struct pcr_values *v, struct err *e
 {
 	uint8_t digest[PCR_SIZE];
 
-	if (!m->has_split && !EVP_MD_CTX_copy_ex(m->split, m->all))
-		return digest_error(err);
+	if (!m->has_split)
+		sha384_copy(m->split, m->all);
 	if (final_register(m->all, digest, v->pcr0, err) || final_register(m->split, digest, v->pcr1, err) ||
 	    final_register(m->others, m->rest_sha384, v->pcr2, err))
 		return -1;
+	return 0;
+}
+
+// all | split | others | has_split | part | ramdisks
+void pcr_measure_save(const struct pcr_measure *m, uint8_t out[PCR_MEASURE_STATE])
+{
+	_Static_assert(PCR_MEASURE_STATE == 3 * SHA384_STATE + 10, "three digests, two bytes, a count");
+	sha384_save(m->all, out);
+	sha384_save(m->split, out + SHA384_STATE);
+	sha384_save(m->others, out + 2 * SHA384_STATE);
+	out += 3 * SHA384_STATE;
+	out[0] = m->has_split;
+	out[1] = (uint8_t)m->part;
+	put_be64(out + 2, m->ramdisks);
+}
+
+int pcr_measure_load(struct pcr_measure *m, const uint8_t in[PCR_MEASURE_STATE], struct err *err)
+{
+	const uint8_t *rest = in + 3 * SHA384_STATE;
+
+	if (!sha384_load(m->all, in) || !sha384_load(m->split, in + SHA384_STATE) ||
+	    !sha384_load(m->others, in + 2 * SHA384_STATE) || rest[0] > 1 || rest[1] > PCR_RAMDISK)
+		return err_set(err, ERR_INPUT, "no state of a measurement");
+	m->has_split = rest[0];
+	m->part = (enum pcr_part)rest[1];
+	m->ramdisks = get_be64(rest + 2);
 	return 0;
 }
 
@@ -131,8 +160,8 @@ void pcr_measure_free(struct pcr_measure *m)
 {
 	if (!m)
 		return;
-	EVP_MD_CTX_free(m->all);
-	EVP_MD_CTX_free(m->split);
-	EVP_MD_CTX_free(m->others);
+	sha384_free(m->all);
+	sha384_free(m->split);
+	sha384_free(m->others);
 	free(m);
 }

@@ -41,6 +41,11 @@ enum pcr_lane { PCR_LANE_ALL, PCR_LANE_REST };
 int pcr_measure_lane(struct pcr_measure *m, enum pcr_lane lane, const void *p, size_t n, struct err *err);
 // Fills pcr0..2 of *v; the measure is spent (free it).
 int pcr_measure_final(struct pcr_measure *m, struct pcr_values *v, struct err *err);
+// The whole state, to be taken up again by another measure: what follows then gives the same registers. Only while
+// neither lane runs. pcr_measure_load gives -1 (ERR_INPUT) for bytes that are no state.
+enum { PCR_MEASURE_STATE = 3 * 212 + 1 + 1 + 8 };
+void pcr_measure_save(const struct pcr_measure *m, uint8_t out[PCR_MEASURE_STATE]);
+int pcr_measure_load(struct pcr_measure *m, const uint8_t in[PCR_MEASURE_STATE], struct err *err);
 // After pcr_measure_final: the plain SHA-384 of the second and later ramdisks (of a file with two: of the second).
 const uint8_t *pcr_measure_rest_sha384(const struct pcr_measure *m); // PCR_SIZE bytes
 void pcr_measure_free(struct pcr_measure *m);

@@ -55,12 +55,13 @@ int build_job_open_image(struct build_job *job, const struct build_options *opt,
 
 	job->opt = opt;
 	io.tmpdir = tmpdir && *tmpdir ? tmpdir : NULL;
-	if (image_open(ref, &io, &job->image, err))
+	if ((opt->cache && cache_open(&job->cache, err)) || image_open(ref, &io, &job->image, err))
 		return -1;
 	job->input.image = job->image;
 	job->input.config = *image_config(job->image);
 	job->input.layers = (struct layer_options){.limits = &opt->limits, .tmpdir = tmpdir && *tmpdir ? tmpdir : NULL,
-						   .threads = opt->threads, .warn = on_warning, .warn_ctx = job};
+						   .threads = opt->threads, .cache = job->cache, .warn = on_warning,
+						   .warn_ctx = job};
 	job->input.layout = (struct layout_options){.id = opt->layout, .mtime = opt->mtime, .strict = opt->strict,
 						    .allow_large = opt->allow_large, .warn = on_warning,
 						    .unpredictable = on_unpredictable, .ctx = job};
@@ -295,6 +296,9 @@ int build_job_run(struct build_job *job, int fd, struct err *err)
 {
 	if (build_eif(&job->input, fd, &job->output, err))
 		return -1;
+	if (cmd_verbose && job->cache)
+		fprintf(stderr, "eifgen: cache: %llu bytes of the application ramdisk were measured before\n",
+			(unsigned long long)job->output.skipped);
 	return build_job_check(job, err);
 }
 
@@ -314,4 +318,5 @@ void build_job_clear(struct build_job *job)
 	signer_free(job->signer);
 	platform_free(job->platform);
 	image_free(job->image);
+	layer_cache_free(job->cache);
 }

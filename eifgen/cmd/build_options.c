@@ -151,6 +151,9 @@ int build_option_take(struct build_options *o, int opt, const char *command)
 	case BUILD_OPT_STRICT:
 		o->strict = true;
 		return 0;
+	case BUILD_OPT_CACHE:
+		o->cache = true;
+		return 0;
 	case BUILD_OPT_ALLOW_LARGE:
 		o->allow_large = true;
 		return 0;

@@ -11,6 +11,7 @@
 #include "eifgen/cmd/cage.h"
 #include "eifgen/cmd/cmd.h"
 #include "eifgen/cmd/epoch_option.h"
+#include "eifgen/cmd/cache_option.h"
 #include "eifgen/cmd/registry_option.h"
 #include "pcr/signer.h"
 
@@ -20,7 +21,7 @@ enum build_option {
 	BUILD_OPT_NSM, BUILD_OPT_NO_NSM, BUILD_OPT_MODULE, BUILD_OPT_ARCH, BUILD_OPT_PLATFORM, BUILD_OPT_LAYOUT,
 	BUILD_OPT_EPOCH, BUILD_OPT_MTIME, BUILD_OPT_NAME, BUILD_OPT_IMAGE_VERSION, BUILD_OPT_METADATA, BUILD_OPT_CMD,
 	BUILD_OPT_ENV, BUILD_OPT_USER, BUILD_OPT_WORKDIR, BUILD_OPT_STRICT, BUILD_OPT_ALLOW_LARGE, BUILD_OPT_SCRUB,
-	BUILD_OPT_TMPDIR, BUILD_OPT_THREADS, BUILD_OPT_MAX_LAYERS, BUILD_OPT_MAX_ENTRIES, BUILD_OPT_MAX_PATH,
+	BUILD_OPT_CACHE, BUILD_OPT_TMPDIR, BUILD_OPT_THREADS, BUILD_OPT_MAX_LAYERS, BUILD_OPT_MAX_ENTRIES, BUILD_OPT_MAX_PATH,
 	BUILD_OPT_MAX_EXPANDED, BUILD_OPT_SIGN_KEY,
 	BUILD_OPT_SIGN_CERT, BUILD_OPT_SIGN_PASS, BUILD_OPT_CAGE, BUILD_OPT_RUNTIME,
 	BUILD_OPT_LAST = BUILD_OPT_RUNTIME,
@@ -48,7 +49,8 @@ enum build_option {
 #define BUILD_CAGE_LONGS                                                                                               \
 	{"cage", required_argument, NULL, BUILD_OPT_CAGE}, {"runtime", required_argument, NULL, BUILD_OPT_RUNTIME}
 #define BUILD_LONGS                                                                                                    \
-	BUILD_IMAGE_LONGS, BUILD_PLATFORM_LONGS, BUILD_SIGN_LONGS, {"layout", required_argument, NULL, BUILD_OPT_LAYOUT},                \
+	BUILD_IMAGE_LONGS, BUILD_PLATFORM_LONGS, BUILD_SIGN_LONGS, {"cache", no_argument, NULL, BUILD_OPT_CACHE},      \
+		{"layout", required_argument, NULL, BUILD_OPT_LAYOUT},                                                 \
 		{"epoch", required_argument, NULL, BUILD_OPT_EPOCH}, {"mtime", required_argument, NULL, BUILD_OPT_MTIME}, \
 		{"name", required_argument, NULL, BUILD_OPT_NAME},                                                     \
 		{"image-version", required_argument, NULL, BUILD_OPT_IMAGE_VERSION},                                   \
@@ -86,7 +88,7 @@ enum build_option {
 	"      --cage FILE           lay the cage's runtime over the image, as this cage.json says\n"                  \
 	"      --runtime DIR         with --cage: the directory that `make bundle` makes\n"
 #define BUILD_HELP                                                                                                     \
-	"Platform:\n" BUILD_PLATFORM_HELP "Image:\n" BUILD_IMAGE_HELP                                                  \
+	"Platform:\n" BUILD_PLATFORM_HELP "Image:\n" BUILD_IMAGE_HELP CACHE_OPTION_HELP                                \
 	"      --cmd JSON-ARRAY      instead of entrypoint and command\n"                                              \
 	"      --env NAME=VALUE      set in the environment; repeat it\n"                                              \
 	"      --user USER, --workdir DIR\n"                                                                           \
@@ -115,7 +117,7 @@ struct build_options {
 	struct signer_options signer;
 	const char *cage, *runtime; // cage.json and the runtime bundle; NULL: no cage
 	const char *metadata_text; // instead of metadata_file, for a rebuild
-	bool strict, allow_large;
+	bool strict, allow_large, cache;
 	unsigned threads;
 	struct limits limits;
 	struct registry_option registry;
@@ -134,6 +136,7 @@ struct build_job {
 	struct epoch epoch;
 	struct build_input input;
 	struct build_output output;
+	struct layer_cache *cache; // --cache, else NULL
 	char **cmd; // --cmd, parsed
 	size_t cmd_count;
 	char **env; // owned array of borrowed strings: the config's with --env laid over it

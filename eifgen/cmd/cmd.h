@@ -37,6 +37,7 @@ extern const struct cmd cmd_cert;
 extern const struct cmd cmd_describe;
 extern const struct cmd cmd_describe_eif;
 extern const struct cmd cmd_epoch;
+extern const struct cmd cmd_cache;
 extern const struct cmd cmd_platform;
 extern const struct cmd cmd_extract;
 extern const struct cmd cmd_sign;

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `eifgen cache info|clean`, and the opening of the cache for `--cache`.
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "eifgen/cmd/cache_option.h"
+#include "eifgen/cmd/cmd.h"
+#include "eifgen/json_out.h"
+
+#include <string.h>
+
+static const char usage[] =
+	"Usage: eifgen cache info|clean\n"
+	"The cache of --cache: layers that were read before, and how far images have been measured. `info` says where it is\n"
+	"and how large, `clean` empties it; both print one JSON object.\n\n"
+	"  -h, --help                this text\n";
+
+char *cache_dir(struct err *err)
+{
+	const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+
+	if (xdg && *xdg == '/')
+		return mem_printf(err, "%s/eifgen", xdg);
+	if (home && *home == '/')
+		return mem_printf(err, "%s/.cache/eifgen", home);
+	err_set(err, ERR_USAGE, "neither XDG_CACHE_HOME nor HOME says where the cache is");
+	return NULL;
+}
+
+int cache_open(struct layer_cache **out, struct err *err)
+{
+	_cleanup_free_ char *dir = cache_dir(err);
+
+	return dir ? layer_cache_open(dir, (uint64_t)CACHE_GIB << 30, out, err) : -1;
+}
+
+static int print(const char *dir, uint64_t files, uint64_t bytes, const char *verb, struct err *err)
+{
+	_cleanup_jout_ struct jout o = JOUT_INIT(true);
+	const char *text;
+
+	jout_open(&o, NULL, '{');
+	jout_str(&o, "Directory", dir);
+	jout_uint(&o, verb, files);
+	jout_uint(&o, "Bytes", bytes);
+	jout_uint(&o, "BytesLimit", (uint64_t)CACHE_GIB << 30);
+	jout_close(&o, '}');
+	text = jout_text(&o, err);
+	return text ? cmd_print(text) : cmd_fail("print", "the answer", err);
+}
+
+static int run(int argc, char **argv)
+{
+	static const struct option longs[] = {{NULL, 0, NULL, 0}};
+	_cleanup_free_ char *dir = NULL;
+	struct err err = ERR_INIT;
+	uint64_t files, bytes;
+	bool clean;
+
+	if (cmd_getopt(argc, argv, "", longs) != -1)
+		return cmd_opt_status; // it has no option of its own
+	if (optind + 1 != argc)
+		return cmd_usage_error("cache", "info or clean");
+	clean = !strcmp(argv[optind], "clean");
+	if (!clean && strcmp(argv[optind], "info"))
+		return cmd_usage_error("cache", "info or clean, not %s", argv[optind]);
+	dir = cache_dir(&err);
+	if (!dir)
+		return cmd_fail("find", "the cache", &err);
+	if (clean ? layer_cache_clean(dir, &files, &bytes, &err) : layer_cache_usage(dir, &files, &bytes, &err))
+		return cmd_fail(clean ? "clean" : "read", "the cache", &err);
+	return print(dir, files, bytes, clean ? "FilesRemoved" : "Files", &err);
+}
+
+const struct cmd cmd_cache = {"cache", "what --cache keeps: how much, and away with it", usage, run};

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The pieces since the last known mark wait in `pending` (at most one interval of them): bytes in a buffer, contents by
+// inode. The marks of one beginning (kernel, cmdline, bootstrap ramdisk, layout) are one file of the cache:
+//
+//   count times: recipe (32) | bytes of the section so far (8) | registers' state (PCR_MEASURE_STATE)
+//
+// newest first, the oldest fall off the end.
+#include "eifgen/warm.h"
+
+#include "base/be.h"
+#include "base/cleanup.h"
+#include "base/hex.h"
+#include "base/mem.h"
+
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	RECIPE = 32,
+	INTERVAL = 16 * 1024 * 1024, // between marks: small against what a run costs, large against a wait for the lanes
+	STRETCH = 4 * 1024 * 1024,   // of one content piece, so that marks lie within large files too
+	READ = 128 * 1024,
+	MARK = RECIPE + 8 + PCR_MEASURE_STATE,
+	MARKS_MAX = 4096,
+};
+
+struct piece {
+	const struct tree *tree; // NULL: bytes
+	const struct inode *inode;
+	uint64_t offset; // in the content, or in the buffer of bytes
+	uint64_t size;
+};
+
+struct warm {
+	struct layer_cache *cache;
+	const struct image *image;
+	struct eif_writer *writer;
+	EVP_MD_CTX *recipe, *copy;
+	char name[2 * RECIPE + 8];
+	struct buf known, fresh; // marks: kept from earlier; made by this run
+	const uint8_t *last;	 // the last known mark, within `known`; NULL: none yet
+	bool hashing;
+	uint64_t position, marked; // bytes of the section so far; where the last mark lies
+	uint64_t skipped;
+	struct piece *pending;
+	size_t count, cap;
+	struct buf bytes;
+	uint8_t *read;
+};
+
+static int recipe_add(struct warm *x, const void *p, size_t n, struct err *err)
+{
+	return EVP_DigestUpdate(x->recipe, p, n) == 1 ? 0 : err_nomem(err);
+}
+
+// The recipe's first words, and the name of the file of marks.
+static int begin_recipe(struct warm *x, struct err *err)
+{
+	static const char version[] = "eifgen warm 1 " EIFGEN_VERSION;
+	uint8_t state[PCR_MEASURE_STATE], sha[RECIPE];
+	char hex[2 * RECIPE + 1];
+
+	if (EVP_DigestInit_ex(x->recipe, EVP_sha256(), NULL) != 1)
+		return err_nomem(err);
+	if (eif_writer_save(x->writer, state, err) || recipe_add(x, version, sizeof(version), err) ||
+	    recipe_add(x, state, sizeof(state), err))
+		return -1;
+	if (EVP_MD_CTX_copy_ex(x->copy, x->recipe) != 1 || EVP_DigestFinal_ex(x->copy, sha, NULL) != 1)
+		return err_nomem(err);
+	snprintf(x->name, sizeof(x->name), "%s.marks", hex_encode(sha, RECIPE, hex));
+	return 0;
+}
+
+int warm_new(struct layer_cache *cache, const struct image *image, struct eif_writer *w, struct warm **out,
+	     struct err *err)
+{
+	struct warm *x = mem_zalloc(1, sizeof(*x), err);
+
+	if (!x)
+		return -1;
+	x->cache = cache;
+	x->image = image;
+	x->writer = w;
+	x->recipe = EVP_MD_CTX_new();
+	x->copy = EVP_MD_CTX_new();
+	x->read = mem_alloc(READ, err);
+	if (!x->recipe || !x->copy || !x->read || begin_recipe(x, err) ||
+	    layer_cache_get(cache, x->name, (size_t)MARKS_MAX * MARK + 1024, &x->known, err) < 0) {
+		if (!x->recipe || !x->copy)
+			err_nomem(err);
+		warm_free(x);
+		return -1;
+	}
+	x->known.len -= x->known.len % MARK;
+	x->hashing = x->known.len == 0;
+	*out = x;
+	return 0;
+}
+
+void warm_free(struct warm *x)
+{
+	if (!x)
+		return;
+	EVP_MD_CTX_free(x->recipe);
+	EVP_MD_CTX_free(x->copy);
+	buf_free(&x->known);
+	buf_free(&x->fresh);
+	buf_free(&x->bytes);
+	free(x->pending);
+	free(x->read);
+	free(x);
+}
+
+uint64_t warm_skipped(const struct warm *x)
+{
+	return x->skipped;
+}
+
+// ---- from names back to bytes --------------------------------------------------------------------------------------
+
+static int hash_content(struct warm *x, const struct piece *p, struct err *err)
+{
+	uint64_t done = 0;
+
+	while (done < p->size) {
+		size_t n = p->size - done < READ ? (size_t)(p->size - done) : READ;
+		ssize_t got = tree_content_read(p->tree, p->inode, p->offset + done, x->read, n, err);
+
+		if (got <= 0)
+			return got < 0 ? -1 : err_set(err, ERR_IO, "content ends early");
+		if (eif_writer_write(x->writer, x->read, (size_t)got, err))
+			return -1;
+		done += (uint64_t)got;
+	}
+	return 0;
+}
+
+static int hash_piece(struct warm *x, const struct piece *p, struct err *err)
+{
+	if (p->tree)
+		return hash_content(x, p, err);
+	return eif_writer_write(x->writer, x->bytes.data + p->offset, (size_t)p->size, err);
+}
+
+// From here on everything is hashed: go to the last known state, and do what was put off since.
+static int start_hashing(struct warm *x, struct err *err)
+{
+	if (x->last) {
+		x->skipped = get_be64(x->last + RECIPE);
+		if (eif_writer_resume(x->writer, x->last + RECIPE + 8, x->skipped, err))
+			return -1;
+	}
+	x->hashing = true;
+	for (size_t i = 0; i < x->count; i++) {
+		if (hash_piece(x, &x->pending[i], err))
+			return -1;
+	}
+	x->count = 0;
+	x->bytes.len = 0;
+	return 0;
+}
+
+// ---- marks ---------------------------------------------------------------------------------------------------------
+
+static const uint8_t *find_mark(const struct warm *x, const uint8_t recipe[RECIPE])
+{
+	for (size_t at = 0; at < x->known.len; at += MARK) {
+		if (!memcmp(x->known.data + at, recipe, RECIPE) &&
+		    get_be64(x->known.data + at + RECIPE) == x->position)
+			return x->known.data + at;
+	}
+	return NULL;
+}
+
+static int keep_mark(struct warm *x, const uint8_t recipe[RECIPE], struct err *err)
+{
+	uint8_t mark[MARK];
+
+	memcpy(mark, recipe, RECIPE);
+	put_be64(mark + RECIPE, x->position);
+	if (eif_writer_save(x->writer, mark + RECIPE + 8, err))
+		return -1;
+	return buf_add(&x->fresh, mark, MARK, err);
+}
+
+static int maybe_mark(struct warm *x, struct err *err)
+{
+	uint8_t recipe[RECIPE];
+	const uint8_t *known;
+
+	if (x->position - x->marked < INTERVAL)
+		return 0;
+	x->marked = x->position;
+	if (EVP_MD_CTX_copy_ex(x->copy, x->recipe) != 1 || EVP_DigestFinal_ex(x->copy, recipe, NULL) != 1)
+		return err_nomem(err);
+	known = x->hashing ? NULL : find_mark(x, recipe);
+	if (known) {
+		x->last = known;
+		x->count = 0;
+		x->bytes.len = 0;
+		return 0;
+	}
+	if (!x->hashing && start_hashing(x, err))
+		return -1;
+	return keep_mark(x, recipe, err);
+}
+
+// ---- pieces --------------------------------------------------------------------------------------------------------
+
+static int put_off(struct warm *x, struct piece p, struct err *err)
+{
+	struct piece *before = x->count ? &x->pending[x->count - 1] : NULL;
+
+	if (before && !before->tree && !p.tree) { // bytes behind bytes
+		before->size += p.size;
+		return 0;
+	}
+	if (mem_grow(&x->pending, &x->cap, x->count, sizeof(*x->pending), err))
+		return -1;
+	x->pending[x->count++] = p;
+	return 0;
+}
+
+static int take_bytes(void *ctx, const void *p, size_t n, struct err *err)
+{
+	struct warm *x = ctx;
+	uint8_t tag[9] = {'B'};
+
+	if (!n)
+		return 0;
+	put_be64(tag + 1, n);
+	if (recipe_add(x, tag, sizeof(tag), err) || recipe_add(x, p, n, err))
+		return -1;
+	if (x->hashing) {
+		if (eif_writer_write(x->writer, p, n, err))
+			return -1;
+	} else {
+		struct piece piece = {.offset = x->bytes.len, .size = n};
+
+		if (buf_add(&x->bytes, p, n, err) || put_off(x, piece, err))
+			return -1;
+	}
+	x->position += n;
+	return maybe_mark(x, err);
+}
+
+struct sink warm_sink(struct warm *x)
+{
+	return (struct sink){take_bytes, x};
+}
+
+static int take_stretch(struct warm *x, const struct piece *p, const char *diff_id, uint64_t origin, struct err *err)
+{
+	uint8_t tag[17] = {'C'};
+
+	put_be64(tag + 1, origin);
+	put_be64(tag + 9, p->size);
+	if (recipe_add(x, tag, sizeof(tag), err) || recipe_add(x, diff_id, DIGEST_TEXT_MAX - 1, err) ||
+	    (x->hashing ? hash_piece(x, p, err) : put_off(x, *p, err)))
+		return -1;
+	x->position += p->size;
+	return maybe_mark(x, err);
+}
+
+// Content that no layer brought has no name but itself.
+static int take_memory(struct warm *x, const struct tree *tree, const struct inode *inode, struct err *err)
+{
+	uint64_t off = 0;
+
+	while (off < inode->size) {
+		ssize_t got = tree_content_read(tree, inode, off, x->read, READ, err);
+
+		if (got <= 0)
+			return got < 0 ? -1 : err_set(err, ERR_IO, "content ends early");
+		if (take_bytes(x, x->read, (size_t)got, err))
+			return -1;
+		off += (uint64_t)got;
+	}
+	return 0;
+}
+
+int warm_content(void *ctx, const struct tree *tree, const struct inode *inode, struct err *err)
+{
+	struct warm *x = ctx;
+	uint64_t origin;
+	size_t layer;
+
+	if (!tree_content_origin(tree, inode, &layer, &origin))
+		return take_memory(x, tree, inode, err);
+	for (uint64_t off = 0; off < inode->size; off += STRETCH) {
+		struct piece p = {tree, inode, off, inode->size - off < STRETCH ? inode->size - off : STRETCH};
+
+		if (take_stretch(x, &p, image_layer(x->image, layer)->diff_id, origin + off, err))
+			return -1;
+	}
+	return 0;
+}
+
+int warm_finish(struct warm *x, struct err *err)
+{
+	size_t room = (size_t)MARKS_MAX * MARK;
+
+	if (!x->hashing && start_hashing(x, err))
+		return -1;
+	if (!x->fresh.len)
+		return 0;
+	if (x->fresh.len < room && buf_add(&x->fresh, x->known.data ? x->known.data : (const uint8_t *)"",
+					   x->known.len < room - x->fresh.len ? x->known.len : room - x->fresh.len, err))
+		return -1;
+	layer_cache_put(x->cache, x->name, x->fresh.data, x->fresh.len < room ? x->fresh.len : room);
+	return 0;
+}

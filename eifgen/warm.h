@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Warm prediction: the application ramdisk is measured without being read as far as an earlier run has measured it.
+//
+// The layout's output is seen as a row of pieces: bytes that the layout makes (headers, padding, its own files), and
+// stretches of file content named by origin (the layer's diff_id, offset among its contents, length). A running SHA-256
+// over that row, its recipe, stands for the bytes themselves. Every 16 MiB the recipe so far is a mark: an earlier run
+// kept it with the registers' state at that place. While marks are found nothing is hashed or read; at the first
+// unknown one the last known state is loaded, what came since is hashed, and so is all that follows.
+//
+// Why the result cannot differ from a cold run's: the recipe begins with the registers' state where the section begins,
+// and with this program's version; its pieces are encoded without ambiguity; an origin names one string of bytes, since
+// a diff_id is a digest of the layer and contents are cut from it by the same program. So one recipe means one string of
+// bytes after one state, and that leads to one state. Only SHA-256 would have to fail.
+#ifndef EIFGEN_WARM_H
+#define EIFGEN_WARM_H
+
+#include "base/io.h"
+#include "eifgen/eif.h"
+#include "layerfs/image.h"
+#include "layerfs/layer_cache.h"
+#include "layerfs/tree.h"
+
+struct warm; // opaque
+
+// For a section of `w` that was just begun; measuring only. All borrowed.
+int warm_new(struct layer_cache *cache, const struct image *image, struct eif_writer *w, struct warm **out,
+	     struct err *err);
+void warm_free(struct warm *x); // NULL fine
+struct sink warm_sink(struct warm *x);
+// layout_options.content, with x as its context.
+int warm_content(void *x, const struct tree *tree, const struct inode *inode, struct err *err);
+// The section is complete: hashes what is left and keeps the new marks.
+int warm_finish(struct warm *x, struct err *err);
+uint64_t warm_skipped(const struct warm *x); // bytes that were neither read nor hashed
+
+#endif

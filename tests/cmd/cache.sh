@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# The warm-prediction cache changes how long an answer takes and never the answer: cold, warm, after a change, after
+# damage of every kind, from several runs at once.
+. tests/lib.sh
+
+cd "$TEST_TMP" || exit 1
+export XDG_CACHE_HOME=$TEST_TMP/xdg
+cache=$XDG_CACHE_HOME/eifgen
+python3 - <<'PY'
+import io, tarfile
+# Forty files of 2 MiB in order of name, so that there are marks; the top layer replaces one of them.
+def layer(name, files):
+    out = tarfile.open(name, "w", format=tarfile.GNU_FORMAT)
+    for path, seed in files:
+        t = tarfile.TarInfo(path)
+        t.size, t.mtime = 2 << 20, 1700000000
+        out.addfile(t, io.BytesIO(bytes((seed * 7 + i) & 255 for i in range(256)) * (t.size // 256)))
+    out.close()
+layer("base-0.tar", [("f%02d" % i, i) for i in range(20)])
+layer("base-1.tar", [("f%02d" % i, i) for i in range(20, 40)])
+layer("top-a.tar", [("f39", 90)])
+layer("top-b.tar", [("f39", 91)])
+layer("top-c.tar", [("f00", 92)])
+PY
+for x in a b c; do python3 "$TOP/tests/bench/oci-layout.py" "img-$x" base-0.tar base-1.tar "top-$x.tar"; done
+mkdir plat
+printf kernel >plat/bzImage; printf cmdline >plat/cmdline; printf init >plat/init
+
+predict() { # predict IMAGE OUT [OPTION…]
+	local image=$1 out=$2; shift 2
+	eifgen -q pcr "oci:$image:bench" --blobs plat --no-nsm --epoch 7 "$@" >"$out"
+}
+warm_equals_cold() { predict "$1" warm --cache && cmp cold-"${1#img-}" warm; }
+known() { # known IMAGE: how many bytes -v says were known
+	eifgen -v pcr "oci:$1:bench" --blobs plat --no-nsm --epoch 7 --cache 2>&1 >/dev/null |
+		sed -n 's/.*: \([0-9]*\) bytes .*measured before.*/\1/p'
+}
+for x in a b c; do t "cold prediction of $x" predict "img-$x" "cold-$x"; done
+t "without --cache nothing is kept" test ! -e "$cache"
+
+t "the first run fills the cache" warm_equals_cold img-a
+t "… with its three layers and the marks" sh -c "test \$(ls $cache/*.layer | wc -l) = 3 && test \$(ls $cache/*.marks | wc -l) = 1"
+t "the second run finds them" warm_equals_cold img-a
+t "… and skips most" test "$(known img-a)" -gt 60000000
+t "another top layer" warm_equals_cold img-b
+t "a change in the last file leaves the rest known" test "$(known img-b)" -gt 60000000
+t "a change in the first file" warm_equals_cold img-c
+t "one thread" predict img-b one --cache --threads 1
+t "… says the same" cmp cold-b one
+
+t "build uses the cached layers" eifgen -q build oci:img-a:bench --blobs plat --no-nsm --epoch 7 --cache -o w.eif --no-record
+t "build without" eifgen -q build oci:img-a:bench --blobs plat --no-nsm --epoch 7 -o c.eif --no-record
+t "… the same file" cmp w.eif c.eif
+
+# A cached layer is used without its blob.
+cp -r img-a img-nolayers
+python3 - <<'PY'
+import glob, json, os
+m = json.load(open(glob.glob("img-nolayers/index.json")[0]))["manifests"][0]["digest"].split(":")[1]
+for l in json.load(open("img-nolayers/blobs/sha256/" + m))["layers"]:
+    os.truncate("img-nolayers/blobs/sha256/" + l["digest"].split(":")[1], l["size"])  # still its size
+    open("img-nolayers/blobs/sha256/" + l["digest"].split(":")[1], "r+b").write(b"spoilt")
+PY
+t "a layer seen before is not read again" sh -c "\"$EIFGEN_BIN/eifgen\" -q pcr oci:img-nolayers:bench --blobs plat --no-nsm --epoch 7 --cache >nolayers"
+t "… and gives the same" cmp cold-a nolayers
+
+spoil() { # spoil FILE OFFSET: one byte becomes another, if the file is that long
+	python3 -c 'import sys; f = open(sys.argv[1], "r+b"); f.seek(int(sys.argv[2]), 0 if int(sys.argv[2]) >= 0 else 2); b = f.read(1); b or sys.exit(); f.seek(-1, 1); f.write(bytes([b[0] ^ 1]))' "$@"
+}
+for at in 1 5000000 -1 -50 -200; do
+	for f in "$cache"/*.layer; do spoil "$f" "$at"; done
+	rm -f "$cache"/*.marks
+	t "layers damaged at $at are read anew" warm_equals_cold img-c
+done
+for f in "$cache"/*.layer; do truncate -s 1000 "$f"; done
+rm -f "$cache"/*.marks
+t "layers cut short are read anew" warm_equals_cold img-c
+for f in "$cache"/*.marks; do spoil "$f" 100; done
+t "damaged marks are dropped" warm_equals_cold img-c
+for f in "$cache"/*.layer; do spoil "$f" 5000000; done
+rm -f "$cache"/*.marks
+t "build begins again when a cached layer is damaged" eifgen -q build oci:img-a:bench --blobs plat --no-nsm --epoch 7 --cache \
+	-o d.eif --no-record
+t "… the same file" cmp c.eif d.eif
+
+rm -rf "$cache"
+for i in 1 2 3 4 5 6; do predict img-a "many-$i" --cache & done
+wait
+for i in 1 2 3 4 5 6; do t "run $i of six at once" cmp cold-a "many-$i"; done
+t "… leave no temporary file" test -z "$(find "$cache" -name '*.tmp-*')"
+
+t_exit 0 "cache info" eifgen cache info
+t "… counts" test "$(jq .Files "$TEST_TMP/out")" = 4
+t_exit 0 "cache clean" eifgen cache clean
+t "… empties" test -z "$(ls -A "$cache")"
+t_exit 0 "cache info of an empty cache" eifgen cache info
+t_exit 2 "cache of nowhere" env -u XDG_CACHE_HOME -u HOME "$EIFGEN_BIN/eifgen" cache info
+t_exit 2 "cache what" eifgen cache what
+t_done
