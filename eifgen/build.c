@@ -251,6 +251,8 @@ int build_eif(struct build_input *in, int fd, struct build_output *result, struc
 		build_output_clear(result);
 		*result = (struct build_output){.scrubbed = NULL};
 		in->config = config;
+		if (in->sbom)
+			in->sbom->len = 0;
 		if (i == TRIES)
 			in->layers.cache = NULL;
 		if (fd >= 0 && ftruncate(fd, 0))
