@@ -47,6 +47,14 @@ build="--blobs $W/blobs --threads 1 --epoch 1700000000"
 	sweep "verify" 100 5 verify "$W/o.eif" --record "$W/o.eif.record.json"
 	sweep "ls" 60 41 ls "$W/o.eif" --json
 	sweep "platform" 1000 1 platform "$W/blobs"
+	"$san" cert new --key-out "$W/key.pem" --cert-out "$W/cert.pem" >/dev/null
+	sweep "sign" 150 5 sign "$W/o.eif" --key "$W/key.pem" --cert "$W/cert.pem" -o @OUT@/o.eif
+	"$san" sign "$W/o.eif" --key "$W/key.pem" --cert "$W/cert.pem" -o "$W/s.eif" >/dev/null
+	sweep "describe, signed" 100 11 describe "$W/s.eif"
+	sweep "verify, signed" 100 11 verify "$W/s.eif" --require-signed --ca "$W/cert.pem"
+	sweep "extract" 100 11 extract "$W/s.eif" -C "$W"
+	sweep "attest" 200 7 -q attest --document testdata/attestation/production.doc --at 1665651482 \
+		--pcr0 "$(jq -r '.pcrs["0"]' testdata/attestation/production.json)"
 	sweep "epoch" 1000 1 epoch --epoch 1700000000
 }
 t_done
