@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -178,7 +179,10 @@ int atomic_file_open(struct atomic_file *f, const char *path, struct err *err)
 	struct stat st;
 
 	*f = (struct atomic_file)ATOMIC_FILE_INIT;
-	if (!lstat(path, &st) && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode)) {
+	if (!*path)
+		return err_set(err, ERR_USAGE, "the output's name is empty");
+	// stat follows: a rename over /dev/stdout would take that symlink from everyone.
+	if (!stat(path, &st) && !S_ISREG(st.st_mode)) {
 		char q[QUOTE_MAX];
 		return err_set(err, ERR_INPUT, "%s exists and is no regular file",
 			       err_quote(path, strlen(path), q, sizeof(q)));
@@ -241,6 +245,27 @@ void atomic_file_discard(struct atomic_file *f)
 	free(f->path);
 	*f = (struct atomic_file)ATOMIC_FILE_INIT;
 	errno = saved;
+}
+
+bool io_same_place(const char *a, const char *b)
+{
+	const char *names[2] = {a, b};
+	struct stat st[2];
+
+	for (int i = 0; i < 2; i++) {
+		const char *slash = strrchr(names[i], '/');
+		size_t dir = slash ? (size_t)(slash - names[i]) + 1 : 0;
+		char path[PATH_MAX];
+
+		if (dir >= sizeof(path))
+			return false; // no call opens such a path either
+		memcpy(path, dir ? names[i] : ".", dir ? dir : 2);
+		path[dir ? dir : 1] = '\0';
+		if (stat(path, &st[i]))
+			return false;
+		names[i] += dir;
+	}
+	return st[0].st_dev == st[1].st_dev && st[0].st_ino == st[1].st_ino && !strcmp(names[0], names[1]);
 }
 
 int io_write_file(const char *path, const void *p, size_t n, struct err *err)

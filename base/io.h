@@ -47,7 +47,7 @@ struct sink sink_buf(struct buf *b); // appends to b; borrowed
 
 // Output that appears whole or not at all: written to a temporary file in the target's directory (mode 0600 while it
 // is written, then 0666 less the umask), renamed at commit. A target that is a symlink is replaced, not followed;
-// a target that exists and is no regular file (a device, a pipe, a directory) is an error.
+// a target that exists and is no regular file (a device, a pipe, a directory, a symlink to one) is an error.
 struct atomic_file {
 	int fd; // -1 when closed; seekable
 	char *path, *tmp;
@@ -64,7 +64,10 @@ int atomic_file_commit(struct atomic_file *f, struct err *err); // fsync, rename
 void atomic_file_discard(struct atomic_file *f);		// removes the temporary file; idempotent; after commit nothing
 #define _cleanup_atomic_file_ __attribute__((cleanup(atomic_file_discard)))
 
-// The two steps above around one buffer.
+// Do two output paths name one entry of one directory? Then the second rename would silently replace the first's file.
+bool io_same_place(const char *a, const char *b);
+
+// Open, write and commit around one buffer.
 int io_write_file(const char *path, const void *p, size_t n, struct err *err);
 
 #endif

@@ -112,7 +112,7 @@ static int prepare(struct request *r, struct err *err)
 	}
 	for (int i = 0; i < OUTPUTS; i++)
 		for (int k = 0; k < i; k++)
-			if (r->paths[i] && r->paths[k] && !strcmp(r->paths[i], r->paths[k]))
+			if (r->paths[i] && r->paths[k] && io_same_place(r->paths[i], r->paths[k]))
 				return err_set(err, ERR_USAGE, "two outputs are named %s", r->paths[i]);
 	if (!r->locked)
 		return 0;

@@ -123,6 +123,11 @@ t_exit 2 "a cap" build $images/links --max-entries 3 -o "$W/no.eif"
 t_says "names its option" --max-entries
 t_exit 2 "no output named" build $images/user
 t_exit 2 "an output that is a directory" build $images/user -o "$W/o"
+t_exit 2 "an output without a name" build $images/user -o ''
+ln -s /dev/null "$W/device"
+t_exit 2 "an output that is a symlink to a device, as /dev/stdout" build $images/user -o "$W/device"
+t "leaves the symlink" test -L "$W/device"
+t_exit 2 "a record in the EIF's place" build $images/user -o "$W/no.eif" --record "$W/./no.eif"
 t "no failed build left a file" test ! -e "$W/no.eif"
 cp "$W/a.eif" "$W/keep.eif"
 t_exit 2 "a failed build over a file" build $images/none -o "$W/keep.eif"

@@ -311,7 +311,35 @@ START_TEST(test_atomic_file_special_target_is_refused)
 	ck_assert_int_eq(io_write_file(dir, "x", 1, &err), -1);
 	ck_assert_int_eq(io_write_file("/nonexistent/x", "x", 1, &err), -1);
 	ck_assert_int_eq(err.errnum, ENOENT);
+	ck_assert_int_eq(io_write_file("", "x", 1, &err), -1);
+	ck_assert_int_eq(err.class, ERR_USAGE);
 	ck_assert_int_eq(count_entries(), 1);
+
+	char link[160];
+	snprintf(link, sizeof(link), "%s/null", dir);
+	ck_assert_int_eq(symlink("/dev/null", link), 0);
+	ck_assert_int_eq(io_write_file(link, "x", 1, &err), -1); // as /dev/stdout is one
+	ck_assert_int_eq(err.class, ERR_INPUT);
+	ck_assert_int_eq(unlink(link), 0);
+	remove_dir();
+}
+END_TEST
+
+START_TEST(test_io_same_place_spellings_of_one_name_are_one)
+{
+	char link[160], other[200];
+
+	setup_dir();
+	snprintf(link, sizeof(link), "%s-link", dir);
+	ck_assert_int_eq(symlink(dir, link), 0);
+	snprintf(other, sizeof(other), "%s/.//%s", link, strrchr(path, '/') + 1);
+	ck_assert(io_same_place(path, path));
+	ck_assert(io_same_place(path, other));
+	ck_assert(io_same_place("x", "./x"));
+	ck_assert(!io_same_place("x", "y"));
+	ck_assert(!io_same_place(path, strrchr(path, '/') + 1));
+	ck_assert(!io_same_place("/nonexistent/x", "/nonexistent/y"));
+	unlink(link);
 	remove_dir();
 }
 END_TEST
@@ -324,4 +352,5 @@ UNIT_MAIN("base/io", ADD(test_io_open_missing_file_is_named) ADD(test_io_read_pi
 					 ADD(test_atomic_file_discard_leaves_target_untouched)
 					     ADD(test_atomic_file_each_failure_leaves_nothing_behind)
 						 ADD(test_atomic_file_symlink_is_replaced_not_followed)
-						     ADD(test_atomic_file_special_target_is_refused))
+						     ADD(test_atomic_file_special_target_is_refused)
+							 ADD(test_io_same_place_spellings_of_one_name_are_one))
