@@ -9,13 +9,17 @@
 #include "eifgen/eif.h"
 #include "eifgen/report.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum {
 	RAMDISKS_MAX = EIF_MAX_SECTIONS - 3, // beside kernel, cmdline and metadata
 	COPY_BLOCK = 128 * 1024,
 	CUSTOM_FILE_MAX = 4096, // as the reference's writer; the metadata writer says so too
 };
+
+#define PIPE_MAX (UINT64_C(1) << 32) // a ramdisk that the layouts write by default is no larger
 
 struct assembly {
 	const char *out, *kernel, *cmdline, *metadata_file;
@@ -127,17 +131,35 @@ static void set_defaults(struct assembly *a)
 	m->kernel_version = m->kernel_version ? m->kernel_version : "Unknown";
 }
 
+// A pipe has no size to be known beforehand, and a device that never ends would fill the disk.
+static int stream_limit(int fd, const char *path, uint64_t *limit, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return err_sys(err, errno, "%s: stat", path);
+	if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode))
+		return err_set(err, ERR_INPUT, "%s is neither a file nor a pipe", path);
+	*limit = S_ISREG(st.st_mode) ? UINT64_MAX : PIPE_MAX;
+	return 0;
+}
+
 static int add_file(struct eif_writer *w, enum eif_section_type type, const char *path, struct err *err)
 {
 	_cleanup_close_ int fd = io_open(path, err);
 	uint8_t block[COPY_BLOCK];
+	uint64_t left = 0;
 	ssize_t n;
 
-	if (fd < 0 || eif_writer_section(w, type, err))
+	if (fd < 0 || stream_limit(fd, path, &left, err) || eif_writer_section(w, type, err))
 		return -1;
-	while ((n = io_read(fd, block, sizeof(block), err)) > 0)
+	while ((n = io_read(fd, block, sizeof(block), err)) > 0) {
+		if ((uint64_t)n > left)
+			return err_set(err, ERR_LIMIT, "%s: a pipe gave more than %llu bytes", path, (unsigned long long)PIPE_MAX);
+		left -= (uint64_t)n;
 		if (eif_writer_write(w, block, (size_t)n, err))
 			return -1;
+	}
 	return n < 0 ? err_prefix(err, "%s: ", path) : 0;
 }
 

@@ -64,5 +64,8 @@ t_exit 2 "a missing option is an error" eifgen assemble -o "$W/x.eif"
 echo keep >"$W/keep.eif"
 t_exit 2 "a failure" eifgen assemble -o "$W/keep.eif" --kernel "$W/nowhere" --cmdline x --ramdisk $V/inputs/one.bin
 t "leaves an existing file alone" grep -q keep "$W/keep.eif"
+t_exit 2 "a device that never ends" timeout 20 "$EIFGEN_BIN/eifgen" assemble -o "$W/keep.eif" --kernel $V/inputs/one.bin --cmdline x --ramdisk /dev/zero
+t_says "is refused before it fills the disk" "neither a file nor a pipe"
+t_exit 0 "pipes will do" eifgen assemble -o "$W/pipe.eif" --kernel <(cat $V/inputs/one.bin) --cmdline x --ramdisk <(cat $V/inputs/one.bin) --name k
 t "and no temporary file" test -z "$(ls "$W" | grep tmp-)"
 t_done
