@@ -34,8 +34,8 @@ t_not() {
 }
 
 # t_exit STATUS NAME COMMAND…: passes if the command ends with that status, its standard output in $TEST_TMP/out and its
-# standard error in $TEST_TMP/err. With status 2, standard error must be exactly one line that begins `eifgen: `
-# after warnings are set aside.
+# standard error in $TEST_TMP/err. With status 2, standard error must be exactly one line after warnings are set aside, and
+# eifgen's own reads `eifgen: unable to <verb> <object>: <reason>`.
 t_exit() {
 	local want=$1 name=$2 rc; shift 2
 	"$@" >"$TEST_TMP/out" 2>"$TEST_TMP/err"; rc=$?
@@ -43,6 +43,8 @@ t_exit() {
 		t_fail "$name"; echo "# exit $rc, wanted $want: $*"; head -c 4000 "$TEST_TMP/err" | sed 's/^/# /'
 	elif [ "$want" -eq 2 ] && [ "$(grep -cv '^eifgen: warning: ' "$TEST_TMP/err")" -ne 1 ]; then
 		t_fail "$name"; echo "# not one error line: $*"; head -c 4000 "$TEST_TMP/err" | sed 's/^/# /'
+	elif [ "$want" -eq 2 ] && grep -v '^eifgen: warning: ' "$TEST_TMP/err" | grep '^eifgen: ' | grep -qv '^eifgen: unable to .*: '; then
+		t_fail "$name"; echo "# not \`unable to <verb> <object>: <reason>\`: $*"; head -c 4000 "$TEST_TMP/err" | sed 's/^/# /'
 	else
 		t_ok "$name"
 	fi

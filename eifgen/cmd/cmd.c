@@ -58,7 +58,7 @@ int cmd_usage_error(const char *name, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	say("eifgen: %s (try eifgen %s%s--help)", text, name, *name ? " " : "");
+	say("eifgen: unable to run %s: %s (try eifgen %s%s--help)", *name ? name : "a command", text, name, *name ? " " : "");
 	return EXIT_TROUBLE;
 }
 
