@@ -28,12 +28,10 @@ man: $(MAN_DIR)/generated $(MAN3) $(MAN5)
 install: all man install-client
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man3 \
 		$(DESTDIR)$(PREFIX)/share/man/man5 \
-		$(DESTDIR)$(PREFIX)/share/man/man3 \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
 		$(DESTDIR)$(PREFIX)/share/doc/eifgen
 	install -m 755 $(B)/bin/eifgen $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 $(MAN_DIR)/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
-	install -m 644 $(MAN3) $(DESTDIR)$(PREFIX)/share/man/man3/
 	install -m 644 $(MAN3) $(DESTDIR)$(PREFIX)/share/man/man3/
 	install -m 644 $(MAN5) $(DESTDIR)$(PREFIX)/share/man/man5/
 	install -m 644 $(MAN_DIR)/gen/eifgen.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/eifgen
