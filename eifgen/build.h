@@ -11,6 +11,7 @@
 #define EIFGEN_BUILD_H
 
 #include "eifgen/eif.h"
+#include "eifgen/json_out.h"
 #include "eifgen/layout.h"
 #include "eifgen/platform.h"
 #include "eifgen/scan.h"
@@ -44,6 +45,7 @@ struct build_input {
 	build_overlay *overlay;	     // NULL: none
 	void *overlay_ctx;
 	const char *overlay_digest; // "sha256:…" of what it adds, for the record
+	void (*overlay_report)(const void *ctx, struct jout *o); // says where its tools came from, as an array's elements
 	build_sign *sign; // NULL: unsigned
 	void *sign_ctx;
 	const char *certificate_sha256; // hex, of its DER, for the record

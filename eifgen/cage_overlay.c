@@ -238,6 +238,19 @@ int cage_overlay_digest(const struct cage_overlay *o, char out[DIGEST_TEXT_MAX],
 	return digest_of(b.data, b.len, out, err);
 }
 
+void cage_overlay_report(const void *ctx, struct jout *o)
+{
+	const struct cage_overlay *c = ctx;
+
+	for (size_t i = 0; i < c->bundle->tool_count; i++) {
+		jout_open(o, NULL, '{');
+		jout_str(o, "Name", c->bundle->tools[i].name);
+		jout_str(o, "Path", c->tools[i].path);
+		jout_str(o, "Source", c->tools[i].from_image ? "image" : c->bundle->tools[i].source);
+		jout_close(o, '}');
+	}
+}
+
 void cage_overlay_clear(struct cage_overlay *o)
 {
 	for (size_t i = 0; i < CAGE_TOOLS_MAX; i++) {

@@ -14,6 +14,7 @@
 
 #include "eifgen/cage_bundle.h"
 #include "eifgen/cage_config.h"
+#include "eifgen/json_out.h"
 #include "eifgen/layout.h"
 
 struct cage_overlay {
@@ -36,6 +37,9 @@ int cage_overlay_apply(void *ctx, struct tree *tree, struct image_config *config
 // "sha256:…" over what decides the overlay beside the image: the bundle's digest, the compiled configuration, the service's
 // name. For the record.
 int cage_overlay_digest(const struct cage_overlay *o, char out[DIGEST_TEXT_MAX], struct err *err);
+// A build_input's overlay_report: {"Name", "Path", "Source"} a tool, Source being "image" or the bundle's words. ctx is a
+// struct cage_overlay that has been applied.
+void cage_overlay_report(const void *ctx, struct jout *o);
 void cage_overlay_clear(struct cage_overlay *o);
 
 #endif

@@ -215,6 +215,13 @@ static void put_inputs(struct jout *o, const struct record_source *s)
 	put_scrub(o, s);
 	put_metadata(o, &in->metadata);
 	jout_str(o, "Cage", in->overlay_digest ? hex_of(in->overlay_digest) : NULL);
+	if (in->overlay_report && s->output) { // known when the image has been looked into
+		jout_open(o, "CageTools", '[');
+		in->overlay_report(in->overlay_ctx, o);
+		jout_close(o, ']');
+	} else {
+		jout_null(o, "CageTools");
+	}
 	if (in->certificate_sha256) {
 		jout_open(o, "Signature", '{');
 		jout_str(o, "CertificateSha256", in->certificate_sha256);

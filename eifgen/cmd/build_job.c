@@ -265,6 +265,7 @@ static int open_cage(struct build_job *job, struct err *err)
 	job->input.overlay = cage_overlay_apply;
 	job->input.overlay_ctx = &job->overlay;
 	job->input.overlay_digest = job->overlay_digest;
+	job->input.overlay_report = cage_overlay_report;
 	if (!opt->name)
 		job->input.metadata.image_name = job->cage.config->name;
 	return 0;

@@ -7,16 +7,12 @@
 //   runtime bundle ────┘                                        (signed, if cage.json says so)
 //
 // The image is kept beside the EIF: the record names it, so that what was built can be looked into and built again.
-#include "base/hex.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include "eifgen/cage_overlay.h"
 #include "eifgen/cmd/build_record.h"
 #include "eifgen/cmd/cage.h"
-#include "eifgen/cmd/time_option.h"
-#include "layerfs/digest.h"
 #include "layerfs/json.h"
-#include "pcr/signer.h"
 
 #include <errno.h>
 #include <string.h>
@@ -69,9 +65,8 @@ struct request {
 	struct cage_file cage;
 	struct cage_bundle *bundle;
 	struct epoch epoch;
-	char *out_path, *record_path, *image_dir, *ref; // owned
-	struct signer *signer;
-	char overlay_digest[DIGEST_TEXT_MAX], certificate[DIGEST_TEXT_MAX];
+	char *out_path, *record_path, *image_dir, *ref, *cert, *key; // owned
+	char overlay_digest[DIGEST_TEXT_MAX];
 	struct cage_overlay overlay;
 	bool holds_itself; // the image holds cage.json
 };
@@ -83,11 +78,12 @@ static void request_clear(struct request *r)
 	cage_file_clear(&r->cage);
 	cage_bundle_free(r->bundle);
 	epoch_clear(&r->epoch);
-	signer_free(r->signer);
 	free(r->out_path);
 	free(r->record_path);
 	free(r->image_dir);
 	free(r->ref);
+	free(r->cert);
+	free(r->key);
 }
 
 static int take_option(struct request *r, int o)
@@ -180,26 +176,18 @@ static int find_epoch(struct request *r, struct err *err)
 	return 0;
 }
 
-static int open_signer(struct request *r, const char *dir, struct err *err)
+// cage.json's signing, unless the command line says otherwise: the job opens it with the other options.
+static int take_signing(struct request *r, const char *dir, struct err *err)
 {
 	const struct cage_config *c = r->cage.config;
-	_cleanup_free_ char *cert = NULL, *key = NULL;
-	_cleanup_free_ uint8_t *der = NULL;
-	struct signer_options opt = {.key = NULL};
-	int n;
 
-	if (!c->signing.cert)
+	if (!c->signing.cert || r->opt.signer.key || r->opt.signer.cert)
 		return 0;
-	cert = cage_path(dir, c->signing.cert, err);
-	key = strncmp(c->signing.key, "pkcs11:", 7) ? cage_path(dir, c->signing.key, err) : mem_strdup(c->signing.key, err);
-	opt.cert = cert;
-	opt.key = key;
-	if (!cert || !key || time_option(NULL, &opt.at, err) || signer_open(&opt, &r->signer, err))
-		return -1;
-	n = i2d_X509(r->signer->cert, &der);
-	if (n < 0)
-		return err_nomem(err);
-	return digest_of(der, (size_t)n, r->certificate, err);
+	r->cert = cage_path(dir, c->signing.cert, err);
+	r->key = strncmp(c->signing.key, "pkcs11:", 7) ? cage_path(dir, c->signing.key, err) : mem_strdup(c->signing.key, err);
+	r->opt.signer.cert = r->cert;
+	r->opt.signer.key = r->key;
+	return r->cert && r->key ? 0 : -1;
 }
 
 static int prepare(struct request *r, struct err *err)
@@ -221,7 +209,7 @@ static int prepare(struct request *r, struct err *err)
 			return -1;
 	}
 	return cage_bundle_load(r->runtime, c->egress.enabled, c->runtime_bundle, &r->bundle, err) || find_epoch(r, err) ||
-	       open_signer(r, dir, err) ? -1 : 0;
+	       take_signing(r, dir, err) ? -1 : 0;
 }
 
 // Makes the image, or takes the one that was named.
@@ -297,14 +285,11 @@ static int overlay(void *ctx, struct tree *tree, struct image_config *config, st
 	return cage_overlay_apply(&r->overlay, tree, config, err);
 }
 
-static int sign(void *ctx, struct pcr_values *pcrs, struct buf *section, struct err *err)
+static void report_tools(const void *ctx, struct jout *o)
 {
-	struct request *r = ctx;
+	const struct request *r = ctx;
 
-	if (signer_pcr8(r->signer, pcrs->pcr8, err))
-		return -1;
-	pcrs->has_pcr8 = true;
-	return signer_section(r->signer, pcrs->pcr0, section, err);
+	cage_overlay_report(&r->overlay, o);
 }
 
 static int open_job(struct request *r, struct build_job *job, struct err *err)
@@ -327,11 +312,7 @@ static int open_job(struct request *r, struct build_job *job, struct err *err)
 	job->input.overlay = overlay;
 	job->input.overlay_ctx = r;
 	job->input.overlay_digest = r->overlay_digest;
-	if (r->signer) {
-		job->input.sign = sign;
-		job->input.sign_ctx = r;
-		job->input.certificate_sha256 = strchr(r->certificate, ':') + 1;
-	}
+	job->input.overlay_report = report_tools;
 	job->input.want_sections = r->record_path != NULL;
 	return 0;
 }
@@ -391,13 +372,7 @@ static int answer(const struct request *r, const struct build_job *job)
 	jout_uint(&o, "Port", r->overlay.port);
 	jout_str(&o, "Runtime", r->bundle->digest);
 	jout_open(&o, "Tools", '[');
-	for (size_t i = 0; i < r->bundle->tool_count; i++) {
-		jout_open(&o, NULL, '{');
-		jout_str(&o, "Name", r->bundle->tools[i].name);
-		jout_str(&o, "Path", r->overlay.tools[i].path);
-		jout_str(&o, "Source", r->overlay.tools[i].from_image ? "image" : r->bundle->tools[i].source);
-		jout_close(&o, '}');
-	}
+	cage_overlay_report(&r->overlay, &o);
 	jout_close(&o, ']');
 	jout_close(&o, '}');
 	jout_close(&o, '}');

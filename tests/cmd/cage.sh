@@ -107,6 +107,9 @@ says "busybox: the data plane has its configuration and its gate, and no environ
 	"data plane: --config /opt/cage/config.cbor --ready-fd 3 \(environment of PATH=.*\)"
 t "busybox: the service waited for the data plane" test "$(grep -anE 'data plane serves' "$TEST_TMP/busybox.console" | cut -d: -f1)" -lt \
 	"$(grep -anE 'small service' "$TEST_TMP/busybox.console" | cut -d: -f1)"
+t "busybox: the record says which tool came from where" test "$(jq -r '.CageTools[] | select(.Name == "ifconfig" or .Name == "runsv") | .Source' \
+	"$TEST_TMP/busybox-one/out.eif.record.json" | cut -d' ' -f1 | sort | xargs echo)" = "$(echo image "$(tar -xOf \
+	build/installer/runtime-dependencies.tar runtime-dependencies/PROVENANCE | sed -n 's/^runsv \([a-z]*\) .*/\1/p')" | xargs -n1 | sort | xargs echo)"
 # The write-back, committed, does not move the next build.
 (cd "$TEST_TMP/busybox-one" && git add cage.json && GIT_COMMITTER_DATE=@1710000000 git -c user.name=a -c user.email=a@b commit -qm pcrs)
 cp "$TEST_TMP/busybox-one/cage.json" "$TEST_TMP/before.json"
@@ -129,6 +132,17 @@ t "scratch: boots" start scratch "scratch service is up: 2 arguments, one argume
 t "a Debian image with Python" base debian-python python3-minimal
 twice python --build-arg "BASE=oci:$TOP/build/debian-python:base"
 BOOT_MEMORY=1024 t "python: boots" start python "python service is up, HOME /root"
+
+# ---- signed ----------------------------------------------------------------------------------------------------------
+cd "$TEST_TMP/busybox-one" || exit 1
+t_exit 0 "a key and certificate are made" eifgen cert new --key-out key.pem --cert-out cert.pem
+cp cage.json unsigned.json
+jq '. + {signing: {cert: "cert.pem", key: "key.pem"}}' unsigned.json >cage.json
+t "a cage whose cage.json says so is signed" build "$PWD"
+t "its PCR8 is written back" test "$(jq -r .attestation.PCR8 cage.json)" = "$(eifgen describe out.eif | jq -r .Measurements.PCR8)"
+t "and is that of the certificate" test "$(jq -r .attestation.PCR8 cage.json)" = \
+	"$(eifgen pcr --signing-certificate cert.pem | jq -r .PCR)"
+t "the other registers are as without" test "$(jq -r .attestation.PCR0 cage.json)" = "$(jq -r .attestation.PCR0 unsigned.json)"
 
 # ---- refusals --------------------------------------------------------------------------------------------------------
 cd "$TEST_TMP/busybox-one" || exit 1
