@@ -54,6 +54,9 @@ static int list_eif(const char *path, enum entries_form form)
 
 	if (!rc)
 		rc = entries_of_eif(eif, form, (struct sink){stdout_write, NULL}, &err);
+	for (size_t i = 0; !rc && i < eif->anomaly_count; i++) // a cut file's list is short, and must not look whole
+		if (!eif->anomalies[i].tolerated)
+			cmd_warn(NULL, eif->anomalies[i].text);
 	return finish(rc, path, &err);
 }
 
