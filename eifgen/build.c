@@ -22,6 +22,7 @@ struct pass {
 	struct eif_writer *writer;
 	EVP_MD_CTX *digest; // of the open section; NULL if not wanted
 	bool measure_only;
+	struct build_progress *progress;
 	bool digest_off; // the open section's digest comes out of the registers
 	struct build_output *result;
 	uint64_t start; // of the open section's data in the file
@@ -78,6 +79,8 @@ static int section_write(void *ctx, const void *p, size_t n, struct err *err)
 {
 	struct pass *x = ctx;
 
+	if (x->progress)
+		atomic_fetch_add_explicit(&x->progress->done[1], n, memory_order_relaxed);
 	if (x->digest && !x->digest_off && EVP_DigestUpdate(x->digest, p, n) != 1)
 		return err_set(err, ERR_MEMORY, "SHA-384 failed");
 	return eif_writer_write(x->writer, p, n, err);
@@ -213,14 +216,48 @@ static int write_all(struct pass *x, struct build_input *in, struct tree *tree, 
 	return 0;
 }
 
+static void watch_layers(struct build_input *in)
+{
+	uint64_t total = 0;
+
+	if (!in->progress)
+		return;
+	for (size_t i = 0; i < image_layer_count(in->image); i++)
+		total += image_layer(in->image, i)->size;
+	in->layers.stored = &in->progress->done[0];
+	atomic_store(&in->progress->done[0], 0);
+	atomic_store(&in->progress->done[1], 0);
+	atomic_store(&in->progress->total[0], total);
+	atomic_store(&in->progress->stage, 0);
+}
+
+// The ramdisk's size is not known before it is written; contents and a header an entry come close.
+static void watch_ramdisk(const struct build_input *in, const struct tree *tree)
+{
+	enum { HEADER_ABOUT = 160 };
+	uint64_t total = 0;
+
+	if (!in->progress)
+		return;
+	for (const struct node *n = tree_root(tree); n; n = tree_next(tree_root(tree), n))
+		total += HEADER_ABOUT + (n->inode->target ? 0 : n->inode->size);
+	atomic_store(&in->progress->total[1], total + in->platform->kernel.size);
+	atomic_store(&in->progress->stage, 1);
+}
+
 static int build_once(struct build_input *in, int fd, struct build_output *result, struct err *err)
 {
 	_cleanup_(tree_freep) struct tree *tree = NULL;
-	struct pass x = {.result = result, .measure_only = fd < 0};
+	struct pass x = {.result = result, .measure_only = fd < 0, .progress = in->progress};
 	int rc;
+
+	watch_layers(in);
 
 	if (build_tree(in, result, &tree, err) || list_packages(in, tree, err))
 		return -1;
+	if (tree_sort(tree, err))
+		return -1;
+	watch_ramdisk(in, tree);
 	if (in->want_sections && !(x.digest = EVP_MD_CTX_new()))
 		return err_nomem(err);
 	x.writer = eif_writer_new(fd, in->platform->arch, err);

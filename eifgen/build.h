@@ -17,6 +17,7 @@
 #include "eifgen/scan.h"
 #include "layerfs/layer.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -33,6 +34,12 @@ struct build_section {
 typedef int build_overlay(void *ctx, struct tree *tree, struct image_config *config, struct err *err);
 // Makes the signature section from the measurements and sets pcr8; an empty section is not written.
 typedef int build_sign(void *ctx, struct pcr_values *pcrs, struct buf *section, struct err *err);
+
+// How far a build is, for who watches from another thread. Stage 0 reads layers, stage 1 writes ramdisks; bytes of each.
+struct build_progress {
+	atomic_uint stage;
+	atomic_uint_fast64_t done[2], total[2];
+};
 
 struct build_input {
 	struct image *image;
@@ -52,6 +59,7 @@ struct build_input {
 	const char *signature_nonce;	// "RFC 6979", or "token": another run gives another signature; for the record
 	struct eif_metadata metadata; // build_time, os and kernel_version are filled by the build
 	struct buf *sbom;	      // filled with the image's packages as SPDX; NULL: not wanted
+	struct build_progress *progress; // NULL: nobody watches
 	bool want_sections;	      // digest each section
 };
 

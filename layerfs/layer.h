@@ -10,6 +10,8 @@
 #include "layerfs/image.h"
 #include "layerfs/tree.h"
 
+#include <stdatomic.h>
+
 struct layer_cache;
 
 struct layer_options {
@@ -18,6 +20,7 @@ struct layer_options {
 	const char *tmpdir;	     // where the spool lives; NULL: the caller has no wish ($TMPDIR is the program's to read)
 	unsigned threads;	     // 0: as many as processors
 	struct layer_cache *cache;   // layers read before (layer_cache.h); NULL: none. Borrowed, longer than the tree
+	atomic_uint_fast64_t *stored; // counts the stored bytes read so far, for who watches; NULL: nobody does
 	void (*warn)(void *ctx, const char *text); // one line, no newline; may be NULL; called from one thread, in layer order
 	void *warn_ctx;
 };

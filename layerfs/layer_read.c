@@ -76,6 +76,8 @@ static ssize_t read_stored(void *ctx, void *p, size_t n, struct err *err)
 	if (got <= 0)
 		return got;
 	r->stored += (uint64_t)got;
+	if (r->budget->stored)
+		atomic_fetch_add_explicit(r->budget->stored, (uint64_t)got, memory_order_relaxed);
 	if (r->stored > r->what->size)
 		return err_set(err, ERR_MISMATCH, "the blob is longer than the %llu bytes of its descriptor",
 			       (unsigned long long)r->what->size);

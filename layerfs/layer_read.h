@@ -16,6 +16,7 @@
 struct layer_budget {
 	const struct limits *limits;
 	atomic_uint_fast64_t expanded, entries;
+	atomic_uint_fast64_t *stored; // layer_options.stored
 	atomic_bool spent; // a cap was hit: the error is the image's, not a layer's
 };
 

@@ -212,6 +212,7 @@ int layer_set_merge(const struct layer_set *set, const struct layer_options *opt
 	p.failed_at = set->count;
 	p.threads = opt->threads != 1;
 	p.cache = opt->cache;
+	p.budget.stored = opt->stored;
 	if (set->count > p.budget.limits->layers || set->count > INT32_MAX / 16)
 		return err_set(err, ERR_LIMIT, "%zu layers, over the limit of %llu (--max-layers)", set->count,
 			       (unsigned long long)p.budget.limits->layers);

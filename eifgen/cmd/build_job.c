@@ -6,6 +6,7 @@
 #include "base/hex.h"
 #include "base/mem.h"
 #include "eifgen/cmd/build_options.h"
+#include "eifgen/cmd/progress.h"
 #include "eifgen/cmd/time_option.h"
 #include "layerfs/entropy.h"
 #include "layerfs/json.h"
@@ -295,7 +296,16 @@ int build_job_open(struct build_job *job, const struct build_options *opt, const
 
 int build_job_run(struct build_job *job, int fd, struct err *err)
 {
-	if (build_eif(&job->input, fd, &job->output, err))
+	struct build_progress state = {.stage = 0};
+	struct progress *line = progress_start(&state);
+	int rc;
+
+	job->input.progress = &state;
+	rc = build_eif(&job->input, fd, &job->output, err);
+	job->input.progress = NULL;
+	job->input.layers.stored = NULL;
+	progress_stop(line, !rc);
+	if (rc)
 		return -1;
 	if (cmd_verbose && job->cache)
 		fprintf(stderr, "eifgen: cache: %llu bytes of the application ramdisk were measured before\n",

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The rate is that of the stage so far; the time left is what it would take at that rate.
+#include "eifgen/cmd/progress.h"
+
+#include "base/mem.h"
+#include "eifgen/cmd/cmd.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { TICK_MS = 100, LINE = 78 };
+
+struct progress {
+	const struct build_progress *state;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t stop;
+	bool stopping, watching;
+	struct timespec begun, stage_begun;
+	unsigned stage;
+};
+
+static double since(const struct timespec *t)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)(now.tv_sec - t->tv_sec) + (double)(now.tv_nsec - t->tv_nsec) / 1e9;
+}
+
+static void show(struct progress *p)
+{
+	static const char *const names[] = {"layers", "writing"};
+	unsigned stage = atomic_load(&p->state->stage);
+	double done, total = (double)atomic_load(&p->state->total[stage]), took, rate;
+	char line[LINE + 1];
+	int n;
+
+	if (stage != p->stage) {
+		p->stage = stage;
+		clock_gettime(CLOCK_MONOTONIC, &p->stage_begun);
+	}
+	done = (double)atomic_load(&p->state->done[stage]);
+	took = since(&p->stage_begun);
+	if (done > total || total <= 0 || took <= 0)
+		return;
+	rate = done / took;
+	n = snprintf(line, sizeof(line), "%-8s %3.0f %%  %8.1f of %.1f MB  %7.1f MB/s", names[stage], 100 * done / total,
+		     done / 1e6, total / 1e6, rate / 1e6);
+	if (rate > 0 && n > 0 && n < LINE)
+		snprintf(line + n, sizeof(line) - (size_t)n, "  %.0f s left", (total - done) / rate);
+	fprintf(stderr, "\r%-*s", LINE, line);
+}
+
+static void *watch(void *ctx)
+{
+	struct progress *p = ctx;
+	struct timespec at;
+
+	pthread_mutex_lock(&p->lock);
+	while (!p->stopping) {
+		clock_gettime(CLOCK_REALTIME, &at);
+		at.tv_nsec += TICK_MS * 1000000L;
+		at.tv_sec += at.tv_nsec / 1000000000;
+		at.tv_nsec %= 1000000000;
+		pthread_cond_timedwait(&p->stop, &p->lock, &at);
+		if (!p->stopping)
+			show(p);
+	}
+	pthread_mutex_unlock(&p->lock);
+	return NULL;
+}
+
+struct progress *progress_start(const struct build_progress *state)
+{
+	struct progress *p = mem_zalloc(1, sizeof(*p), NULL);
+
+	if (!p)
+		return NULL;
+	p->state = state;
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_cond_init(&p->stop, NULL);
+	clock_gettime(CLOCK_MONOTONIC, &p->begun);
+	p->stage_begun = p->begun;
+	p->watching = !cmd_quiet && isatty(STDERR_FILENO) && !pthread_create(&p->thread, NULL, watch, p);
+	return p;
+}
+
+void progress_stop(struct progress *p, bool done)
+{
+	double took;
+
+	if (!p)
+		return;
+	pthread_mutex_lock(&p->lock);
+	p->stopping = true;
+	pthread_cond_signal(&p->stop);
+	pthread_mutex_unlock(&p->lock);
+	if (p->watching) {
+		pthread_join(p->thread, NULL);
+		fprintf(stderr, "\r%-*s\r", LINE, "");
+	}
+	took = since(&p->begun);
+	if (done && cmd_verbose)
+		fprintf(stderr, "eifgen: %.1f MB of layers and %.1f MB of ramdisk in %.2f s\n",
+			(double)atomic_load(&p->state->done[0]) / 1e6, (double)atomic_load(&p->state->done[1]) / 1e6, took);
+	pthread_mutex_destroy(&p->lock);
+	pthread_cond_destroy(&p->stop);
+	free(p);
+}
