@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -174,6 +175,31 @@ struct sink sink_buf(struct buf *b)
 	return (struct sink){buf_sink_write, b};
 }
 
+// Names of the temporary files in the making, where a signal handler finds them. A program has a handful at once; one
+// more than there are places is merely left behind when a signal ends the process.
+enum { PENDING_MAX = 16 };
+static _Atomic(const char *) pending[PENDING_MAX];
+
+static void pending_change(const char *from, const char *to)
+{
+	for (size_t i = 0; i < PENDING_MAX; i++) {
+		const char *expected = from;
+
+		if (atomic_compare_exchange_strong(&pending[i], &expected, to))
+			return;
+	}
+}
+
+void atomic_files_abandon(void)
+{
+	for (size_t i = 0; i < PENDING_MAX; i++) {
+		const char *tmp = atomic_load(&pending[i]);
+
+		if (tmp)
+			unlink(tmp);
+	}
+}
+
 int atomic_file_open(struct atomic_file *f, const char *path, struct err *err)
 {
 	struct stat st;
@@ -202,6 +228,7 @@ int atomic_file_open(struct atomic_file *f, const char *path, struct err *err)
 		atomic_file_discard(f);
 		return sys_path(err, e, "create", path);
 	}
+	pending_change(NULL, f->tmp);
 	return 0;
 }
 
@@ -226,6 +253,7 @@ int atomic_file_commit(struct atomic_file *f, struct err *err)
 	if (!rc && rename(f->tmp, f->path)) {
 		rc = sys_path(err, errno, "write", f->path);
 	} else if (!rc) {
+		pending_change(f->tmp, NULL);
 		free(f->tmp);
 		f->tmp = NULL;
 	}
@@ -237,8 +265,10 @@ void atomic_file_discard(struct atomic_file *f)
 {
 	int saved = errno;
 
-	if (f->tmp)
+	if (f->tmp) {
 		unlink(f->tmp);
+		pending_change(f->tmp, NULL);
+	}
 	if (f->fd >= 0)
 		close(f->fd);
 	free(f->tmp);

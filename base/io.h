@@ -62,6 +62,9 @@ int atomic_file_open(struct atomic_file *f, const char *path, struct err *err);
 int atomic_file_prepare(struct atomic_file *f, struct err *err);
 int atomic_file_commit(struct atomic_file *f, struct err *err); // fsync, rename; on error nothing appears
 void atomic_file_discard(struct atomic_file *f);		// removes the temporary file; idempotent; after commit nothing
+// Unlinks every temporary file that is in the making, in any thread. Async-signal-safe: for the handler of a signal that
+// ends the process.
+void atomic_files_abandon(void);
 #define _cleanup_atomic_file_ __attribute__((cleanup(atomic_file_discard)))
 
 // Do two output paths name one entry of one directory? Then the second rename would silently replace the first's file.

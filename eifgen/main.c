@@ -10,6 +10,7 @@
 // write:N and makes that one call of our own code fail.
 #include "base/buf.h"
 #include "base/fault.h"
+#include "base/io.h"
 #include "eifgen/cmd/cmd.h"
 
 #include <errno.h>
@@ -153,13 +154,31 @@ static int parse_globals(int argc, char **argv, int *status)
 	return i;
 }
 
+// What is half-written goes with us; then the signal does what it would have done.
+static void end_by_signal(int sig)
+{
+	atomic_files_abandon();
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
+static void catch_signals(void)
+{
+	static const int fatal[] = {SIGHUP, SIGINT, SIGTERM};
+
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)
+		if (signal(fatal[i], end_by_signal) == SIG_IGN) // nohup's wish
+			signal(fatal[i], SIG_IGN);
+}
+
 int main(int argc, char **argv)
 {
 	int status = EXIT_TROUBLE, at;
 
 	if (open_standard_fds())
 		return EXIT_TROUBLE;
-	signal(SIGPIPE, SIG_IGN);
+	catch_signals();
 	unsetenv("POSIXLY_CORRECT");
 #ifdef EIFGEN_FAULTS
 	arm_fault(getenv("EIFGEN_FAIL"));

@@ -68,4 +68,16 @@ t_exit 2 "a device that never ends" timeout 20 "$EIFGEN_BIN/eifgen" assemble -o 
 t_says "is refused before it fills the disk" "neither a file nor a pipe"
 t_exit 0 "pipes will do" eifgen assemble -o "$W/pipe.eif" --kernel <(cat $V/inputs/one.bin) --cmdline x --ramdisk <(cat $V/inputs/one.bin) --name k
 t "and no temporary file" test -z "$(ls "$W" | grep tmp-)"
+# A signal in the middle takes what is half-written along.
+mkdir "$TEST_TMP/sig"; mkfifo "$TEST_TMP/sig/ramdisk"
+"$EIFGEN_BIN/eifgen" assemble -o "$TEST_TMP/sig/out.eif" --kernel "$TOP/testdata/eif/inputs/kernel1.bin" --cmdline c \
+	--ramdisk "$TEST_TMP/sig/ramdisk" 2>/dev/null &
+pid=$!
+exec 7>"$TEST_TMP/sig/ramdisk"; head -c 100000 /dev/zero >&7
+for _ in $(seq 50); do compgen -G "$TEST_TMP/sig/out.eif.tmp-*" >/dev/null && break; sleep 0.1; done
+t "a temporary file is there while it is written" bash -c "compgen -G '$TEST_TMP/sig/out.eif.tmp-*'"
+kill -TERM $pid; wait $pid 2>/dev/null
+t "the signal ended it" test $? -eq 143
+exec 7>&-
+t "and nothing is left behind" test "$(ls "$TEST_TMP/sig")" = ramdisk
 t_done
