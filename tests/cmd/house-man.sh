@@ -64,5 +64,6 @@ t "the generator again" man/generate.py "$EIFGEN_BIN/eifgen" man "$TEST_TMP/seco
 t "gives the same" diff -r build/man/gen "$TEST_TMP/second"
 t "no page bears the time of its making" bash -c '! grep -h "^.TH" "$0"/*.1 | grep -v 2026-11-22' "$man1"
 t "nothing else is installed" test "$(find "$D" -type f | sed "s|^$D/usr/||; s|/[^/]*\$||" | sort -u | tr '\n' ' ')" = \
-	"bin share/bash-completion/completions share/doc/eifgen share/man/man1 share/man/man3 share/man/man5 share/zsh/site-functions "
+	"bin include lib lib/pkgconfig share/bash-completion/completions share/doc/eifgen share/doc/libcage-attest share/man/man1 \
+share/man/man3 share/man/man5 share/zsh/site-functions "
 t_done
