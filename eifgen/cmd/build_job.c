@@ -297,14 +297,15 @@ int build_job_open(struct build_job *job, const struct build_options *opt, const
 int build_job_run(struct build_job *job, int fd, struct err *err)
 {
 	struct build_progress state = {.stage = 0};
-	struct progress *line = progress_start(&state);
+	struct progress line;
 	int rc;
 
+	progress_start(&line, &state);
 	job->input.progress = &state;
 	rc = build_eif(&job->input, fd, &job->output, err);
 	job->input.progress = NULL;
 	job->input.layers.stored = NULL;
-	progress_stop(line, !rc);
+	progress_stop(&line, !rc);
 	if (rc)
 		return -1;
 	if (cmd_verbose && job->cache)

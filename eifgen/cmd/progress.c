@@ -3,25 +3,12 @@
 // The rate is that of the stage so far; the time left is what it would take at that rate.
 #include "eifgen/cmd/progress.h"
 
-#include "base/mem.h"
 #include "eifgen/cmd/cmd.h"
 
-#include <pthread.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { TICK_MS = 100, LINE = 78 };
-
-struct progress {
-	const struct build_progress *state;
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t stop;
-	bool stopping, watching;
-	struct timespec begun, stage_begun;
-	unsigned stage;
-};
 
 static double since(const struct timespec *t)
 {
@@ -74,27 +61,20 @@ static void *watch(void *ctx)
 	return NULL;
 }
 
-struct progress *progress_start(const struct build_progress *state)
+void progress_start(struct progress *p, const struct build_progress *state)
 {
-	struct progress *p = mem_zalloc(1, sizeof(*p), NULL);
-
-	if (!p)
-		return NULL;
-	p->state = state;
+	*p = (struct progress){.state = state};
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->stop, NULL);
 	clock_gettime(CLOCK_MONOTONIC, &p->begun);
 	p->stage_begun = p->begun;
 	p->watching = !cmd_quiet && isatty(STDERR_FILENO) && !pthread_create(&p->thread, NULL, watch, p);
-	return p;
 }
 
 void progress_stop(struct progress *p, bool done)
 {
 	double took;
 
-	if (!p)
-		return;
 	pthread_mutex_lock(&p->lock);
 	p->stopping = true;
 	pthread_cond_signal(&p->stop);
@@ -109,5 +89,4 @@ void progress_stop(struct progress *p, bool done)
 			(double)atomic_load(&p->state->done[0]) / 1e6, (double)atomic_load(&p->state->done[1]) / 1e6, took);
 	pthread_mutex_destroy(&p->lock);
 	pthread_cond_destroy(&p->stop);
-	free(p);
 }

@@ -8,12 +8,23 @@
 
 #include "eifgen/build.h"
 
-struct progress; // opaque
+#include <pthread.h>
+#include <time.h>
 
-// Begins to watch `state`, which must outlive it. Without a terminal, or under -q, nothing is shown. Never fails: without
-// memory or a thread there is no line.
-struct progress *progress_start(const struct build_progress *state);
-// Wipes the line; under -v says what was done. NULL fine.
+struct progress { // progress.c's own
+	const struct build_progress *state;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t stop;
+	bool stopping, watching;
+	struct timespec begun, stage_begun;
+	unsigned stage;
+};
+
+// Begins to watch `state`; both must stay where they are until progress_stop. Without a terminal, under -q, or without a
+// thread to be had nothing is shown.
+void progress_start(struct progress *p, const struct build_progress *state);
+// Wipes the line; under -v says what was done.
 void progress_stop(struct progress *p, bool done);
 
 #endif
