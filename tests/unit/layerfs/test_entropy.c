@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Every rule of the entropy table against one file that it must name and one, as like as possible, that it must not.
-// The apt, dpkg and ldconfig rows are the six files that differ between two real builds of one Dockerfile with
-// `apt-get install`; the negatives are their neighbours that came out equal in the same double build.
+// The paths of the apt, dpkg and ldconfig rows are those of the six files known to differ between two real builds with
+// `apt-get install`; the contents here, and the other rows, are written by hand after the formats.
 #include "layerfs/entropy.h"
 
 #include "base/buf.h"
