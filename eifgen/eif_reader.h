@@ -3,7 +3,8 @@
 // Reading EIFs from strangers. eif_file_open walks the sections as AWS's reader does, by their own headers from byte 548
 // on (facts/eif-format.md 7), and hashes them in one pass; but where that reader ignores or crashes, this one bounds
 // everything by the file's size first and writes down what is not as it should be: the anomalies. Each is either a
-// departure, which no writer of ours or of AWS's would make, or tolerated: something AWS's own tools have written.
+// departure, which no writer of ours or of AWS's would make, or tolerated: something that AWS's own tools have written, or
+// sign and verify as it is.
 //
 // A file that cannot be an EIF at all (shorter than the header, or without the magic and without one readable section)
 // is an error; everything else opens.
@@ -94,5 +95,7 @@ int eif_note(struct eif_file *f, bool tolerated, struct err *err, const char *fm
 int eif_check_layout(struct eif_file *f, struct err *err);   // header tables, order, counts
 int eif_read_metadata(struct eif_file *f, struct err *err);  // fills has_metadata and what follows
 int eif_read_signature(struct eif_file *f, struct err *err); // fills signature_count and what follows, pcr8
+// After the signature was read: a num_sections of 0 becomes tolerated where it is all that is wrong with a signed file.
+int eif_forgive_count(struct eif_file *f, struct err *err);
 
 #endif

@@ -58,6 +58,36 @@ t_exit 0 "on its first second it is not" eifgen verify --at 2024-01-01T00:00:00Z
 t_exit 2 "a time that is none is an error" eifgen verify --at yesterday $g/image.eif
 t_exit 2 "a missing file is trouble, not a no" v "$W/nowhere"
 
+# A num_sections of 0 is tolerated in one case alone: a file that is signed and has nothing else wrong with it.
+spoilt() { # OUT IN [OFFSET HEX]…: bytes replaced, and the CRC made right again
+	python3 - "$@" <<-'PY'
+		import sys, zlib
+		b = bytearray(open(sys.argv[2], "rb").read())
+		for at, new in zip(sys.argv[3::2], sys.argv[4::2]):
+		    b[int(at, 0):int(at, 0) + len(new) // 2] = bytes.fromhex(new)
+		b[0x220:0x224] = zlib.crc32(b[0x224:], zlib.crc32(b[:0x220])).to_bytes(4, "big")
+		open(sys.argv[1], "wb").write(b)
+	PY
+}
+zero=$V/good/86-resign-nsec-zero/image.eif
+t_exit 0 "a signed file that counts 0 sections" v $zero --require-signed
+t_says "is warned of" "warning: num_sections is 0"
+t "and the answer lists it" jq -e '.Verified and .Reasons == [] and (.Tolerated | length) == 1' "$TEST_TMP/out"
+t_exit 1 "an unsigned one is refused" v $V/bad/nsec-0/image.eif
+spoilt "$W/z.eif" $zero 0x1a 0005
+t_exit 1 "another wrong count is refused, signed or not" v "$W/z.eif"
+spoilt "$W/z.eif" $zero 0x1c 0000000000000225
+t_exit 1 "and 0 beside a wrong table" v "$W/z.eif"
+spoilt "$W/z.eif" $zero 0x16 00000001
+t_exit 1 "and 0 beside any other fault" v "$W/z.eif"
+spoilt "$W/z.eif" $zero 0x300 00
+t_exit 1 "and 0 with a signature for something else" v "$W/z.eif"
+t "which is told with the count" jq -e '.Reasons | any(startswith("num_sections")) and any(contains("something else"))' "$TEST_TMP/out"
+head -c 14880 $zero >"$W/z.eif"
+t_exit 1 "and 0 in a file that is cut" v "$W/z.eif"
+cp $zero "$W/z.eif"; printf x >>"$W/z.eif"
+t_exit 1 "and 0 before stray bytes" v "$W/z.eif"
+
 t_exit 0 "extract writes every section" eifgen extract $g/image.eif -C "$W/x"
 t "kernel" cmp "$W/x/kernel" $V/inputs/kernel1.bin
 t "cmdline" cmp "$W/x/cmdline" $g/cmdline
