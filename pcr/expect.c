@@ -40,28 +40,30 @@ int pcr_expect_add_hex(struct pcr_expect *e, unsigned index, const char *hex, st
 	return pcr_expect_add(e, index, value, err);
 }
 
-bool pcr_expect_has(const struct pcr_expect *e, unsigned index)
+const uint8_t *pcr_expect_first(const struct pcr_expect *e, unsigned index)
 {
 	for (size_t i = 0; i < e->count; i++)
 		if (e->items[i].index == index)
-			return true;
-	return false;
+			return e->items[i].value;
+	return NULL;
+}
+
+bool pcr_expect_has(const struct pcr_expect *e, unsigned index)
+{
+	return pcr_expect_first(e, index) != NULL;
 }
 
 int pcr_expect_check(const struct pcr_expect *e, unsigned index, const uint8_t *actual, size_t n, struct err *err)
 {
-	const struct pcr_expect_one *first = NULL;
+	const uint8_t *first = pcr_expect_first(e, index);
 	char want[2 * PCR_SIZE + 1], have[2 * PCR_SIZE + 1];
 
-	for (size_t i = 0; i < e->count; i++) {
-		if (e->items[i].index != index)
-			continue;
-		first = first ? first : &e->items[i];
-		if (actual && n == PCR_SIZE && !all_zero(actual, n) && !memcmp(actual, e->items[i].value, PCR_SIZE))
-			return 0;
-	}
 	if (!first)
 		return 0;
+	for (size_t i = 0; i < e->count; i++)
+		if (e->items[i].index == index && actual && n == PCR_SIZE && !all_zero(actual, n) &&
+		    !memcmp(actual, e->items[i].value, PCR_SIZE))
+			return 0;
 	if (!actual)
 		return err_set(err, ERR_MISMATCH, "PCR%u is absent", index);
 	if (n != PCR_SIZE)
@@ -69,7 +71,7 @@ int pcr_expect_check(const struct pcr_expect *e, unsigned index, const uint8_t *
 	if (all_zero(actual, n))
 		return err_set(err, ERR_MISMATCH, "PCR%u is all zero: an enclave in debug mode", index);
 	return err_set(err, ERR_MISMATCH, "PCR%u is %s, not %s", index, hex_encode(actual, PCR_SIZE, have),
-		       hex_encode(first->value, PCR_SIZE, want));
+		       hex_encode(first, PCR_SIZE, want));
 }
 
 void pcr_expect_free(struct pcr_expect *e)

@@ -32,6 +32,8 @@ struct pcr_expect {
 int pcr_expect_add(struct pcr_expect *e, unsigned index, const uint8_t value[PCR_SIZE], struct err *err);
 int pcr_expect_add_hex(struct pcr_expect *e, unsigned index, const char *hex, struct err *err);
 bool pcr_expect_has(const struct pcr_expect *e, unsigned index);
+// The first value that was added for `index`, PCR_SIZE bytes inside *e; NULL if nothing is expected of it.
+const uint8_t *pcr_expect_first(const struct pcr_expect *e, unsigned index);
 // Holds `actual` (n bytes; NULL: the register is absent) against what is expected of `index`: 0 if nothing is or one of
 // the values is equal; ERR_MISMATCH otherwise, with both values.
 int pcr_expect_check(const struct pcr_expect *e, unsigned index, const uint8_t *actual, size_t n, struct err *err);

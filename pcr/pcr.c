@@ -25,6 +25,22 @@ struct pcr_measure {
 	uint8_t rest_sha384[PCR_SIZE];
 };
 
+const uint8_t *pcr_value(const struct pcr_values *v, unsigned index)
+{
+	switch (index) {
+	case 0:
+		return v->pcr0;
+	case 1:
+		return v->pcr1;
+	case 2:
+		return v->pcr2;
+	case 8:
+		return v->has_pcr8 ? v->pcr8 : NULL;
+	default:
+		return NULL;
+	}
+}
+
 static int digest_error(struct err *err)
 {
 	return err_set(err, ERR_MEMORY, "SHA-384 failed in OpenSSL");

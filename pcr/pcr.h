@@ -22,6 +22,9 @@ struct pcr_values {
 	bool has_pcr8;
 };
 
+// The value of register `index`, PCR_SIZE bytes inside *v; NULL if *v does not hold it.
+const uint8_t *pcr_value(const struct pcr_values *v, unsigned index);
+
 // One extend of a register that holds `old` (48 bytes) by `digest` (48 bytes, the SHA-384 of the data) into out.
 int pcr_extend(const uint8_t old[PCR_SIZE], const uint8_t digest[PCR_SIZE], uint8_t out[PCR_SIZE], struct err *err);
 

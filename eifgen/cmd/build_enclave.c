@@ -10,9 +10,11 @@
 #include "base/mem.h"
 #include "eifgen/cmd/build_options.h"
 #include "eifgen/cmd/cage.h"
+#include "eifgen/cmd/nitro.h"
 #include "eifgen/report.h"
 #include "layerfs/reference.h"
 
+#include <errno.h>
 #include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,7 +89,8 @@ static int parse(int argc, char **argv, struct request *r)
 	while ((option = cmd_getopt(argc, argv, "", longs)) != -1) {
 		if (option == CMD_OPT_STOP)
 			return cmd_opt_status + 1;
-		*text_of(r, option) = optarg;
+		if (nitro_take_once("build-enclave", text_of(r, option)))
+			return 1 + EXIT_TROUBLE;
 	}
 	if (optind < argc)
 		return 1 + cmd_usage_error("build-enclave", "no place for %s", argv[optind]);
@@ -95,10 +98,7 @@ static int parse(int argc, char **argv, struct request *r)
 		return 1 + cmd_usage_error("build-enclave", "--docker-uri and --output-file are needed");
 	if (!r->opt.signer.cert != !r->opt.signer.key)
 		return 1 + cmd_usage_error("build-enclave", "--signing-certificate and --private-key go together");
-	if (r->opt.signer.key && !strncmp(r->opt.signer.key, "arn:", 4))
-		return 1 + cmd_usage_error("build-enclave", "a key in KMS: build unsigned, then `sign --detached --digest`, "
-					   "`aws kms sign`, `sign --attach`");
-	return 0;
+	return nitro_check_key("build-enclave", r->opt.signer.key) ? 1 + EXIT_TROUBLE : 0;
 }
 
 // nitro-cli takes the kernel of the machine it runs on; the blobs' directory may be named in the environment.
@@ -149,6 +149,8 @@ static int build_dockerfile(struct request *r, struct err *err)
 
 	if (!dockerfile)
 		return -1;
+	if (access(dockerfile, R_OK)) // said by us, in one line, and not by a builder
+		return err_sys(err, errno, "read %s", dockerfile);
 	strcpy(r->work, "/var/tmp/eifgen-XXXXXX");
 	if (!mkdtemp(r->work)) {
 		*r->work = '\0';

@@ -18,6 +18,22 @@
 enum { OPT_EIF = 256, OPT_CERT, OPT_KEY };
 enum { CERT_FILE_MAX = 1 << 20, BLOCK = 128 * 1024 };
 
+int nitro_take_once(const char *command, const char **slot)
+{
+	if (*slot)
+		return cmd_usage_error(command, "an option is given twice: %s and %s", *slot, optarg);
+	*slot = optarg;
+	return 0;
+}
+
+int nitro_check_key(const char *command, const char *key)
+{
+	if (!key || strncmp(key, "arn:", 4) != 0)
+		return 0;
+	return cmd_usage_error(command, "a key in KMS: on the unsigned EIF `sign --detached --digest`, `aws kms sign`, "
+			       "`sign --attach`");
+}
+
 // What AWS's reader would fail at. There nothing is printed; so here.
 static int check_readable(const struct eif_file *f, struct err *err)
 {
@@ -62,7 +78,8 @@ static int run_describe(int argc, char **argv)
 	while ((option = cmd_getopt(argc, argv, "", longs)) != -1) {
 		if (option == CMD_OPT_STOP)
 			return cmd_opt_status;
-		path = optarg;
+		if (nitro_take_once("describe-eif", &path))
+			return EXIT_TROUBLE;
 	}
 	if (!path || optind < argc)
 		return cmd_usage_error("describe-eif", "--eif-path is needed, and nothing else");
@@ -108,26 +125,24 @@ static int run_sign(int argc, char **argv)
 	while ((option = cmd_getopt(argc, argv, "", longs)) != -1) {
 		if (option == CMD_OPT_STOP)
 			return cmd_opt_status;
-		if (option == OPT_EIF)
-			path = optarg;
-		else if (option == OPT_CERT)
-			opt.cert = optarg;
-		else
-			opt.key = optarg;
+		if (nitro_take_once("sign-eif", option == OPT_EIF ? &path : option == OPT_CERT ? &opt.cert : &opt.key))
+			return EXIT_TROUBLE;
 	}
 	if (!path || !opt.cert || !opt.key || optind < argc)
 		return cmd_usage_error("sign-eif", "--eif-path, --signing-certificate and --private-key are needed");
+	if (nitro_check_key("sign-eif", opt.key))
+		return EXIT_TROUBLE;
 	return sign(path, &opt);
 }
 
-static int print_register(const uint8_t value[PCR_SIZE])
+static int print_register(const char *name, const uint8_t value[PCR_SIZE])
 {
 	_cleanup_jout_ struct jout o = JOUT_INIT(true);
 	struct err err = ERR_INIT;
 	const char *text;
 
 	jout_open(&o, NULL, '{');
-	jout_hex(&o, "PCR", value, PCR_SIZE);
+	jout_hex(&o, name, value, PCR_SIZE);
 	jout_close(&o, '}');
 	text = jout_text(&o, &err);
 	return text ? cmd_print(text) : cmd_fail("print", "the register", &err);
@@ -156,7 +171,7 @@ int nitro_pcr_of_file(const char *path)
 	int rc = m ? measure_file(path, m, &v, &err) : -1;
 
 	pcr_measure_free(m);
-	return rc ? cmd_fail("measure", path, &err) : print_register(v.pcr0);
+	return rc ? cmd_fail("measure", path, &err) : print_register("PCR", v.pcr0);
 }
 
 int nitro_pcr_of_certificate(const char *path)
@@ -171,7 +186,7 @@ int nitro_pcr_of_certificate(const char *path)
 	cert = cert_from_pem(text.data, text.len, &err);
 	if (!cert || cert_der(cert, &der, &err) || pcr8_of_der(der.data, der.len, value, &err))
 		return cmd_fail("measure", path, &err);
-	return print_register(value);
+	return print_register("PCR8", value);
 }
 
 const struct cmd cmd_describe_eif = {

@@ -3,139 +3,131 @@
 // `eifgen pcr`: the measurements of an image without writing an EIF, or those of an EIF recomputed from its bytes; and
 // whether they are the ones expected, for CI.
 #include "base/cleanup.h"
-#include "base/hex.h"
 #include "eifgen/cmd/build_record.h"
 #include "eifgen/cmd/explain.h"
 #include "eifgen/cmd/input_kind.h"
 #include "eifgen/cmd/nitro.h"
 #include "eifgen/eif_reader.h"
 #include "eifgen/report.h"
+#include "pcr/expect.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { OPT_INPUT = 64, OPT_CERTIFICATE }; // nitro-cli's
-enum { OPT_EXPECT = 1, OPT_PCR0, OPT_PCR1, OPT_PCR2, OPT_PCR8 };
-enum { REGISTERS = 4 };
-
-static const unsigned numbers[REGISTERS] = {0, 1, 2, 8};
+enum { OPT_EXPECT = 1, OPT_INPUT, OPT_CERTIFICATE, OPT_PCR = 64 }; // OPT_PCR + n: --pcrN
 
 static const struct option longs[] = {BUILD_LONGS, BUILD_CAGE_LONGS,
 				      {"expect", required_argument, NULL, OPT_EXPECT},
-				      {"pcr0", required_argument, NULL, OPT_PCR0},
-				      {"pcr1", required_argument, NULL, OPT_PCR1},
-				      {"pcr2", required_argument, NULL, OPT_PCR2},
-				      {"pcr8", required_argument, NULL, OPT_PCR8},
+				      {"pcr0", required_argument, NULL, OPT_PCR + 0},
+				      {"pcr1", required_argument, NULL, OPT_PCR + 1},
+				      {"pcr2", required_argument, NULL, OPT_PCR + 2},
+				      {"pcr8", required_argument, NULL, OPT_PCR + 8},
 				      {"input", required_argument, NULL, OPT_INPUT},
 				      {"signing-certificate", required_argument, NULL, OPT_CERTIFICATE},
 				      {NULL, 0, NULL, 0}};
-
-struct expectation {
-	bool set;
-	uint8_t value[PCR_SIZE];
-};
 
 struct request {
 	struct build_options opt;
 	const char *input, *expect;
 	const char *file, *certificate; // nitro-cli's pcr
-	struct expectation want[REGISTERS];
+	struct pcr_expect want;
 	struct record *record;
 };
 
 static void request_clear(struct request *r)
 {
 	build_options_clear(&r->opt);
+	pcr_expect_free(&r->want);
 	record_free(r->record);
 }
 
-static int take_register(struct request *r, int i)
+// 0, or the exit status.
+static int take_option(struct request *r, int option)
 {
-	static const uint8_t zeros[PCR_SIZE];
+	struct err err = ERR_INIT;
 
-	if (hex_decode(optarg, strlen(optarg), r->want[i].value, PCR_SIZE))
-		return cmd_usage_error("pcr", "--pcr%u takes %d hex digits", numbers[i], 2 * PCR_SIZE);
-	if (!memcmp(r->want[i].value, zeros, PCR_SIZE))
-		return cmd_usage_error("pcr", "--pcr%u: zeros are what an enclave in debug mode shows", numbers[i]);
-	r->want[i].set = true;
-	return 0;
+	switch (option) {
+	case OPT_EXPECT:
+		r->expect = optarg;
+		return 0;
+	case OPT_INPUT:
+		r->file = optarg;
+		return 0;
+	case OPT_CERTIFICATE:
+		r->certificate = optarg;
+		return 0;
+	default:
+		if (option >= BUILD_OPT_FIRST)
+			return build_option_take(&r->opt, option, "pcr");
+		if (pcr_expect_add_hex(&r->want, (unsigned)(option - OPT_PCR), optarg, &err))
+			return cmd_usage_error("pcr", "%s", err.msg);
+		return 0;
+	}
 }
 
+// 0, or the exit status plus 1.
 static int parse(int argc, char **argv, struct request *r)
 {
-	int o;
+	int option;
 
-	while ((o = cmd_getopt(argc, argv, "", longs)) != -1) {
-		if (o == CMD_OPT_STOP)
+	while ((option = cmd_getopt(argc, argv, "", longs)) != -1) {
+		if (option == CMD_OPT_STOP)
 			return cmd_opt_status + 1;
-		if (o == OPT_EXPECT)
-			r->expect = optarg;
-		else if (o == OPT_INPUT)
-			r->file = optarg;
-		else if (o == OPT_CERTIFICATE)
-			r->certificate = optarg;
-		else if (o >= OPT_PCR0 && o <= OPT_PCR8 ? take_register(r, o - OPT_PCR0)
-							: build_option_take(&r->opt, o, "pcr"))
+		if (take_option(r, option))
 			return 1 + EXIT_TROUBLE;
 	}
 	if (argc - optind + !!r->file + !!r->certificate != 1)
 		return 1 + cmd_usage_error("pcr", "one image or EIF is needed");
+	if ((r->file || r->certificate) && (r->expect || r->want.count))
+		return 1 + cmd_usage_error("pcr", "--input and --signing-certificate compare with nothing");
 	r->input = argv[optind];
 	return 0;
 }
 
-static const uint8_t *value_of(const struct pcr_values *v, int i)
+// What the command line says of a register goes before what the record says.
+static int add_record(struct request *r, struct err *err)
 {
-	switch (i) {
-	case 0:
-		return v->pcr0;
-	case 1:
-		return v->pcr1;
-	case 2:
-		return v->pcr2;
-	default:
-		return v->has_pcr8 ? v->pcr8 : NULL;
+	if (record_load(r->expect, &r->record, err))
+		return -1;
+	for (unsigned i = 0; i < PCR_COUNT; i++) {
+		const uint8_t *v = pcr_value(&r->record->pcrs, i);
+
+		if (v && !pcr_expect_has(&r->want, i) && pcr_expect_add(&r->want, i, v, err))
+			return -1;
 	}
+	return 0;
 }
 
-static void add_record(struct request *r)
+static void put_difference(struct jout *o, unsigned index, const uint8_t *expected, const uint8_t *actual)
 {
-	for (int i = 0; i < REGISTERS; i++) {
-		const uint8_t *v = value_of(&r->record->pcrs, i);
+	char name[16];
 
-		if (!v || r->want[i].set) // what the command line says goes before
-			continue;
-		memcpy(r->want[i].value, v, PCR_SIZE);
-		r->want[i].set = true;
-	}
+	snprintf(name, sizeof(name), "PCR%u", index);
+	jout_open(o, NULL, '{');
+	jout_str(o, "Register", name);
+	jout_hex(o, "Expected", expected, PCR_SIZE);
+	if (actual)
+		jout_hex(o, "Actual", actual, PCR_SIZE);
+	else
+		jout_null(o, "Actual");
+	jout_close(o, '}');
 }
 
 // Writes what differs; the exit status.
 static int compare(const struct request *r, const struct pcr_values *v, struct jout *o)
 {
-	bool asked = false, same = true;
+	bool same = true;
 
-	for (int i = 0; i < REGISTERS; i++)
-		asked |= r->want[i].set;
-	if (!asked)
+	if (!r->want.count)
 		return EXIT_YES;
 	jout_open(o, "Differences", '[');
-	for (int i = 0; i < REGISTERS; i++) {
-		const uint8_t *is = value_of(v, i);
-		char name[8];
+	for (unsigned i = 0; i < PCR_COUNT; i++) {
+		struct err why = ERR_INIT;
 
-		if (!r->want[i].set || (is && !memcmp(is, r->want[i].value, PCR_SIZE)))
+		if (!pcr_expect_check(&r->want, i, pcr_value(v, i), PCR_SIZE, &why))
 			continue;
 		same = false;
-		snprintf(name, sizeof(name), "PCR%u", numbers[i]);
-		jout_open(o, NULL, '{');
-		jout_str(o, "Register", name);
-		jout_hex(o, "Expected", r->want[i].value, PCR_SIZE);
-		if (is)
-			jout_hex(o, "Actual", is, PCR_SIZE);
-		else
-			jout_null(o, "Actual");
-		jout_close(o, '}');
+		put_difference(o, i, pcr_expect_first(&r->want, i), pcr_value(v, i));
 	}
 	jout_close(o, ']');
 	jout_bool(o, "AsExpected", same);
@@ -202,11 +194,8 @@ static int run(int argc, char **argv)
 		return rc - 1;
 	if (r.file || r.certificate)
 		return r.file ? nitro_pcr_of_file(r.file) : nitro_pcr_of_certificate(r.certificate);
-	if (r.expect) {
-		if (record_load(r.expect, &r.record, &err))
-			return cmd_fail("read", r.expect, &err);
-		add_record(&r);
-	}
+	if (r.expect && add_record(&r, &err))
+		return cmd_fail("read", r.expect, &err);
 	return input_is_eif(r.input) ? of_eif(&r) : of_image(&r);
 }
 
@@ -219,9 +208,10 @@ const struct cmd cmd_pcr = {
 	"      --expect RECORD       compare with a record's PCRs, and say why if they differ; its epoch is taken unless\n"
 	"                            --epoch is given\n"
 	"      --pcr0 HEX, --pcr1 HEX, --pcr2 HEX, --pcr8 HEX\n"
-	"                            compare with these\n"
+	"                            compare with these; repeated: one of these\n"
 	"      --input FILE, --signing-certificate FILE\n"
-	"                            as nitro-cli's pcr: the register of a file's bytes, or of a certificate (PCR8)\n" BUILD_HELP BUILD_CAGE_HELP
+	"                            as nitro-cli's pcr: the register of a file's bytes, or of a certificate (PCR8)\n"
+	BUILD_HELP BUILD_CAGE_HELP
 	"  -q, --quiet               no warnings\n"
 	"  -h, --help                this text\n",
 	run,
