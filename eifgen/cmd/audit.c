@@ -13,6 +13,7 @@ enum { OPT_IMAGE = 1 };
 
 static const struct option longs[] = {BUILD_IMAGE_LONGS,
 				      BUILD_PLATFORM_LONGS,
+				      BUILD_CAGE_LONGS,
 				      ATTEST_LONGS,
 				      {"record", required_argument, NULL, ATTEST_OPT_RECORD},
 				      {"image", required_argument, NULL, OPT_IMAGE},
@@ -212,6 +213,7 @@ const struct cmd cmd_audit = {
 	"      --record FILE    the record of a build\n"
 	"      --image REF      where the image is now (default: the record's reference); it must be the same image\n"
 	"      --json           one JSON object\n" ATTEST_HELP
-	"Platform (the command line is the record's):\n" BUILD_PLATFORM_HELP "Image:\n" BUILD_IMAGE_HELP,
+	"Platform (the command line is the record's):\n" BUILD_PLATFORM_HELP "Image:\n" BUILD_IMAGE_HELP
+	BUILD_CAGE_HELP,
 	run,
 };

@@ -46,6 +46,27 @@ start pcr-zero "$(reg 0)" "$(reg 1)" "$(reg 2)"
 t_exit 1 "an enclave in debug mode" audit
 start binding-other "$(reg 0)" "$(reg 1)" "$(reg 2)"
 t_exit 1 "a document of another connection" audit
+
+# A cage: the runtime is laid over the image again, so both are named.
+bundle=$W/runtime
+mkdir "$bundle"
+for f in cage-service cage-data-plane cage-data-plane-no-egress; do echo "$f" >"$bundle/$f"; done
+mkdir -p "$W/tools/runtime-dependencies/bin"
+echo "runsvdir busybox 1" >"$W/tools/runtime-dependencies/PROVENANCE"; echo tool >"$W/tools/runtime-dependencies/bin/runsvdir"
+tar --format=ustar -cf "$bundle/runtime-dependencies.tar" -C "$W/tools" runtime-dependencies/PROVENANCE runtime-dependencies/bin/runsvdir
+(cd "$bundle" && sha256sum -- *) | jq -R 'split("  ") | {(.[1]): .[0]}' | jq -s '{bundle: 1, files: add, packages: {}}' >"$W/bundle.json"
+mv "$W/bundle.json" "$bundle/"
+echo '{"name": "shop", "service": {"port": 8080}, "tls_termination": false}' >"$W/cage.json"
+overlay=(--cage "$W/cage.json" --runtime "$bundle")
+t_exit 0 "a cage is built" eifgen -q build "oci:$W/image" --blobs $P "${overlay[@]}" -o "$W/c.eif"
+cp "$TEST_TMP/out" "$W/a.json"; record=$W/c.eif.record.json
+start sound "$(reg 0)" "$(reg 1)" "$(reg 2)"
+t_exit 0 "and audited" audit "${overlay[@]}"
+t_exit 2 "not without its cage.json" audit
+t_says "which is said" "Cage"
+cp -r "$bundle" "$W/other-runtime"; echo other >"$W/other-runtime/cage-data-plane-no-egress"
+t_exit 2 "nor with a runtime that was tampered with" audit --cage "$W/cage.json" --runtime "$W/other-runtime"
+record=$W/a.eif.record.json
 stop
 t_exit 2 "nobody there" audit
 t_exit 2 "no record" eifgen audit "$host"
