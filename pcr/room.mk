@@ -29,12 +29,14 @@ ifneq ($(VARIANT),san)
 PROGRAMS += $(CLIENT_LIBS)
 endif
 .PHONY: install-client
-install-client: $(CLIENT_LIBS)
-	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/doc/libcage-attest
+install-client: $(CLIENT_LIBS) build/man/libcage-attest.3
+	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/doc/libcage-attest \
+		$(DESTDIR)$(PREFIX)/share/man/man3
 	install -m 755 $(B)/lib/$(CLIENT_SO) $(DESTDIR)$(PREFIX)/lib/$(CLIENT_SO)
 	ln -sf $(CLIENT_SO) $(DESTDIR)$(PREFIX)/lib/libcage-attest.so
 	install -m 644 $(B)/lib/libcage-attest.a $(DESTDIR)$(PREFIX)/lib/
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' pcr/client/cage-attest.pc.in \
 		>$(DESTDIR)$(PREFIX)/lib/pkgconfig/cage-attest.pc
 	install -m 644 pcr/client/cage_attest.h $(DESTDIR)$(PREFIX)/include/
+	install -m 644 build/man/libcage-attest.3 $(DESTDIR)$(PREFIX)/share/man/man3/
 	install -m 644 tests/client/curl_cage.c $(DESTDIR)$(PREFIX)/share/doc/libcage-attest/

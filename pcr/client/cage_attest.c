@@ -5,14 +5,17 @@
 // and not a weaker check.
 #include "pcr/client/cage_attest.h"
 
+#include "base/hex.h"
 #include "base/mem.h"
 #include "pcr/attest_doc.h"
 #include "pcr/cert.h"
 
 #include <openssl/err.h>
+#include <openssl/rand.h>
+#include <stdio.h>
 #include <string.h>
 
-enum { NONCE_MAX = 256, CERT_MAX = 128 * 1024 };
+enum { NONCE_MAX = 256, NONCE_FRESH = 20, CERT_MAX = 128 * 1024 }; // 20 bytes: 40 hex digits fit one DNS label
 
 struct cage_attest {
 	struct attest_policy policy;
@@ -74,6 +77,26 @@ int cage_attest_set_nonce(cage_attest *c, const void *nonce, size_t n)
 		return broken(c);
 	c->policy.nonce = (struct attest_bytes){c->nonce.data, c->nonce.len};
 	return 0;
+}
+
+int cage_attest_fresh_nonce(cage_attest *c, const char *host, char *name, size_t size)
+{
+	unsigned char nonce[NONCE_FRESH];
+	char hex[2 * NONCE_FRESH + 1];
+	int n;
+
+	if (!name || !size)
+		return refuse(c, "no place for the server name");
+	*name = '\0';
+	if (!host || !*host)
+		return refuse(c, "a nonce for no host");
+	if (RAND_bytes(nonce, sizeof(nonce)) != 1)
+		return refuse(c, "no random bytes");
+	n = snprintf(name, size, "%s.attest.%s", hex_encode(nonce, sizeof(nonce), hex), host);
+	if (n > 0 && (size_t)n < size)
+		return cage_attest_set_nonce(c, nonce, sizeof(nonce));
+	*name = '\0'; // half a name would carry half a nonce
+	return refuse(c, "a server name that is too long");
 }
 
 int cage_attest_waive_nonce(cage_attest *c)

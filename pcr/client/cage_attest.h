@@ -34,6 +34,9 @@ int cage_attest_expect_pcr(cage_attest *c, unsigned index, const char *hex);
 // The nonce that was sent with this connection (1 to 256 bytes, copied); set a fresh one for every connection. A cage
 // takes it in the TLS server name: hex, in labels of at most 62 digits, in front of `.attest.<host>`. 0 or -1 as above.
 int cage_attest_set_nonce(cage_attest *c, const void *nonce, size_t n);
+// Draws a fresh nonce of 20 bytes, sets it, and writes the server name that carries it: its hex, `.attest.`, `host`, of
+// `size` bytes at most with the NUL. Connect to `host`, show this name (SNI). 0, or -1 as above, `name` then being empty.
+int cage_attest_fresh_nonce(cage_attest *c, const char *host, char *name, size_t size);
 // Without a nonce a document of up to max_age seconds ago passes.
 int cage_attest_waive_nonce(cage_attest *c);
 // How old a document may be; default and most: three hours. 0 or -1 as above.
