@@ -90,7 +90,8 @@ PROGRAMS += $(B)/bin/cage-data-plane $(B)/bin/cage-data-plane-no-egress
 BUNDLE_FILES += $(B)/bin/cage-data-plane $(B)/bin/cage-data-plane-no-egress
 
 # ---- runtime/control-plane: the host's side, twice from one main: with egress, and without its object files in the link
-$(call room,controlplane,runtime/control-plane,common base,libevent_core libevent_extra libssl libcrypto libcjson libnghttp2 libseccomp)
+DEB_libcares := libc-ares-dev
+$(call room,controlplane,runtime/control-plane,common base,libevent_core libevent_extra libssl libcrypto libcjson libnghttp2 libseccomp libcares)
 CONTROL_PLANES := $(B)/bin/cage-control-plane $(B)/bin/cage-control-plane-no-egress
 $(B)/bin/cage-control-plane: CAGE_EGRESS := 1
 $(B)/bin/cage-control-plane-no-egress: CAGE_EGRESS := 0

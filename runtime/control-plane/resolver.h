@@ -2,8 +2,8 @@
 //
 // Names to addresses on the host, without blocking the loop and without libc's resolver: the servers are those that the
 // caller names, else the ones of /etc/resolv.conf; /etc/hosts counts; search domains do not (a name from the enclave is
-// always complete). Each server has a time limit, a lost reply goes to the next, ids and letter case are random and
-// must come back (libevent's evdns).
+// always complete). By c-ares: UDP with EDNS, TCP where an answer is cut, the next server when one is silent or fails;
+// ids and ports are random, and a reply counts only with its question from the server that was asked.
 #ifndef RUNTIME_CONTROL_PLANE_RESOLVER_H
 #define RUNTIME_CONTROL_PLANE_RESOLVER_H
 
@@ -11,9 +11,10 @@
 #include "runtime/common/loop.h"
 
 enum {
-	RESOLVER_ADDRS_MAX = 16, // of one name; a reply that fits a datagram holds hardly more
-	RESOLVER_TRY_MS = 2000,	 // a server
-	RESOLVER_TRIES = 3,
+	RESOLVER_ADDRS_MAX = 16,  // of one name; more are of no use to one connection
+	RESOLVER_TRY_MS = 2000,	  // a server, in the first round; twice that in the second
+	RESOLVER_TRIES = 2,	  // rounds
+	RESOLVER_DATAGRAM = 1232, // bytes that we say we take: what no path fragments
 	RESOLVER_INFLIGHT_MAX = 1024,
 };
 
@@ -30,8 +31,8 @@ struct resolver_query;
 struct resolver *resolver_new(struct loop *l, const char *servers, struct err *err);
 void resolver_free(struct resolver *r); // no query may be under way; free(NULL) is fine
 
-// fn is called once, possibly from within. 0 with *query set (NULL if fn was called already), or -1 on no memory,
-// without a call.
+// fn is called once, possibly from within. 0 with *query set (NULL if fn was called already), or -1 on no memory or past
+// RESOLVER_INFLIGHT_MAX, without a call.
 int resolver_ask(struct resolver *r, const char *name, resolver_fn *fn, void *ctx, struct resolver_query **query,
 		 struct err *err);
 void resolver_cancel(struct resolver_query *q); // without a call; cancel(NULL) is fine

@@ -15,10 +15,12 @@ done
 
 # Without egress: neither the code nor the options nor the listener.
 if [ "$EIFGEN_VARIANT" = rel ]; then
-	for symbol in egress_host_new egress_request_read resolver_new evdns_getaddrinfo allowlist_parse sni_gate_start; do
+	for symbol in egress_host_new egress_request_read resolver_new ares_getaddrinfo allowlist_parse sni_gate_start; do
 		t "with egress: $symbol is in the link" sh -c "nm '$EIFGEN_BIN/cage-control-plane' | grep -q '$symbol'"
 		t_not "without egress: $symbol is not" sh -c "nm '$EIFGEN_BIN/cage-control-plane-no-egress' | grep -q '$symbol'"
 	done
+	t "with egress: the resolver's library is needed" sh -c "readelf -d '$EIFGEN_BIN/cage-control-plane' | grep -q libcares"
+	t_not "without egress: it is not" sh -c "readelf -d '$EIFGEN_BIN/cage-control-plane-no-egress' | grep -q libcares"
 fi
 t_not "without egress: --egress is unknown" "$EIFGEN_BIN/cage-control-plane-no-egress" --egress=unix:/nowhere
 t_not "without egress: --help does not speak of it" sh -c "'$EIFGEN_BIN/cage-control-plane-no-egress' --help | grep -q -- '--egress\|--allow'"

@@ -16,7 +16,8 @@ peers.ZONE.update({
     "loop.example": [["127.0.0.1"]], "mapped.example": [["::ffff:169.254.169.254"]], "nat64.example": [["64:ff9b::a00:1"]],
     "ula.example": [["fd00:ec2::254"]], "zero.example": [["0.0.0.0"]], "cgnat.example": [["100.64.0.1"]],
     "multi.example": [["224.0.0.1"]], "rebind.example": [[GOOD4], ["127.0.0.1"]], "other.example": [[OTHER4]],
-    "fails.example": [[OTHER4, GOOD4]],
+    "fails.example": [[OTHER4, GOOD4]], "large.example": [[GOOD4] + ["10.0.0.%d" % i for i in range(40)]],
+    "huge.example": [[GOOD4] + ["10.0.0.%d" % i for i in range(120)]],
 })
 
 
@@ -69,7 +70,7 @@ def get(path):
 # ---- cases -----------------------------------------------------------------------------------------------------------
 ALLOW = ("good.example,six.example:443,both.example,imds.example,private.example,loop.example,mapped.example,"
          "nat64.example,ula.example,zero.example,cgnat.example,multi.example,rebind.example,silent.example,missing.example,"
-         "fails.example,*.wild.example,good.example:25," + GOOD4 + "/32:443,169.254.169.254,[%s]:443" % GOOD6)
+         "fails.example,large.example,huge.example,*.wild.example,good.example:25," + GOOD4 + "/32:443,169.254.169.254,[%s]:443" % GOOD6)
 
 
 def egress_decisions():
@@ -94,6 +95,10 @@ def egress_decisions():
     egress("a rebinding name, first answer global", 0, name="rebind.example")
     check("egress: one connection asks DNS once", queries["rebind.example", 1] == before + 1, queries)
     egress("the rebinding name, second answer loopback", 2, name="rebind.example")
+    egress("an answer past 512 bytes, for which EDNS makes room", 0, name="large.example")
+    check("egress: it came by UDP", not tcp_queries, tcp_queries)
+    egress("an answer that no datagram holds", 0, name="huge.example")
+    check("egress: it came by TCP", len(tcp_queries) >= 1, tcp_queries)
     start = time.monotonic()
     egress("a resolver that keeps silent", 4, name="silent.example")
     check("egress: a silent resolver is given up in time", time.monotonic() - start < 40, time.monotonic() - start)

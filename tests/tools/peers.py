@@ -100,9 +100,11 @@ def until(c, what):
 # ---- DNS -------------------------------------------------------------------------------------------------------------
 ZONE = {}  # name: turns, each a list of addresses; the last turn stays
 queries = {}
+tcp_queries = []
 
 
-def dns_answer(q):
+def dns_answer(q, limit=None):
+    """The reply to q, or None for silence. limit: what fits; None: what the query says (512 without EDNS)."""
     labels, i = [], 12
     while q[i]:
         labels.append(q[i + 1:i + 1 + q[i]].decode("latin1"))
@@ -120,12 +122,25 @@ def dns_answer(q):
     family, kind = (socket.AF_INET, 1) if qtype == 1 else (socket.AF_INET6, 28)
     rr = b"".join(b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 1, 4 if kind == 1 else 16) + socket.inet_pton(family, a)
                   for a in addrs if (":" in a) == (kind == 28) and qtype in (1, 28))
-    return q[:2] + b"\x81\x80" + struct.pack(">HHHH", 1, rr.count(b"\xc0\x0c"), 0, 0) + question + rr
+    if limit is None:
+        limit = struct.unpack(">H", q[i + 8:i + 10])[0] if q[i + 6:i + 8] == b"\0\x29" else 512
+    if 12 + len(question) + len(rr) > limit:
+        return q[:2] + b"\x83\x80" + struct.pack(">HHHH", 1, 0, 0, 0) + question  # TC: ask again by TCP
+    return q[:2] + b"\x81\x80" + struct.pack(">HHHH", 1, len(rr) // (16 if qtype == 1 else 28), 0, 0) + question + rr
+
+
+def dns_by_tcp(c):
+    while True:
+        q = exactly(c, struct.unpack(">H", exactly(c, 2))[0])
+        a = dns_answer(q, 65535)
+        tcp_queries.append(q)
+        c.sendall(struct.pack(">H", len(a)) + a)
 
 
 def dns_server():
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     s.bind(("127.0.0.1", 5353))
+    tcp_server("127.0.0.1", 5353, dns_by_tcp)
 
     def run():
         while True:
