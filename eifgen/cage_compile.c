@@ -79,7 +79,12 @@ static int put_service(const struct cage_config *c, uint32_t port, struct group 
 	snprintf(address, sizeof(address), "tcp:127.0.0.1:%u", port);
 	if (add_text(g, "address", address, err))
 		return -1;
-	return c->healthcheck.path ? add_text(g, "health_path", c->healthcheck.path, err) : 0;
+	if (c->healthcheck.path && add_text(g, "health_path", c->healthcheck.path, err))
+		return -1;
+	if (!c->healthcheck.port || c->healthcheck.port == port)
+		return 0;
+	snprintf(address, sizeof(address), "tcp:127.0.0.1:%u", c->healthcheck.port);
+	return add_text(g, "health_address", address, err);
 }
 
 static int put_report(const struct cage_config *c, struct group *g, struct err *err)

@@ -27,6 +27,11 @@ void log_open(int fd, enum log_level from, const char *program)
 	out.program = program;
 }
 
+void log_set_level(enum log_level from)
+{
+	out.from = from;
+}
+
 // One character of the string, escaped, into piece (8 bytes). Its length; *used input bytes were taken.
 static size_t escape_one(char piece[8], const unsigned char *s, size_t n, size_t *used)
 {

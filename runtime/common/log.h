@@ -35,6 +35,7 @@ struct log_field {
 
 // Where lines go (default: standard error) and from which level on (default: info). Set once by main.
 void log_open(int fd, enum log_level from, const char *program);
+void log_set_level(enum log_level from);
 
 // log_event(LOG_INFO, "ingress.closed", LOG_U64("bytes", n), LOG_STR("why", "idle")). A descriptor that cannot take
 // the line at once loses it (counted, and the next line that fits says how many): logging never blocks a plane.

@@ -36,6 +36,7 @@ static const struct config_field fields[] = {
     F("service.idle_ms", CONFIG_UINT, service.idle_ms, 1, MS_MAX, false),
     F("service.max_idle", CONFIG_UINT, service.max_idle, 0, 65536, false),
     F("service.health_path", CONFIG_TEXT, service.health_path, 1, 1024, false),
+    F("service.health_address", CONFIG_ADDR, service.health_address, 0, 0, false),
     F("service.health_interval_ms", CONFIG_UINT, service.health_interval_ms, 10, MS_MAX, false),
     F("service.health_timeout_ms", CONFIG_UINT, service.health_timeout_ms, 10, MS_MAX, false),
     F("auth.api_keys", CONFIG_TEXT, auth.api_keys, 1, 0, false),
@@ -45,6 +46,8 @@ static const struct config_field fields[] = {
     F("report.transactions", CONFIG_BOOL, report.transactions, 0, 0, false),
     F("report.transactions_to", CONFIG_ADDR, report.transactions_to, 0, 0, false),
     F("report.trusted_headers", CONFIG_LIST, report.trusted_headers, 0, 256, false),
+    F("control.host", CONFIG_ADDR, control.host, 0, 0, false),
+    F("control.interval_ms", CONFIG_UINT, control.interval_ms, 0, MS_MAX, false),
     // The program without egress knows the keys above alone.
     F("egress.enabled", CONFIG_BOOL, egress.enabled, 0, 0, false),
     F("egress.allow", CONFIG_TEXT, egress.allow, 0, 65536, false),
@@ -79,6 +82,7 @@ static int set_defaults(struct plane_config *c, struct err *err)
 	    {offsetof(struct plane_config, health.listen), "vsock:any:7779"},
 	    {offsetof(struct plane_config, report.metrics), "vsock:3:8128"},
 	    {offsetof(struct plane_config, report.transactions_to), "vsock:3:7776"},
+	    {offsetof(struct plane_config, control.host), "vsock:3:7776"},
 	    {offsetof(struct plane_config, egress.host), "vsock:3:4433"},
 	    {offsetof(struct plane_config, egress.dns), "tcp:127.0.0.1:53"},
 	};
@@ -103,6 +107,7 @@ static int set_defaults(struct plane_config *c, struct err *err)
 	c->service.health_interval_ms = 1000;
 	c->service.health_timeout_ms = 2000;
 	c->report.interval_ms = 60000;
+	c->control.interval_ms = 300000;
 	c->egress.max_connections = 1024;
 	c->egress.idle_ms = 3600000;
 	c->egress.set_up_net = true;
@@ -125,6 +130,8 @@ static int check(struct plane_config *c, struct err *err)
 		return err_set(err, ERR_INPUT, "key \"ingress.tls\": wants ingress.certificate and ingress.key too");
 	if (!c->ingress.tls && (c->ingress.certificate || c->ingress.key))
 		return err_set(err, ERR_INPUT, "key \"ingress.certificate\": of no use without ingress.tls");
+	if (c->service.health_address.kind != ADDR_NONE && !c->service.health_path)
+		return err_set(err, ERR_INPUT, "key \"service.health_address\": wants service.health_path too");
 	if (c->auth.api_keys && c->ingress.protocol != PLANE_HTTP)
 		return err_set(err, ERR_INPUT,
 			       "key \"auth.api_keys\": wants ingress.protocol http: nothing else is asked for a key");

@@ -27,7 +27,8 @@ struct plane_config {
 	struct { // "service"
 		struct addr address;
 		uint64_t connect_ms, response_ms, idle_ms, max_idle;
-		char *health_path; // NULL: not probed
+		char *health_path;          // NULL: not probed
+		struct addr health_address; // where it is asked; ADDR_NONE: at `address`
 		uint64_t health_interval_ms, health_timeout_ms;
 	} service;
 	struct {                // "auth"
@@ -43,6 +44,10 @@ struct plane_config {
 		struct addr transactions_to;
 		struct config_list trusted_headers;
 	} report;
+	struct { // "control": what the host is asked for
+		struct addr host;
+		uint64_t interval_ms; // 0: never
+	} control;
 	struct { // "egress"; all absent in the program without egress, where its keys are unknown keys
 		bool enabled;
 		char *allow;              // the allowlist's text (runtime/common/allowlist.h)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The method and path that are kept for the log are cut, and the path ends before its query: what follows may be
-// secret.
+// secret. Header values are `***` but for those of the built-in list and report.trusted_headers (facts/runtime.md 2.13).
+// All of it leaves as printable ASCII, so that no client can write an entry that the host's reader refuses.
 #include "runtime/data-plane/exchange.h"
 
 #include "base/buf.h"
@@ -23,20 +24,73 @@ static uint64_t now_us(void)
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
+static void make_printable(char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (p[i] < ' ' || p[i] > '~')
+			p[i] = '?';
+}
+
 static char *short_copy(const char *p, size_t n, size_t max)
 {
-	return mem_dup(p, n < max ? n : max, NULL);
+	char *copy = mem_dup(p, n < max ? n : max, NULL);
+
+	if (copy)
+		make_printable(copy, n < max ? n : max);
+	return copy;
+}
+
+static int put_clean(struct buf *out, struct http1_span s)
+{
+	size_t at = out->len, n = s.n < TRX_VALUE_MAX ? s.n : TRX_VALUE_MAX;
+
+	if (buf_add(out, s.p, n, NULL))
+		return -1;
+	make_printable((char *)out->data + at, n);
+	return buf_add_byte(out, '\0', NULL);
+}
+
+static void note_headers(struct buf *out, const struct http1_head *head, const struct config_list *trusted)
+{
+	*out = (struct buf)BUF_INIT(TRX_TEXT_MAX);
+	for (size_t i = 0; i < head->n_fields && i < TRX_HEADERS_MAX; i++) {
+		const struct http1_field *f = &head->fields[i];
+		struct http1_span value = {"***", 3};
+		size_t before = out->len;
+
+		if (log_header_allowed(f->name.p, f->name.n, (const char *const *)trusted->items, trusted->n))
+			value = f->value;
+		if (put_clean(out, f->name) || put_clean(out, value)) {
+			out->len = before; // a pair that does not fit whole is not told
+			return;
+		}
+	}
+}
+
+// Is this request told? One of so many, as the host asks; that none is told at all is the measured configuration's say.
+static bool is_sampled(const struct shared *shared)
+{
+	uint64_t every = shared->host.transaction_sample;
+
+	return shared->on_transaction && (every < 2 || shared->count.requests % every == 0);
 }
 
 void trx_begin(struct trx *t, struct shared *shared, const struct http1_head *rq)
 {
 	*t = (struct trx){.started_us = 0};
 	shared->count.requests++;
-	if (!shared->on_transaction)
+	if (!is_sampled(shared))
 		return;
 	t->started_us = now_us();
 	t->method = short_copy(rq->method.p, rq->method.n, METHOD_LOG_MAX);
 	t->path = short_copy(rq->path.p, log_target_len(rq->path.p, rq->path.n), PATH_LOG_MAX);
+	note_headers(&t->request_headers, rq, &shared->config->report.trusted_headers);
+}
+
+void trx_response(struct trx *t, const struct shared *shared, const struct http1_head *rs)
+{
+	if (t->method && !t->response_headers.len)
+		note_headers(&t->response_headers, rs, &shared->config->report.trusted_headers);
 }
 
 void trx_end(struct trx *t, struct shared *shared, const struct client *who, const char *version)
@@ -47,7 +101,9 @@ void trx_end(struct trx *t, struct shared *shared, const struct client *who, con
 				   .status = t->status,
 				   .bytes_in = t->bytes_in,
 				   .bytes_out = t->bytes_out,
-				   .version = version};
+				   .version = version,
+				   .request_headers = &t->request_headers,
+				   .response_headers = &t->response_headers};
 
 	if (shared->on_transaction && t->method) {
 		told.elapsed_us = now_us() - t->started_us;
@@ -55,6 +111,8 @@ void trx_end(struct trx *t, struct shared *shared, const struct client *who, con
 	}
 	free(t->method);
 	free(t->path);
+	buf_free(&t->request_headers);
+	buf_free(&t->response_headers);
 	t->method = t->path = NULL;
 }
 

@@ -255,6 +255,7 @@ static void on_head(void *ctx, const struct http1_head *head)
 	} else if (final) {
 		c->responded = true;
 		c->trx.status = head->status;
+		trx_response(&c->trx, c->session.shared, head);
 		session_count_status(c->session.shared, head->status);
 		if (c->framing == HTTP1_CLOSE)
 			c->close_after = true;

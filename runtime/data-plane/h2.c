@@ -180,6 +180,7 @@ static void on_head(void *ctx, const struct http1_head *head)
 	}
 	st->responded = true;
 	st->trx.status = head->status;
+	trx_response(&st->trx, st->h2->session.shared, head);
 	session_count_status(st->h2->session.shared, head->status);
 	rc = n ? nghttp2_submit_response(ng, st->id, nv, n, head->body == HTTP1_NONE ? NULL : &content) : -1;
 	if (rc)

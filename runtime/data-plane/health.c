@@ -30,6 +30,7 @@ struct health {
 	struct conncap cap;
 	struct asker *askers;
 	enum plane_status status;
+	bool host_drains;
 	// the probe
 	struct upstream_pool *pool;
 	struct upstream *up;
@@ -67,12 +68,13 @@ static size_t make_answer(const struct health *h, bool head_only, char *out, siz
 	static const char *const service[] = {"unknown", "ok", "failed"};
 	const struct plane_config *c = h->shared->config;
 	bool probed = c->service.health_path != NULL;
-	bool well = h->status == PLANE_OK && (probed ? h->service == SERVICE_OK : true);
+	enum plane_status status = h->status == PLANE_OK && h->host_drains ? PLANE_DRAINING : h->status;
+	bool well = status == PLANE_OK && (probed ? h->service == SERVICE_OK : true);
 	char body[256];
 	int n = snprintf(
 	    body, sizeof(body),
 	    "{\"status\":\"%s\",\"service\":{\"status\":\"%s\",\"code\":%d},\"connections\":%u,\"version\":\"%s\"}\n",
-	    words[h->status], service[h->service], h->code, h->shared->conns.in_use, EIFGEN_VERSION);
+	    words[status], service[h->service], h->code, h->shared->conns.in_use, EIFGEN_VERSION);
 
 	return (size_t)snprintf(out, cap,
 				"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
@@ -197,7 +199,8 @@ static void probe(void *ctx)
 static int start_probe(struct health *h, struct err *err)
 {
 	const struct plane_config *c = h->shared->config;
-	const struct upstream_options options = {.service = c->service.address,
+	bool apart = c->service.health_address.kind != ADDR_NONE;
+	const struct upstream_options options = {.service = apart ? c->service.health_address : c->service.address,
 						 .connect_ms = (unsigned)c->service.health_timeout_ms,
 						 .response_ms = (unsigned)c->service.health_timeout_ms};
 	const char *path = c->service.health_path;
@@ -234,6 +237,11 @@ struct health *health_new(struct shared *shared, struct err *err)
 void health_set(struct health *h, enum plane_status status)
 {
 	h->status = status;
+}
+
+void health_set_host_drains(struct health *h, bool drains)
+{
+	h->host_drains = drains;
 }
 
 void health_free(struct health *h)

@@ -20,6 +20,7 @@ struct health;
 // Listens at config->health.listen (ADDR_NONE: only probes) and probes the service. shared is borrowed.
 struct health *health_new(struct shared *shared, struct err *err);
 void health_set(struct health *h, enum plane_status status);
+void health_set_host_drains(struct health *h, bool drains); // the host wishes it: `ok` then reads `draining`
 void health_free(struct health *h); // NULL is fine
 
 #endif

@@ -13,6 +13,7 @@
 #include "runtime/common/sandbox.h"
 #include "runtime/common/tls.h"
 #include "runtime/data-plane/health.h"
+#include "runtime/data-plane/host_link.h"
 #include "runtime/data-plane/report.h"
 #include "runtime/data-plane/session.h"
 
@@ -41,6 +42,7 @@ struct plane {
 	struct acceptor *ingress;
 	struct health *health;
 	struct report *report;
+	struct host_link *host;
 	struct timer drain;
 	unsigned drained_ms;
 #if CAGE_EGRESS
@@ -162,7 +164,8 @@ static int start(struct plane *p, struct err *err)
 	if (load_keys(p, err))
 		return -1;
 	p->shared.pool = upstream_pool_new(p->shared.loop, &service, err);
-	if (!p->shared.pool || !(p->health = health_new(&p->shared, err)) || !(p->report = report_new(&p->shared, err)))
+	if (!p->shared.pool || !(p->health = health_new(&p->shared, err)) || !(p->report = report_new(&p->shared, err)) ||
+	    !(p->host = host_link_new(&p->shared, p->health, err)))
 		return -1;
 #if CAGE_EGRESS
 	if (start_egress(p, err))
@@ -180,6 +183,7 @@ static void stop(struct plane *p)
 #if CAGE_EGRESS
 	egress_free(p->egress);
 #endif
+	host_link_free(p->host);
 	report_free(p->report);
 	health_free(p->health);
 	upstream_pool_free(p->shared.pool);

@@ -5,9 +5,11 @@
 // that is away costs one dial an interval.
 #include "runtime/data-plane/report.h"
 
+#include "base/cleanup.h"
 #include "base/hex.h"
 #include "base/mem.h"
 #include "runtime/common/ctl_frame.h"
+#include "runtime/data-plane/exchange.h"
 
 #include <fcntl.h>
 #include <openssl/rand.h>
@@ -30,6 +32,7 @@ struct entry {
 	uint8_t id[16];
 	uint64_t time_ms, status, elapsed_us, bytes_in, bytes_out;
 	char method[20], target[TEXT_MAX + 4], remote[INET6_ADDRSTRLEN];
+	struct buf headers[2]; // request's, response's: as struct transaction has them
 };
 
 struct sender {
@@ -202,11 +205,22 @@ static int put_counter(struct buf *out, const char *name, uint64_t now, uint64_t
 	return more ? buf_printf(out, err, "%s:%llu|c\n", name, (unsigned long long)more) : 0;
 }
 
+// StatsD reads a signed gauge as a change, so the two directions have names of their own.
+static int put_clock(struct buf *out, const struct host_view *host, struct err *err)
+{
+	int64_t offset = host->clock_offset_ms;
+
+	if (!host->clock_known)
+		return 0;
+	return buf_printf(out, err, "clock.behind.ms:%lld|g\nclock.ahead.ms:%lld|g\n", offset > 0 ? (long long)offset : 0,
+			  offset < 0 ? -(long long)offset : 0);
+}
+
 int report_lines(struct buf *out, const struct shared *shared, struct report_metrics *last, struct err *err)
 {
 	const struct ingress_counters *c = &shared->count;
 
-	if (put_machine(out, err) || put_process(out, err) ||
+	if (put_machine(out, err) || put_process(out, err) || put_clock(out, &shared->host, err) ||
 	    buf_printf(out, err, "ingress.connections:%u|g\n", shared->conns.in_use) ||
 	    put_counter(out, "ingress.requests", c->requests, &last->requests, err) ||
 	    put_counter(out, "ingress.accepted", shared->conns.admitted, &last->accepted, err) ||
@@ -234,13 +248,37 @@ static void on_tick(void *ctx)
 }
 
 // ---- transactions --------------------------------------------------------------------------------------------------
+static void entry_free(struct entry *e)
+{
+	buf_free(&e->headers[0]);
+	buf_free(&e->headers[1]);
+}
+
+// The pairs of text into h, which has room for TRX_HEADERS_MAX; their number.
+static size_t split_headers(const struct buf *text, struct ctl_header *h)
+{
+	const char *p = (const char *)text->data, *end = text->len ? p + text->len : p;
+	size_t n = 0;
+
+	for (; p < end && n < TRX_HEADERS_MAX; n++) {
+		h[n].name = p;
+		h[n].value = p + strlen(p) + 1;
+		p = h[n].value + strlen(h[n].value) + 1;
+	}
+	return n;
+}
+
 static int put_batch(struct report *r, size_t n)
 {
+	_cleanup_free_ struct ctl_header *headers = mem_alloc(2 * BATCH_MAX * TRX_HEADERS_MAX * sizeof(*headers), NULL);
 	struct ctl_transaction t[BATCH_MAX];
 	char ids[BATCH_MAX][33];
 
+	if (!headers)
+		return -1;
 	for (size_t i = 0; i < n; i++) {
 		const struct entry *e = &r->queue[i];
+		struct ctl_header *rq = headers + 2 * i * TRX_HEADERS_MAX, *rs = rq + TRX_HEADERS_MAX;
 
 		t[i] = (struct ctl_transaction){.id = hex_encode(e->id, sizeof(e->id), ids[i]),
 						.time_ms = e->time_ms,
@@ -251,7 +289,11 @@ static int put_batch(struct report *r, size_t n)
 						.status = e->status,
 						.elapsed_us = e->elapsed_us,
 						.bytes_in = e->bytes_in,
-						.bytes_out = e->bytes_out};
+						.bytes_out = e->bytes_out,
+						.request_headers = rq,
+						.request_header_count = split_headers(&e->headers[0], rq),
+						.response_headers = rs,
+						.response_header_count = split_headers(&e->headers[1], rs)};
 	}
 	return ctl_put_transactions(&r->transactions.out, t, n, NULL);
 }
@@ -269,6 +311,8 @@ static void on_batch(void *ctx)
 		} else {
 			sender_go(&r->transactions);
 		}
+		for (size_t i = 0; i < n; i++)
+			entry_free(&r->queue[i]);
 		r->n_queue -= n;
 		memmove(r->queue, r->queue + n, r->n_queue * sizeof(*r->queue));
 	}
@@ -299,6 +343,10 @@ static void on_transaction(void *ctx, const struct transaction *t)
 	snprintf(e->method, sizeof(e->method), "%s", t->method ? t->method : "");
 	snprintf(e->target, sizeof(e->target), "%s", t->path ? t->path : "");
 	addr_host(&t->who->addr, e->remote);
+	e->headers[0].max = e->headers[1].max = TRX_TEXT_MAX;
+	// Without memory the entry goes without them.
+	(void)!buf_add(&e->headers[0], t->request_headers->data, t->request_headers->len, NULL);
+	(void)!buf_add(&e->headers[1], t->response_headers->data, t->response_headers->len, NULL);
 	if (!r->batch_set) {
 		r->batch_set = true;
 		timer_set(&r->batch, BATCH_MS);
@@ -345,6 +393,8 @@ void report_free(struct report *r)
 	timer_free(&r->transactions.timer);
 	timer_free(&r->tick);
 	timer_free(&r->batch);
+	for (size_t i = 0; i < r->n_queue; i++)
+		entry_free(&r->queue[i]);
 	free(r->queue);
 	free(r);
 }

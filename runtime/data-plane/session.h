@@ -26,6 +26,14 @@ struct ingress_counters {
 	uint64_t bytes_in, bytes_out;
 };
 
+// What the host was asked and said, kept for the report. Its clock is shown beside ours and used for nothing.
+struct host_view {
+	uint64_t asked, failed;
+	bool clock_known;
+	int64_t clock_offset_ms;     // the host's clock less ours
+	uint64_t transaction_sample; // one of so many requests is told; 0 and 1: each
+};
+
 struct session;
 struct transaction;
 
@@ -37,6 +45,7 @@ struct shared {
 	struct upstream_pool *pool;
 	struct conncap conns, handshakes;
 	struct ingress_counters count;
+	struct host_view host;
 	struct session *sessions;
 	bool draining;
 	struct http1_head head; // of the request being read: one for all, it lives no longer than a callback
@@ -80,6 +89,8 @@ struct transaction {
 	int status;                // 0: none was sent
 	uint64_t bytes_in, bytes_out, elapsed_us;
 	const char *version; // "1.0", "1.1", "2"
+	// name NUL value NUL, again and again: printable ASCII, values masked unless listed
+	const struct buf *request_headers, *response_headers;
 };
 void session_count_status(struct shared *shared, int status);
 

@@ -122,6 +122,11 @@ tap.check("an idle TLS connection holds less than 40 KiB", each < 40 or SAN, "%.
 for s in idle:
     s.close()
 tap.check("closed ones are let go", until(lambda: plane.health()[1]["connections"] == 0), plane.health())
+other = Service(lambda c, s: (s.seen.append(read_head(c)[0]), c.sendall(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")))
+apart = Plane(service, {"service": {"health_path": "/up", "health_address": other.address, "health_interval_ms": 50}})
+tap.check("it is probed at an address of its own where one is configured", until(lambda: apart.health()[1]["service"] == {"status": "failed", "code": 503})
+          and apart.health()[0] == 503 and other.seen[0].startswith(b"GET /up ") and apart.status(G) == 200, apart.health())
+apart.stop()
 service.close()
 tap.check("a service that is gone turns health red", until(lambda: plane.health()[0] == 503 and plane.health()[1]["service"]["status"] == "failed"), plane.health())
 tap.same("it ends well", plane.stop(), 0)
@@ -216,6 +221,7 @@ bad = [("an unknown key", {"ingress": {"colour": 1}}, "ingress.colour"), ("a wro
        ("a name for an address", {"service": {"address": "tcp:localhost:80"}}, "service.address"),
        ("TLS without a certificate", {"ingress": {"tls": True}}, "ingress.certificate"),
        ("a key file that is not there", {"auth": {"api_keys": TMP + "/none"}}, "none"),
+       ("a probe's address without a path", {"service": {"health_address": "tcp:127.0.0.1:1"}}, "service.health_address"),
        ("keys on raw streams", {"auth": {"api_keys": TMP + "/none"}, "ingress": {"protocol": "auto"}}, "auth.api_keys"),
        ("a certificate that is none", {"ingress": dict(TLS, certificate=KEY)}, "certificate")]
 for name, over, says in bad:
@@ -244,4 +250,69 @@ tap.check("resource metrics arrive as StatsD lines", until(lambda: any(b"ingress
 tap.check("a transaction arrives, without its query", until(lambda: frames) and frames[0].startswith(b"CTL1") and b"/path" in frames[0]
           and b"secret" not in frames[0], frames)
 tap.same("the end", plane.stop(), 0)
+
+# ---- which headers are told ---------------------------------------------------------------------------------------------
+frames.clear()
+service.handler = lambda c, s: (read_head(c), c.sendall(b"HTTP/1.1 200 OK\r\nX-Reply-Id: r1\r\nX-Other: hidden\r\nSet-Cookie: hidden\r\n"
+                                                         b"Content-Length: 0\r\nConnection: close\r\n\r\n"))
+plane = Plane(service, {"report": {"transactions": True, "transactions_to": control.address, "trusted_headers": ["X-Mine", "x-re*", "cookie"]}})
+plane.ask(b"GET /p\xff\xfe HTTP/1.1\r\nHost: h\r\nx-mine: shown\r\nX-Mine2: hidden\r\nUser-Agent: a\xffb\r\nAuthorization: hidden\r\n"
+          b"Cookie: hidden\r\nConnection: close\r\n\r\n")
+until(lambda: frames)
+got = frames[0] if frames else b""
+pair = lambda k, v: b"\x82" + cbor(k) + cbor(v)
+tap.check("headers that are listed, and a few harmless ones, are told; the rest is masked",
+          all(pair(k, v) in got for k, v in (("x-mine", "shown"), ("X-Mine2", "***"), ("User-Agent", "a?b"), ("Authorization", "***"), ("Cookie", "***"),
+                                             ("X-Reply-Id", "r1"), ("X-Other", "***"), ("Set-Cookie", "***"))) and b"hidden" not in got, got)
+tap.check("bytes that are no text do not reach the host", b"\xff" not in got and not plane.stop(), got)
+service.handler = echo_http
+
+
+# ---- what the host may say ----------------------------------------------------------------------------------------------
+def host(c, service):
+    """The control plane's end, with a clock that is two minutes ahead."""
+    while True:
+        h = c.recv(8, socket.MSG_WAITALL)
+        if len(h) < 8:
+            return
+        op = c.recv(int.from_bytes(h[4:], "big"), socket.MSG_WAITALL)
+        now = time.time() + 120
+        body = cbor({"ok": True, "seconds": int(now), "nanoseconds": int(now % 1 * 1e9)} if b"time" in op else
+                    {"ok": True, "config": dict(service.says)}) if service.says is not None else b"\x01"
+        c.sendall(b"CTL1" + len(body).to_bytes(4, "big") + body)
+
+
+lines.clear()
+says = Service(host)
+says.says = {}
+plane = Plane(service, {"report": {"metrics": metrics.address, "interval_ms": 200}, "control": {"host": says.address, "interval_ms": 100},
+                        "ingress": {"max_connections": 3}})
+tap.check("the host's clock is told beside ours", until(lambda: any(b"clock.behind.ms:" in x for x in lines)) and
+          any(119000 < int(x.split(b"clock.behind.ms:")[1].split(b"|")[0]) < 121000 for x in lines if b"clock.behind.ms:" in x), lines)
+tap.check("and logged once", plane.output().count('"host.clock"') == 1 and '"level":"warn","event":"host.clock"' in plane.output(), plane.output())
+says.says = {"draining": True, "new-fangled": [1, {"a": 2}]}
+tap.check("a drain that the host wishes is shown, and clients are served", until(lambda: plane.health()[0] == 503) and
+          plane.health()[1]["status"] == "draining" and plane.status(G) == 200, plane.health())
+says.says = {"max_connections": 1000000}
+tap.check("and can be taken back", until(lambda: plane.health()[0] == 200), plane.health())
+held = [plane.connect() for _ in range(3)]
+tap.same("the measured cap is not raised by the host", plane.ask(G), b"")
+for s in held:
+    s.close()
+until(lambda: plane.health()[1]["connections"] == 0)
+says.says = {"max_connections": 1}
+held = []
+tap.check("but it may be lowered", until(lambda: (held.append(plane.connect()), time.sleep(0.2), plane.ask(G) == b"", held.pop().close())[2]))
+for nonsense in ({"max_connections": 0}, {"draining": 1}, {"log_level": "quiet"}, None):
+    says.says = nonsense
+    n = says.conns
+    until(lambda: says.conns > n + 1)
+tap.check("nonsense changes nothing, and is said", plane.health()[0] == 200 and '"host.refused"' in plane.output() and plane.p.poll() is None,
+          plane.output())
+says.says = {"log_level": "error"}
+n = says.conns
+until(lambda: says.conns > n + 2)
+says.close()
+tap.check("a host that is gone changes nothing", until(lambda: plane.status(G) == 200))
+tap.same("with the log at `error` the end is silent", (plane.stop(), "plane.stopped" in open(plane.log.name).read()), (0, False))
 tap.done()

@@ -189,7 +189,7 @@ class Plane:
         cfg = {"ingress": {"listen": "tcp:127.0.0.1:%d" % self.port, "tls": False, "proxy": False},
                "service": {"address": service if isinstance(service, str) else service.address},
                "health": {"listen": "tcp:127.0.0.1:%d" % self.health_port},
-               "report": {"metrics": "unix:%s/none" % self.dir}}
+               "report": {"metrics": "unix:%s/none" % self.dir}, "control": {"host": "unix:%s/none" % self.dir}}
         for group, keys in (over or {}).items():
             cfg.setdefault(group, {})
             for k, v in keys.items():

@@ -158,6 +158,16 @@ START_TEST(test_cage_config_compile_egress_is_strict_cbor_with_the_list)
 }
 END_TEST
 
+START_TEST(test_cage_config_compile_healthcheck_port_is_an_address_of_its_own)
+{
+	struct buf b = BUF_INIT(0);
+
+	compile("{\"name\":\"x\",\"healthcheck\":{\"path\":\"/up\",\"port\":9}}", &b);
+	ck_assert_ptr_nonnull(memmem(b.data, b.len, "\x6b" "health_path" "\x63" "/up" "\x6e" "health_address" "\x6f" "tcp:127.0.0.1:9", 47));
+	buf_free(&b);
+}
+END_TEST
+
 static const struct pcr_values sample = {.pcr0 = {0xaa}, .pcr1 = {0xbb}, .pcr2 = {0xcc}};
 #define ZEROS47 "0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
 #define MEMBER(i)                                                                                                      \
@@ -213,6 +223,7 @@ UNIT_MAIN("eifgen/cage_config",
 			      (int)(sizeof(refused) / sizeof(refused[0])));
 	  ADD(test_cage_config_compile_without_tls_exact_bytes)
 	  ADD(test_cage_config_compile_egress_is_strict_cbor_with_the_list)
+		    ADD(test_cage_config_compile_healthcheck_port_is_an_address_of_its_own)
 	  tcase_add_loop_test(tc_, test_cage_config_set_pcrs_changes_one_member, 0,
 			      (int)(sizeof(written) / sizeof(written[0])));
 	  ADD(test_cage_config_set_pcrs_twice_is_the_same))
