@@ -99,11 +99,13 @@ $(CONTROL_PLANES): runtime/control-plane/main.c GNUmakefile runtime/room.mk $(ca
 	@mkdir -p $(@D)
 	@echo "  LINK    $@"
 	$(Q)$(CC_ALL) $(call pc,cflags,$(PKGS_controlplane)) -DCAGE_EGRESS=$(CAGE_EGRESS) $(LINK_$(VARIANT)) $< \
-		-Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(call pc,libs,$(PKGS_controlplane)) -lm $(LDFLAGS) -o $@
+		-Wl,--start-group $(filter %.a,$^) -Wl,--end-group -Wl,--as-needed $(call pc,libs,$(PKGS_controlplane)) -lm \
+		$(LDFLAGS) -o $@
 PROGRAMS += $(CONTROL_PLANES)
 BUNDLE_FILES += $(CONTROL_PLANES)
 
-# Side by side with haproxy and stunnel, in one run; prints a table.
+# Side by side with haproxy, stunnel and socat, in one run; prints tables and writes build/bench/runtime.json.
 .PHONY: bench-runtime
-bench-runtime: build/rel/bin/cage-data-plane
-	$(Q)python3 tests/bench/runtime.py $(BENCH_ARGS)
+bench-runtime: $(addprefix build/rel/bin/,cage-data-plane cage-data-plane-no-egress cage-control-plane cage-control-plane-no-egress)
+	$(Q)mkdir -p build/bench
+	$(Q)python3 -B tests/bench/runtime.py --json build/bench/runtime.json $(BENCH_ARGS)
