@@ -7,11 +7,7 @@
 //     │ S, more ──► OLD_SPARSE (map blocks) ────► SKIP
 //     └ pax 1.0 ──► MAP (map in the data) ──────► SKIP
 //
-//   header block: name 0+100 mode 100+8 uid 108+8 gid 116+8 size 124+12 mtime 136+12 chksum 148+8 typeflag 156
-//   linkname 157+100 magic 257+6 version 263+2 … devmajor 329+8 devminor 337+8
-//     ustar: prefix 345+155; star ("tar\0" at 508): prefix 345+131; GNU: atime 345+12 ctime 357+12,
-//     four sparse pieces 386+4*24, isextended 482, realsize 483+12
-//
+// What stands in a header block is tarheader's; here is what may follow on what, and what an entry comes to.
 // Data is never looked at (but for a 1.0 map), so a megabyte of it costs one addition.
 #include "layerfs/tarcheck.h"
 
@@ -22,16 +18,16 @@
 #include <string.h>
 
 enum {
-	BLOCK = 512,
+	BLOCK = TAR_BLOCK,
 	BODY_MAX = 1024 * 1024, // of an extended header: what Go reads at most
 	SPARSE_HEADER_PIECES = 4,
 	SPARSE_BLOCK_PIECES = 21,
 	MAP_DIGITS = 20,
+	NAME_SHOWN = 600, // bytes of a name in a message
 };
 static const uint64_t USTAR_SIZE_MAX = UINT64_C(1) << 33; // what eleven octal digits hold
 
 enum state { HEADER, BODY, SKIP, OLD_SPARSE, MAP, ZERO, END };
-enum format { V7, USTAR, STAR, GNU };
 
 struct queued { // strings are offsets into text
 	struct tar_entry e;
@@ -138,107 +134,7 @@ int tarcheck_next(struct tarcheck *t, struct tar_entry *e)
 	return 1;
 }
 
-// ---- one header ----------------------------------------------------------------------------------------------------
-
-static int check_sum(const uint8_t *b, struct err *err)
-{
-	int64_t want, plain = 0, with_sign = 0;
-
-	for (int i = 0; i < BLOCK; i++) {
-		uint8_t c = i >= 148 && i < 156 ? ' ' : b[i];
-
-		plain += c;
-		with_sign += (int8_t)c;
-	}
-	if (tar_number(b + 148, 8, &want, err))
-		return err_prefix(err, "checksum: ");
-	if (want != plain && want != with_sign)
-		return err_set(err, ERR_INPUT, "its checksum is wrong");
-	return 0;
-}
-
-static bool all_zero(const uint8_t *p, size_t n)
-{
-	return !n || (!p[0] && !memcmp(p, p + 1, n - 1));
-}
-
-static int format_of(const uint8_t *b, enum format *f, struct err *err)
-{
-	if (!memcmp(b + 257, "ustar", 6))
-		*f = memcmp(b + 508, "tar", 4) ? USTAR : STAR;
-	else if (!memcmp(b + 257, "ustar  ", 8))
-		*f = GNU;
-	else if (memcmp(b + 257, "ustar", 5))
-		*f = V7;
-	else
-		return err_set(err, ERR_INPUT, "its magic is neither ustar's nor GNU's");
-	return 0;
-}
-
-// GNU's fields behind the device numbers: Go falls back to a prefix if the times are no numbers; libarchive reads a
-// sparse map in an entry of any type.
-static int check_gnu(const uint8_t *b, struct err *err)
-{
-	int64_t t;
-
-	if ((b[345] && tar_number(b + 345, 12, &t, err)) || (b[357] && tar_number(b + 357, 12, &t, err)))
-		return err_prefix(err, "access or change time: ");
-	if (b[156] != 'S' && !all_zero(b + 386, 495 - 386))
-		return err_set(err, ERR_INPUT, "sparse fields in an entry that is not sparse");
-	return 0;
-}
-
-static size_t field_len(const uint8_t *p, size_t n)
-{
-	return strnlen((const char *)p, n);
-}
-
-static int field_number(const uint8_t *b, size_t at, size_t n, const char *what, uint64_t *out, struct err *err)
-{
-	int64_t v;
-
-	if (tar_number(b + at, n, &v, err))
-		return err_prefix(err, "%s: ", what);
-	if (v < 0)
-		return err_set(err, ERR_INPUT, "%s: a negative number", what);
-	*out = (uint64_t)v;
-	return 0;
-}
-
-static int header_numbers(const uint8_t *b, enum format f, struct tar_entry *e, struct err *err)
-{
-	if (field_number(b, 100, 8, "mode", &e->mode, err) || field_number(b, 108, 8, "uid", &e->uid, err) ||
-	    field_number(b, 116, 8, "gid", &e->gid, err) || field_number(b, 124, 12, "size", &e->size, err))
-		return -1;
-	if (tar_number(b + 136, 12, &e->mtime, err))
-		return err_prefix(err, "mtime: ");
-	if (f == V7)
-		return 0;
-	if (field_number(b, 329, 8, "device number", &e->dev_major, err) ||
-	    field_number(b, 337, 8, "device number", &e->dev_minor, err))
-		return -1;
-	return f == GNU ? check_gnu(b, err) : 0;
-}
-
-// Name and link name into t->body (prefix, '/', name, NUL, link, NUL), which a header has no other use for.
-static int header_names(struct tarcheck *t, enum format f, struct tar_entry *e, struct err *err)
-{
-	const uint8_t *b = t->block;
-	size_t prefix = f == USTAR ? field_len(b + 345, 155) : f == STAR ? field_len(b + 345, 131) : 0;
-	size_t name = field_len(b, 100), link = field_len(b + 157, 100);
-
-	t->body.len = 0;
-	if (prefix && (buf_add(&t->body, b + 345, prefix, err) || buf_add_byte(&t->body, '/', err)))
-		return -1;
-	if (buf_add(&t->body, b, name, err) || buf_add_byte(&t->body, 0, err) ||
-	    buf_add(&t->body, b + 157, link, err) || buf_add_byte(&t->body, 0, err))
-		return -1;
-	e->name = (const char *)t->body.data;
-	e->name_len = prefix + (prefix ? 1 : 0) + name;
-	e->link = e->name + e->name_len + 1;
-	e->link_len = link;
-	return 0;
-}
+// ---- x, g, L, K ----------------------------------------------------------------------------------------------------
 
 static uint64_t padded(uint64_t n)
 {
@@ -257,8 +153,6 @@ static bool extended_waits(const struct tarcheck *t)
 {
 	return t->pax.present || t->has_name || t->has_link;
 }
-
-// ---- x, g, L, K ----------------------------------------------------------------------------------------------------
 
 static int begin_body(struct tarcheck *t, const struct tar_entry *e, struct err *err)
 {
@@ -287,9 +181,9 @@ static int begin_body(struct tarcheck *t, const struct tar_entry *e, struct err 
 
 static int gnu_name(bool *has, struct buf *to, const struct buf *body, size_t len, struct err *err)
 {
-	size_t name = field_len(body->data, len);
+	size_t name = strnlen((const char *)body->data, len);
 
-	if (!name || !all_zero(body->data + name, len - name))
+	if (!name || !tar_all_zero(body->data + name, len - name))
 		return err_set(err, ERR_INPUT, "a long name that is empty or has bytes behind its NUL");
 	*has = true;
 	return buf_add(to, body->data, name, err);
@@ -315,18 +209,26 @@ static int end_body(struct tarcheck *t, struct err *err)
 
 // ---- entries -------------------------------------------------------------------------------------------------------
 
-static int apply_pax(struct tarcheck *t, struct tar_entry *e, struct err *err)
+// Names that extended headers gave take the place of the header's own.
+static void apply_names(const struct tarcheck *t, struct tar_entry *e)
 {
-	struct pax *p = &t->pax;
+	const struct buf *name = t->pax.has_path ? &t->pax.path : t->has_name ? &t->long_name : NULL;
+	const struct buf *link = t->pax.has_link ? &t->pax.link : t->has_link ? &t->long_link : NULL;
 
-	if (p->has_path) {
-		e->name = (const char *)p->path.data;
-		e->name_len = p->path.len;
+	if (name) {
+		e->name = (const char *)name->data;
+		e->name_len = name->len;
 	}
-	if (p->has_link) {
-		e->link = (const char *)p->link.data;
-		e->link_len = p->link.len;
+	if (link) {
+		e->link = (const char *)link->data;
+		e->link_len = link->len;
 	}
+}
+
+static int apply_pax(const struct tarcheck *t, struct tar_entry *e, struct err *err)
+{
+	const struct pax *p = &t->pax;
+
 	if (p->has_size && p->size != e->size && p->size < USTAR_SIZE_MAX)
 		return err_set(err, ERR_INPUT, "size %llu in its header, %llu in its pax record",
 			       (unsigned long long)e->size, (unsigned long long)p->size);
@@ -382,7 +284,7 @@ static int sparse_pieces(struct tarcheck *t, const uint8_t *at, unsigned count, 
 		int64_t off, len;
 
 		if (!at[0]) {
-			if (!all_zero(at, (size_t)(count - i) * 24) || extended)
+			if (!tar_all_zero(at, (size_t)(count - i) * 24) || extended)
 				return err_set(err, ERR_INPUT, "a sparse map goes on behind its end");
 			break;
 		}
@@ -409,7 +311,7 @@ static int old_sparse(struct tarcheck *t, struct err *err)
 	if (t->pax.has_sparse)
 		return err_set(err, ERR_INPUT, "sparse twice over");
 	t->pax.present = true; // its map fields are in use
-	if (field_number(b, 483, 12, "real size", &t->current.size, err))
+	if (tar_field_number(b, 483, 12, "real size", &t->current.size, err))
 		return -1;
 	return sparse_pieces(t, b + 386, SPARSE_HEADER_PIECES, b[482], err);
 }
@@ -469,7 +371,7 @@ static int map_block(struct tarcheck *t, struct err *err)
 	}
 	if (!t->map_has_count || t->map_seen < t->map_count * 2)
 		return 0;
-	if (!all_zero(t->block + i, BLOCK - i) || t->map_bytes > t->data_size)
+	if (!tar_all_zero(t->block + i, BLOCK - i) || t->map_bytes > t->data_size)
 		return err_set(err, ERR_INPUT, "bytes behind a sparse map");
 	return sparse_done(t, t->data_size - t->map_bytes, err);
 }
@@ -481,27 +383,20 @@ static int check_kind(const struct tar_entry *e, struct err *err)
 	return 0;
 }
 
-static int entry_begin(struct tarcheck *t, enum format f, struct tar_entry *e, struct err *err)
+static int entry_begin(struct tarcheck *t, enum tar_format f, struct tar_entry *e, struct err *err)
 {
 	enum pax_sparse form;
 
+	apply_names(t, e);
 	if (t->pax.present && apply_pax(t, e, err))
 		return -1;
-	if (t->has_name) {
-		e->name = (const char *)t->long_name.data;
-		e->name_len = t->long_name.len;
-	}
-	if (t->has_link) {
-		e->link = (const char *)t->long_link.data;
-		e->link_len = t->long_link.len;
-	}
 	if (!e->type) // the oldest form of a directory is a file whose name ends in a slash
 		e->type = e->name_len && e->name[e->name_len - 1] == '/' ? '5' : '0';
 	if (check_kind(e, err) || pax_sparse_form(&t->pax, &form, err))
 		return -1;
 	t->current = *e;
 	if (e->type == 'S')
-		return f == GNU ? old_sparse(t, err) : err_set(err, ERR_INPUT, "type 'S' without GNU's magic");
+		return f == TAR_GNU ? old_sparse(t, err) : err_set(err, ERR_INPUT, "type 'S' without GNU's magic");
 	if (form != PAX_SPARSE_NONE && e->type != '0' && e->type != '7')
 		return err_set(err, ERR_INPUT, "pax sparse records on an entry of type '%c'", e->type);
 	if (e->type == '7')
@@ -509,21 +404,30 @@ static int entry_begin(struct tarcheck *t, enum format f, struct tar_entry *e, s
 	return form != PAX_SPARSE_NONE ? pax_sparse(t, form, err) : entry_done(t, &t->current, t->current.size, err);
 }
 
+static int unknown_type(const struct tarcheck *t, struct tar_entry *e, struct err *err)
+{
+	char name[NAME_SHOWN], type[16];
+
+	apply_names(t, e);
+	return err_set(err, ERR_INPUT, "entry %s: unknown entry type %s",
+		       err_quote(e->name, e->name_len, name, sizeof(name)), err_quote(&e->type, 1, type, sizeof(type)));
+}
+
 static int header(struct tarcheck *t, struct err *err)
 {
 	struct tar_entry e = {.type = (char)t->block[156], .offset = t->offset - BLOCK};
-	enum format f = V7;
-	char q[16];
+	enum tar_format f = TAR_V7;
 
-	if (all_zero(t->block, BLOCK)) {
+	if (tar_all_zero(t->block, BLOCK)) {
 		t->state = ZERO;
 		return extended_waits(t) ? err_set(err, ERR_INPUT, "an extended header before nothing") : 0;
 	}
-	if (check_sum(t->block, err) || format_of(t->block, &f, err))
+	// The body buffer has no other use while a header is read.
+	if (tar_header_format(t->block, &f, err) || tar_header_names(t->block, f, &t->body, &e, err))
 		return -1;
 	if (e.type && !strchr("01234567xgLKS", e.type))
-		return err_set(err, ERR_INPUT, "unknown entry type %s", err_quote(&e.type, 1, q, sizeof(q)));
-	if (header_numbers(t->block, f, &e, err) || header_names(t, f, &e, err))
+		return unknown_type(t, &e, err);
+	if (tar_header_numbers(t->block, f, &e, err))
 		return -1;
 	if (e.type && strchr("xgLK", e.type))
 		return begin_body(t, &e, err);
@@ -553,12 +457,12 @@ static int one_block(struct tarcheck *t, struct err *err)
 		return map_block(t, err);
 	case ZERO:
 		t->state = END;
-		return all_zero(t->block, BLOCK) ? 0 : err_set(err, ERR_INPUT, "a lone zero block");
+		return tar_all_zero(t->block, BLOCK) ? 0 : err_set(err, ERR_INPUT, "a lone zero block");
 	case END:
 	case SKIP:
 		break;
 	}
-	return all_zero(t->block, BLOCK) ? 0 : err_set(err, ERR_INPUT, "bytes behind the archive's end");
+	return tar_all_zero(t->block, BLOCK) ? 0 : err_set(err, ERR_INPUT, "bytes behind the archive's end");
 }
 
 static int fail(const struct tarcheck *t, struct err *err)

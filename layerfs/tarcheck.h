@@ -15,24 +15,11 @@
 #define LAYERFS_TARCHECK_H
 
 #include "base/err.h"
+#include "layerfs/tarheader.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-struct tar_entry {
-	char type;	       // '0' regular (also for NUL, 7 and every sparse form), '1' hard link, '2' symlink, '3' character,
-			       // '4' block, '5' directory, '6' fifo, 'g' a global header (its name only matters)
-	bool sparse, has_xattr, has_capability;
-	uint32_t mtime_nsec;
-	uint64_t size;	       // what a reader sees: of a sparse file with its holes
-	uint64_t mode, uid, gid; // as stored, not judged
-	uint64_t dev_major, dev_minor;
-	int64_t mtime;
-	uint64_t offset;       // of the entry's own header in the stream
-	const char *name, *link; // NUL-terminated, any other bytes; link is "" where there is none
-	size_t name_len, link_len;
-};
 
 struct tarcheck; // opaque
 

@@ -25,45 +25,6 @@ void pax_clear(struct pax *p)
 
 // ---- numbers -------------------------------------------------------------------------------------------------------
 
-// Two's complement, big-endian; the first byte's top bit is only the mark, the next one the sign.
-static int base256(const uint8_t *f, size_t n, int64_t *out, struct err *err)
-{
-	uint8_t flip = f[0] & 0x40 ? 0xff : 0;
-	uint64_t v = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		uint8_t c = (uint8_t)(f[i] ^ flip) & (i ? 0xff : 0x7f);
-
-		if (v >> 55)
-			return err_set(err, ERR_INPUT, "a base-256 number past 63 bits");
-		v = v << 8 | c;
-	}
-	*out = flip ? (int64_t)~v : (int64_t)v;
-	return 0;
-}
-
-int tar_number(const uint8_t *f, size_t n, int64_t *out, struct err *err)
-{
-	uint64_t v = 0;
-
-	if (n && f[0] & 0x80)
-		return base256(f, n, out, err);
-	while (n && (*f == ' ' || *f == '\0'))
-		f++, n--;
-	for (; n && *f >= '0' && *f <= '7'; f++, n--)
-		v = v << 3 | (unsigned)(*f - '0'); // at most 12 digits: 36 bits
-	for (; n && *f == ' '; f++, n--)
-		;
-	if (n && *f != '\0')
-		return err_set(err, ERR_INPUT, "a number that is not octal");
-	for (; n; f++, n--) {
-		if (*f != '\0' && *f != ' ')
-			return err_set(err, ERR_INPUT, "bytes behind a number's end");
-	}
-	*out = (int64_t)v;
-	return 0;
-}
-
 int tar_decimal(const char *text, size_t n, uint64_t *out, struct err *err)
 {
 	uint64_t v = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Pax extended headers (POSIX pax, "pax Header Block") as tarcheck needs them: `LENGTH KEY=VALUE LF` records, parsed as
-// Go's archive/tar parses them, stricter where readers part ways. Also the numbers of tar headers.
+// Go's archive/tar parses them, stricter where readers part ways.
 #ifndef LAYERFS_TARPAX_H
 #define LAYERFS_TARPAX_H
 
@@ -44,8 +44,6 @@ int pax_sparse_form(const struct pax *p, enum pax_sparse *form, struct err *err)
 // The next number of a sparse map: offsets and lengths in turn, in order, without overlap.
 int pax_sparse_number(struct pax *p, uint64_t v, struct err *err);
 
-// A header's number: octal between blanks and NULs (none: 0), or base 256. ERR_INPUT if Go would refuse it.
-int tar_number(const uint8_t *field, size_t n, int64_t *out, struct err *err);
 // Digits only, no sign, no blanks, at least one, below 2^63.
 int tar_decimal(const char *text, size_t n, uint64_t *out, struct err *err);
 

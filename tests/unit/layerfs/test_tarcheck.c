@@ -98,8 +98,23 @@ START_TEST(test_tarcheck_unknown_type_is_refused)
 		m.type = types[i];
 		tar_put(&b, m);
 		tar_end(&b);
-		refused("unknown entry type");
+		refused("entry \"x\": unknown entry type");
 	}
+}
+END_TEST
+
+// The name in the message is the one that the entry would have had.
+START_TEST(test_tarcheck_unknown_type_is_named_as_extended_headers_say)
+{
+	struct tar_member m = FILE_X;
+
+	m.type = 'Z';
+	tar_pax(&b, "path", "from/pax", NULL);
+	tar_put(&b, m);
+	refused("entry \"from/pax\": unknown entry type \"Z\"");
+	tar_ext(&b, 'L', "from/gnu", 9);
+	tar_put(&b, m);
+	refused("entry \"from/gnu\": unknown entry type \"Z\"");
 }
 END_TEST
 
@@ -536,6 +551,7 @@ END_TEST
 
 UNIT_MAIN("layerfs/tarcheck", tcase_add_checked_fixture(tc_, NULL, teardown);
 	  ADD(test_tarcheck_empty_and_endless_archives_pass) ADD(test_tarcheck_unknown_type_is_refused)
+	  ADD(test_tarcheck_unknown_type_is_named_as_extended_headers_say)
 	  ADD(test_tarcheck_size_on_what_has_no_data_is_refused) ADD(test_tarcheck_end_marker_tricks_are_refused)
 	  ADD(test_tarcheck_early_end_is_refused) ADD(test_tarcheck_checksum_is_checked)
 	  ADD(test_tarcheck_numbers_that_go_refuses_are_refused) ADD(test_tarcheck_base256_numbers_are_read)
