@@ -43,7 +43,7 @@ struct image; // opaque
 struct registry_options; // registry.h
 
 struct image_options {
-	const char *platform;	     // "os/arch[/variant]" to pick from an index; NULL: linux and `arch`
+	const char *platform;	     // "linux/ARCH[/VARIANT]" to pick from an index, ARCH being `arch`; NULL: any variant
 	const char *arch;	     // OCI name of the EIF's architecture, "amd64" or "arm64"; required
 	const struct limits *limits; // NULL: limits_default
 	const char *tmpdir;	     // where a compressed archive is inflated to, unlinked; NULL: /tmp

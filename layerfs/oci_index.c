@@ -79,6 +79,18 @@ static int platform_rank(const char *have, const char *want)
 	return *variant_of(want) ? 0 : 2;
 }
 
+// A platform may choose among an index's variants, but not another machine than the image is wanted for.
+static int check_asked(const char *platform, const char *arch, struct err *err)
+{
+	size_t n = os_arch_length(platform);
+	char q[128];
+
+	if (n > 6 && !strncmp(platform, "linux/", 6) && strlen(arch) == n - 6 && !memcmp(platform + 6, arch, n - 6))
+		return 0;
+	return err_set(err, ERR_USAGE, "platform %s is another machine than linux/%s, which is wanted (--arch)",
+		       err_quote(platform, strlen(platform), q, sizeof(q)), arch);
+}
+
 int choice_set_platform(struct choice *choice, const struct image_options *opt, struct err *err)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_./-";
@@ -94,7 +106,7 @@ int choice_set_platform(struct choice *choice, const struct image_options *opt, 
 	    strchr(variant_of(choice->platform), '/') || choice->platform[n - 1] == '/')
 		return err_set(err, ERR_USAGE, "%s is no platform (os/arch or os/arch/variant)",
 			       err_quote(p ? p : opt->arch, strlen(p ? p : opt->arch), q, sizeof(q)));
-	return 0;
+	return p ? check_asked(choice->platform, opt->arch, err) : 0;
 }
 
 // ---- messages ------------------------------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ enum build_option {
 
 #define BUILD_IMAGE_HELP                                                                                               \
 	"      --arch ARCH           x86_64 (default) or aarch64\n"                                                    \
-	"      --platform OS/ARCH    picks from an index (default: linux and --arch)\n"                                \
+	"      --platform OS/ARCH    picks from an index (default: linux and --arch, which it must agree with)\n"      \
 	"      --strict              every warning is an error\n"                                                      \
 	"      --threads N           layers read at once (default: as many as processors)\n"                          \
 	"      --tmpdir DIR          where file contents are spooled (default: TMPDIR or /var/tmp)\n"                  \

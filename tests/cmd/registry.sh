@@ -55,7 +55,11 @@ cat >"$TEST_TMP/index.json" <<END
 END
 curl -sf -X PUT -H "Content-Type: $i" --data-binary "@$TEST_TMP/index.json" "http://$plain/v2/team/app/manifests/multi"
 same "an index, by the EIF's arch" "docker://$plain/team/app:multi"
-t_exit 2 "an index without the wanted platform" eifgen ls --platform linux/s390x "docker://$plain/team/app:multi"
+t_exit 2 "a platform that is not the EIF's" eifgen ls --platform linux/arm64 "docker://$plain/team/app:multi"
+t_says "is told from what is wanted" "another machine than linux/amd64"
+jq -c '.manifests |= .[:1]' "$TEST_TMP/index.json" >"$TEST_TMP/arm.json"
+curl -sf -X PUT -H "Content-Type: $i" --data-binary "@$TEST_TMP/arm.json" "http://$plain/v2/team/app/manifests/arm"
+t_exit 2 "an index without the wanted platform" eifgen ls "docker://$plain/team/app:arm"
 t_says "names what there is" '"linux/arm64"'
 
 # ---- TLS ----------------------------------------------------------------------------------------------------------------

@@ -225,6 +225,26 @@ START_TEST(test_index_choose_bad_platform_option_is_usage)
 }
 END_TEST
 
+// Another machine's platform is refused whatever the config says; the image here claims to be for both.
+START_TEST(test_index_choose_platform_of_another_machine_is_refused)
+{
+	static const char *const bad[] = {"linux/arm64", "linux/arm64/v8", "windows/amd64", "linux/amd6", "linux/amd64x"};
+	struct pair p;
+
+	pair_new(&p);
+	index_of(&p, descriptor_text(OCI_MANIFEST, p.a, p.a_size, ON("arm64")),
+		 descriptor_text(OCI_MANIFEST, p.b, p.b_size, ON("amd64")), false);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		struct err err = ERR_INIT;
+
+		ck_assert_msg(!open_ref(ref_of(&p, ""), bad[i], &err), "%s passed", bad[i]);
+		ck_assert_int_eq(err.class, ERR_USAGE);
+		ck_assert_msg(strstr(err.msg, "another machine than linux/amd64") != NULL, "%s", err.msg);
+	}
+	assert_chosen(ref_of(&p, ""), "linux/amd64", p.b);
+}
+END_TEST
+
 UNIT_MAIN("layerfs/oci_index",
 	  ADD(test_index_choose_name_picks_in_any_order) ADD(test_index_choose_platform_picks_the_fitting_one)
 	  ADD(test_index_choose_plain_variant_is_preferred) ADD(test_index_choose_same_digest_twice_is_one_image)
@@ -232,4 +252,5 @@ UNIT_MAIN("layerfs/oci_index",
 	  ADD(test_index_choose_schema1_is_refused_by_name)
 	  ADD(test_index_choose_nested_indexes_are_followed_to_the_cap)
 	  ADD(test_index_choose_nested_index_with_wrong_bytes_is_named)
-	  ADD(test_index_choose_too_many_entries_are_refused) ADD(test_index_choose_bad_platform_option_is_usage))
+	  ADD(test_index_choose_too_many_entries_are_refused) ADD(test_index_choose_bad_platform_option_is_usage)
+	  ADD(test_index_choose_platform_of_another_machine_is_refused))
