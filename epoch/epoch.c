@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RANGE "a ramdisk holds times from 1970 to 2106"
+
 enum { SECONDS_PER_DAY = 86400, DAYS_PER_ERA = 146097, DAYS_TO_1970 = 719468 };
 
 void epoch_clear(struct epoch *e)
@@ -36,10 +38,10 @@ const char *epoch_source_name(enum epoch_source s)
 int epoch_check_range(int64_t seconds, uint32_t *out, struct err *err)
 {
 	if (seconds < 0)
-		return err_set(err, ERR_INPUT, "time %lld is before 1970: a ramdisk holds times from 1970 to 2106",
+		return err_set(err, ERR_INPUT, "time %lld is before 1970: " RANGE,
 			       (long long)seconds);
 	if (seconds > UINT32_MAX)
-		return err_set(err, ERR_INPUT, "time %lld is after 2106: a ramdisk holds times from 1970 to 2106",
+		return err_set(err, ERR_INPUT, "time %lld is after 2106: " RANGE,
 			       (long long)seconds);
 	*out = (uint32_t)seconds;
 	return 0;
@@ -48,7 +50,6 @@ int epoch_check_range(int64_t seconds, uint32_t *out, struct err *err)
 int epoch_from_text(const char *text, enum epoch_source source, struct epoch *out, struct err *err)
 {
 	int64_t seconds = 0;
-	uint32_t fits = 0;
 	char q[80];
 
 	if (!*text)
@@ -60,9 +61,9 @@ int epoch_from_text(const char *text, enum epoch_source source, struct epoch *ou
 		if (seconds <= UINT32_MAX) // what is past that already stays past it: no overflow however long the text
 			seconds = seconds * 10 + (*p - '0');
 	}
-	if (epoch_check_range(seconds, &fits, err))
-		return -1;
-	*out = (struct epoch){.seconds = fits, .source = source};
+	if (seconds > UINT32_MAX) // counting stopped there: the text says it better
+		return err_set(err, ERR_INPUT, "time %s is after 2106: " RANGE, err_quote(text, strlen(text), q, sizeof(q)));
+	*out = (struct epoch){.seconds = (uint32_t)seconds, .source = source};
 	return 0;
 }
 

@@ -83,6 +83,8 @@ for bad in "" x -1 4294967296 " 1" 1.5; do
 	t_exit 2 "SOURCE_DATE_EPOCH='$bad' is refused" env SOURCE_DATE_EPOCH="$bad" "$EIFGEN_BIN/eifgen" epoch r
 	t_exit 2 "--epoch '$bad' is refused" eifgen epoch --epoch "$bad"
 done
+t_exit 2 "an epoch of many digits" eifgen epoch --epoch 315532801000000000
+t_says "is shown whole" "time \"315532801000000000\" is after 2106"
 
 # ---- a dirty tree --------------------------------------------------------------------------------------------------
 # dirty NAME PATH WANT

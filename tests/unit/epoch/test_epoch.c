@@ -63,7 +63,9 @@ START_TEST(test_epoch_from_text_after_2106_is_refused_with_reason)
 		struct err err = ERR_INIT;
 
 		ck_assert_int_eq(epoch_from_text(rows[i], EPOCH_FROM_NUMBER, &e, &err), -1);
+		ck_assert_int_eq(err.class, ERR_INPUT);
 		ck_assert(strstr(err.msg, "after 2106"));
+		ck_assert_msg(strstr(err.msg, rows[i]) != NULL, "not the whole value: %s", err.msg);
 	}
 }
 END_TEST
