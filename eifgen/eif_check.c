@@ -78,6 +78,8 @@ static int check_tables(struct eif_file *f, struct err *err)
 	if (f->declared_sections != f->section_count &&
 	    eif_note(f, false, err, "num_sections is %u, the file holds %zu", f->declared_sections, f->section_count))
 		return -1;
+	if (f->declared_sections > f->section_count)
+		f->lacks = f->anomalies[f->anomaly_count - 1].text;
 	if (f->section_count > EIF_MAX_SECTIONS &&
 	    eif_note(f, false, err, "%zu sections, more than %d", f->section_count, EIF_MAX_SECTIONS))
 		return -1;

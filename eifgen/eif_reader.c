@@ -109,6 +109,7 @@ static int walk(struct eif_file *f, struct err *err)
 			return -1;
 		if (!rc) {
 			f->cut = true;
+			f->lacks = f->anomalies[f->anomaly_count - 1].text;
 			return 0;
 		}
 		at += EIF_SECTION_HEADER_SIZE + f->sections[f->section_count - 1].size;
@@ -170,7 +171,11 @@ static int read_all(struct eif_file *f, struct err *err)
 	uint8_t header[EIF_HEADER_SIZE];
 	bool magic;
 
-	if (io_file_size(f->fd, &f->size, err) || read_header(f, header, err))
+	if (io_file_size(f->fd, &f->size, err)) {
+		err->class = ERR_IO; // a directory or a device: no file to judge
+		return -1;
+	}
+	if (read_header(f, header, err))
 		return -1;
 	magic = !memcmp(header, ".eif", 4);
 	if (!magic && eif_note(f, false, err, "magic is %02x %02x %02x %02x, not \".eif\"", header[0], header[1], header[2],

@@ -65,6 +65,9 @@ struct eif_file {
 	bool cose_ok;	   // the COSE signature is that of the certificate's key
 	bool signature_ok; // and its payload is the one for this file's PCR0
 
+	// Why the file is not whole: the walk ended early, or the header counts more sections than there are. One of the
+	// anomalies' texts; NULL if nothing is missing.
+	const char *lacks;
 	struct eif_anomaly *anomalies;
 	size_t anomaly_count, anomaly_cap;
 	size_t signature_anomalies; // index of the first that concerns the signature section alone; the rest do too
@@ -73,7 +76,7 @@ struct eif_file {
 // Names of meta's five build fields, in order.
 extern const char *const eif_build_fields[5];
 
-// *out is the caller's. ERR_IO if the file cannot be read, ERR_INPUT if it is no EIF at all, ERR_LIMIT past 65536
+// *out is the caller's. ERR_IO if it is no regular file or cannot be read, ERR_INPUT if it is no EIF at all, ERR_LIMIT past 65536
 // sections, ERR_MEMORY.
 int eif_file_open(const char *path, struct eif_file **out, struct err *err);
 void eif_file_free(struct eif_file *f);

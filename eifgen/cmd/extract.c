@@ -49,6 +49,8 @@ static int extract_all(const struct eif_file *f, const char *dir, struct jout *o
 {
 	size_t seen[EIF_SECTION_METADATA + 1] = {0};
 
+	if (f->lacks)
+		return err_set(err, ERR_INPUT, "the file is not whole: %s", f->lacks);
 	if (mkdir(dir, 0777) && errno != EEXIST)
 		return err_sys(err, errno, "create %s", dir);
 	jout_open(o, NULL, '{');
@@ -89,7 +91,7 @@ const struct cmd cmd_extract = {
 	"an EIF's kernel, command line, metadata, ramdisks and signature as files",
 	"Usage: eifgen extract FILE.eif -C DIR\n"
 	"Writes kernel, cmdline, metadata.json, ramdisk-1.cpio …, signature.cbor into DIR (made if it is not there) and prints\n"
-	"their list. Sections are written as they stand, whatever they hold.\n\n"
+	"their list. Sections are written as they stand, whatever they hold; of a file that was cut, none.\n\n"
 	"  -C, --directory DIR   where to\n",
 	run,
 };

@@ -54,9 +54,14 @@ static int list_eif(const char *path, enum entries_form form)
 
 	if (!rc)
 		rc = entries_of_eif(eif, form, (struct sink){stdout_write, NULL}, &err);
-	for (size_t i = 0; !rc && i < eif->anomaly_count; i++) // a cut file's list is short, and must not look whole
-		if (!eif->anomalies[i].tolerated)
+	for (size_t i = 0; !rc && i < eif->anomaly_count; i++)
+		if (!eif->anomalies[i].tolerated && eif->anomalies[i].text != eif->lacks)
 			cmd_warn(NULL, eif->anomalies[i].text);
+	if (!rc && eif->lacks) { // the list is short, and must not pass for a whole one
+		rc = flush_pending(&err);
+		if (!rc)
+			rc = err_set(&err, ERR_INPUT, "the file is not whole: %s", eif->lacks);
+	}
 	return finish(rc, path, &err);
 }
 

@@ -141,7 +141,7 @@ t "and the first name of a hard link" test "$(jq -r '.entries[] | select(.path =
 t "and keeps bytes that are no UTF-8" test "$(jq -r '.entries[] | select(.path_hex) | .path_hex' "$W/ls.json")" = 6e616d65732f6c6174696e2de9ff
 t "text has an entry a line" test "$(eifgen ls $images/links | wc -l)" = "$(jq '.entries | length' "$W/ls.json")"
 head -c 3000 "$W/a.eif" >"$W/cut.eif"
-t_exit 0 "ls of a file that was cut" eifgen ls "$W/cut.eif"
-t_says "says that the list is not whole" "warning: section"
+t_exit 2 "ls of a file that was cut" eifgen ls "$W/cut.eif"
+t_says "says that the list is not whole" "the file is not whole: section"
 t_exit 2 "ls of nothing" eifgen ls "$W/nothing"
 t_done

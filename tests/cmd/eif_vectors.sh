@@ -9,9 +9,8 @@ W=$TEST_TMP
 AT=1735689600 # 2025-01-01: within the dates of the vectors' certificates
 
 reference_keys='{EifVersion, Measurements, IsSigned, SigningCertificate, CheckCRC, SignatureCheck, ImageName, ImageVersion, Metadata}'
-n=0
+compared=0
 while IFS=$'\t' read -r file rc anomalies vrc reasons _ _; do
-	n=$((n + 1))
 	f=$V/$file/image.eif
 	eifgen describe "$f" >"$W/d.json" 2>"$W/d.err"; got=$?
 	if [ $got = 0 ]; then said=$(jq -r '.Anomalies | join(" | ")' "$W/d.json"); else said=$(sed 's/^eifgen: unable to describe [^ ]*: //' "$W/d.err"); fi
@@ -20,6 +19,7 @@ while IFS=$'\t' read -r file rc anomalies vrc reasons _ _; do
 	if [ $got = 0 ] && [ -s "$V/$file/describe.json" ]; then
 		jq -S "$reference_keys" "$W/d.json" >"$W/ours"; jq -S "$reference_keys" "$V/$file/describe.json" >"$W/theirs"
 		t "$file: describe agrees with AWS's" cmp "$W/ours" "$W/theirs"
+		compared=$((compared + 1))
 	fi
 	eifgen -q verify --at $AT "$f" >"$W/v.json" 2>"$W/v.err"; got=$?
 	said=$(jq -r '.Reasons | join(" | ")' "$W/v.json")
@@ -27,7 +27,9 @@ while IFS=$'\t' read -r file rc anomalies vrc reasons _ _; do
 	t "$file: verify says why" test "${said:--}" = "$reasons"
 	t "$file: Verified goes with it" test "$(jq .Verified "$W/v.json")" = "$([ "$vrc" = 0 ] && echo true || echo false)"
 done < <(tail -n +2 $V/verdicts.tsv)
-t "the table has a row for every file" test $n = "$(find $V/good $V/bad -name image.eif | wc -l)"
+t "the table has a row for every file, and each once" diff <(tail -n +2 $V/verdicts.tsv | cut -f1 | sort) \
+	<(cd $V && find good bad -name image.eif | sed 's|/image.eif$||' | sort)
+t "describe was held against AWS's wherever that answers" test $compared = "$(find $V/good $V/bad -name describe.json -size +0 | wc -l)"
 
 g=$V/good/31-signed-p384
 p0=$(jq -r .Measurements.PCR0 $g/describe.json) p8=$(jq -r .Measurements.PCR8 $g/describe.json)
@@ -57,6 +59,13 @@ t_exit 1 "before its dates the certificate is refused" eifgen verify --at 2023-1
 t_exit 0 "on its first second it is not" eifgen verify --at 2024-01-01T00:00:00Z $g/image.eif
 t_exit 2 "a time that is none is an error" eifgen verify --at yesterday $g/image.eif
 t_exit 2 "a missing file is trouble, not a no" v "$W/nowhere"
+for odd in "$W" /dev/null; do
+	t_exit 2 "so is what is no file: ${odd#"$TEST_TMP"}" v "$odd"
+	t_says "which is said" "not a regular file"
+done
+mkfifo "$W/fifo"
+t_exit 2 "and a pipe" bash -c 'printf x >"$1" & exec "$0/eifgen" verify "$1"' "$EIFGEN_BIN" "$W/fifo"
+t_exit 1 "an empty file is a file, and a no" v $V/bad/empty/image.eif
 
 # A num_sections of 0 is tolerated in one case alone: a file that is signed and has nothing else wrong with it.
 spoilt() { # OUT IN [OFFSET HEX]…: bytes replaced, and the CRC made right again
@@ -97,4 +106,14 @@ t "signature" test "$(wc -c <"$W/x/signature.cbor")" = "$(jq '.Sections[] | sele
 t_exit 0 "doubled sections are all written" eifgen extract $V/bad/two-kernels/image.eif -C "$W/y"
 t "the second by number" test -f "$W/y/kernel-2"
 t_exit 2 "extract needs a directory" eifgen extract $g/image.eif
+for cut in trunc-last-byte trunc-at-section-edge trunc-548 size-2e40 type-6; do
+	t_exit 2 "extract of a file that is not whole: $cut" eifgen extract $V/bad/$cut/image.eif -C "$W/cut"
+	t_says "says what is missing" "not whole: $(awk -F'\t' -v f=bad/$cut '$1 == f { print $3 }' $V/verdicts.tsv |
+		sed 's/ | /\n/g' | grep -m 1 -e '^section [0-9]' -e ^num_sections)"
+	t "and writes nothing" test ! -e "$W/cut"
+	t_exit 2 "ls of it" eifgen ls $V/bad/$cut/image.eif
+done
+mkdir "$W/kept"; echo mine >"$W/kept/kernel"
+t_exit 2 "extract of a cut file over another's parts" eifgen extract $V/bad/trunc-last-byte/image.eif -C "$W/kept"
+t "leaves them" test "$(cat "$W/kept/kernel")" = mine
 t_done
