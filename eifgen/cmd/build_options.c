@@ -133,6 +133,11 @@ static const char **text_of(struct build_options *o, int opt)
 	}
 }
 
+static int check_nsm(const struct build_options *o, const char *command)
+{
+	return o->platform.nsm && o->platform.no_nsm ? cmd_usage_error(command, "--nsm and --no-nsm contradict each other") : 0;
+}
+
 int build_option_take(struct build_options *o, int opt, const char *command)
 {
 	const char **text = text_of(o, opt);
@@ -140,14 +145,14 @@ int build_option_take(struct build_options *o, int opt, const char *command)
 
 	if (text) {
 		*text = optarg;
-		return 0;
+		return check_nsm(o, command);
 	}
 	if (opt >= REGISTRY_OPT_FIRST && opt <= REGISTRY_OPT_LAST)
 		return registry_option_take(&o->registry, opt, command);
 	switch (opt) {
 	case BUILD_OPT_NO_NSM:
 		o->platform.no_nsm = true;
-		return 0;
+		return check_nsm(o, command);
 	case BUILD_OPT_STRICT:
 		o->strict = true;
 		return 0;
