@@ -296,6 +296,49 @@ START_TEST(test_merge_hardlink_into_a_lower_layer)
 }
 END_TEST
 
+START_TEST(test_merge_hardlink_keeps_what_its_inode_has)
+{
+	_cleanup_(tree_freep) struct tree *t = NULL;
+	const struct inode *inode;
+
+	tar_put(&l[0], (struct tar_member){.name = "a", .type = '0', .mode = 0640, .uid = 1, .gid = 2, .mtime = 3});
+	tar_put(&l[0], (struct tar_member){.name = "b", .type = '1', .link = "a", .mode = 04777, .uid = 7, .gid = 8, .mtime = 9});
+	tar_put(&l[1], (struct tar_member){.name = "c", .type = '1', .link = "b", .mode = 0, .uid = 5, .gid = 6, .mtime = 4});
+	assert_ok(merge(&t));
+	inode = tree_child(t, tree_root(t), "c", 1)->inode;
+	ck_assert_ptr_eq(inode, tree_child(t, tree_root(t), "a", 1)->inode);
+	ck_assert_uint_eq(inode->mode, S_IFREG | 0640);
+	ck_assert_uint_eq(inode->uid, 1);
+	ck_assert_uint_eq(inode->gid, 2);
+	ck_assert_int_eq(inode->mtime, 3);
+}
+END_TEST
+
+// A layer that removes the file and a later one that links to it: nothing is left to link to.
+START_TEST(test_merge_hardlink_to_what_another_layer_removed_is_refused)
+{
+	tar_file(&l[0], "a", "1");
+	tar_file(&l[1], ".wh.a", "");
+	tar_link(&l[2], "b", '1', "a");
+	refused("entry \"b\": a hard link to \"a\", which is not there");
+}
+END_TEST
+
+START_TEST(test_merge_device_number_past_32_bits_is_refused)
+{
+	uint8_t h[512];
+
+	for (size_t at = 329; at <= 337; at += 8) { // major, minor
+		setup();
+		tar_header(h, &(struct tar_member){.name = "dev/c", .type = '3', .dev_major = 1, .dev_minor = 3});
+		memcpy(h + at, "\x80\0\0\1\0\0\0\0", 8); // 2^32 in base 256
+		tar_sum(h);
+		tar_raw(&l[0], h, sizeof(h));
+		refused("entry \"dev/c\": a device number past 32 bits");
+	}
+}
+END_TEST
+
 START_TEST(test_merge_replaced_name_leaves_its_other_names)
 {
 	tar_file(&l[0], "a", "1");
@@ -523,7 +566,10 @@ UNIT_MAIN("layerfs/merge", tcase_add_checked_fixture(tc_, setup, teardown);
 	  ADD(test_merge_file_and_directory_replace_each_other)
 	  ADD(test_merge_unlisted_parent_replaces_a_lower_file)
 	  ADD(test_merge_parent_that_is_a_file_of_the_layer_is_refused)
-	  ADD(test_merge_hardlink_into_a_lower_layer) ADD(test_merge_replaced_name_leaves_its_other_names)
+	  ADD(test_merge_hardlink_keeps_what_its_inode_has)
+	  ADD(test_merge_hardlink_to_what_another_layer_removed_is_refused)
+	  ADD(test_merge_device_number_past_32_bits_is_refused) ADD(test_merge_hardlink_into_a_lower_layer)
+	  ADD(test_merge_replaced_name_leaves_its_other_names)
 	  ADD(test_merge_hardlink_to_itself_or_nothing_is_refused)
 	  ADD(test_merge_symlinked_parent_is_written_through)
 	  ADD(test_merge_symlinked_parent_never_leaves_the_root)

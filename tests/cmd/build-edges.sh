@@ -1,0 +1,133 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Where a build must agree with itself or stop: architectures, contradictory options, caps and the options that raise them,
+# texts that no file of the ramdisk can hold; the metadata to the byte; a reader that goes away.
+. tests/lib.sh
+images=testdata/images P=testdata/images/platform W=$TEST_TMP
+cp -r $P "$W/blobs"; cp "$W/blobs/bzImage" "$W/blobs/Image"
+build() { eifgen -q build "$@" --blobs "$W/blobs"; }
+
+# ---- one architecture: the EIF's, the index's, the config's
+# index NAME [PLATFORM-ARCH CONFIG-ARCH]…: an OCI layout whose index lists images of images/plain so.
+index() {
+	python3 - $images/plain "$W/$1" "${@:2}" <<-'P'
+		import hashlib, json, os, shutil, sys
+		src, out, pairs = sys.argv[1], sys.argv[2], sys.argv[3:]
+		shutil.copytree(src, out)
+		def blob(d): return os.path.join(out, "blobs/sha256", d[7:])
+		def put(value):
+		    data = json.dumps(value).encode()
+		    digest = "sha256:" + hashlib.sha256(data).hexdigest()
+		    open(blob(digest), "wb").write(data)
+		    return {"digest": digest, "size": len(data)}
+		first = json.load(open(os.path.join(out, "index.json")))["manifests"][0]
+		manifest = json.load(open(blob(first["digest"])))
+		config = json.load(open(blob(manifest["config"]["digest"])))
+		rows = []
+		for listed, said in zip(pairs[::2], pairs[1::2]):
+		    c = dict(manifest["config"], **put(dict(config, architecture=said)))
+		    m = put(dict(manifest, config=c, annotations={"listed": listed}))
+		    rows.append(dict(m, mediaType=first["mediaType"], platform={"os": "linux", "architecture": listed}))
+		json.dump({"schemaVersion": 2, "manifests": rows}, open(os.path.join(out, "index.json"), "w"))
+	P
+}
+flags() { od -An -tx1 -j6 -N2 "$1" | tr -d ' '; }
+index both amd64 amd64 arm64 arm64
+t_exit 0 "an index of two machines builds for x86_64" build "$W/both" -o "$W/x86.eif"
+t "with no flag" test "$(flags "$W/x86.eif")" = 0000
+t_exit 0 "and for aarch64 where that is asked for" build "$W/both" --arch aarch64 -o "$W/arm.eif"
+t "with the flag of aarch64" test "$(flags "$W/arm.eif")" = 0001
+t "both are sound" bash -c '"$0/eifgen" verify "$1" && "$0/eifgen" verify "$2"' "$EIFGEN_BIN" "$W/x86.eif" "$W/arm.eif"
+t "and of different images" test "$(eifgen describe "$W/x86.eif" | jq .ImageVersion)" != "$(eifgen describe "$W/arm.eif" | jq .ImageVersion)"
+t_exit 0 "--platform that agrees with --arch" build "$W/both" --arch aarch64 --platform linux/arm64 -o "$W/arm2.eif"
+t "changes nothing" cmp "$W/arm.eif" "$W/arm2.eif"
+t_exit 2 "--platform of another machine than the EIF's" build "$W/both" --platform linux/arm64 -o "$W/no.eif"
+t_says "is told from what is wanted" 'platform "linux/arm64" is another machine than linux/amd64, which is wanted (--arch)'
+t_exit 2 "and the other way" build "$W/both" --platform linux/amd64 --arch aarch64 -o "$W/no.eif"
+t_exit 2 "in pcr too" eifgen pcr "$W/both" --platform linux/arm64 --blobs "$W/blobs"
+index liar arm64 amd64
+t_exit 2 "an image listed for arm64 whose config says amd64, picked as arm64" build "$W/liar" --platform linux/arm64 -o "$W/no.eif"
+t_exit 2 "and asked for as aarch64" build "$W/liar" --arch aarch64 -o "$W/no.eif"
+t_says "is told from its config" 'the image is for "linux" on "amd64", linux on "arm64" is wanted'
+t_exit 2 "and by default" build "$W/liar" -o "$W/no.eif"
+index liar2 amd64 arm64
+t_exit 2 "an image listed for amd64 whose config says arm64" build "$W/liar2" -o "$W/no.eif"
+t "nothing was written" test ! -e "$W/no.eif"
+
+# ---- contradictions
+echo other >"$W/other.ko"
+t_exit 2 "--nsm and --no-nsm" build $images/plain --nsm "$W/other.ko" --no-nsm -o "$W/no.eif"
+t_says "contradict each other" "--nsm and --no-nsm"
+t_exit 2 "in any order" build $images/plain --no-nsm --nsm "$W/other.ko" -o "$W/no.eif"
+t_exit 2 "and in pcr" eifgen pcr $images/plain --blobs "$W/blobs" --no-nsm --nsm "$W/other.ko"
+t_exit 0 "--nsm alone" build $images/plain --nsm "$W/other.ko" -o "$W/nsm.eif"
+t_exit 0 "--no-nsm alone" build $images/plain --no-nsm -o "$W/nonsm.eif"
+t_not "are two files" cmp -s "$W/nsm.eif" "$W/nonsm.eif"
+
+# ---- caps, and the options that move them
+for cap in layers:1 entries:3 path:4 expanded:1000; do
+	t_exit 2 "--max-${cap%:*}" build $images/layers "--max-${cap%:*}" "${cap#*:}" -o "$W/no.eif"
+	t_says "is named by what it stops" "--max-${cap%:*}"
+	t_exit 2 "--max-${cap%:*} takes a number from 1" build $images/layers "--max-${cap%:*}" 0 -o "$W/no.eif"
+done
+# A path of 20 000 bytes, over the default; and enough entries for a listing of several hundred KiB.
+python3 - "$W" <<'P'
+import io, sys, tarfile
+deep = tarfile.open(sys.argv[1] + "/deep.tar", "w", format=tarfile.PAX_FORMAT)
+deep.addfile(tarfile.TarInfo("/".join(["d" * 99] * 200)))
+deep.close()
+many = tarfile.open(sys.argv[1] + "/many.tar", "w", format=tarfile.PAX_FORMAT)
+for i in range(6000):
+    many.addfile(tarfile.TarInfo("some/directory/with/many/files/%05d" % i))
+many.close()
+P
+umoci init --layout "$W/img" && for i in deep many; do
+	umoci new --image "$W/img:$i" && umoci raw add-layer --image "$W/img:$i" "$W/$i.tar" &&
+		umoci config --image "$W/img:$i" --config.cmd /x
+done >/dev/null 2>&1
+t_exit 2 "a path over the cap" eifgen ls "oci:$W/img:deep"
+t_says "says which option raises it" "a path of 19999 bytes is over the limit of 16384 (--max-path)"
+t_exit 0 "raised, it is read" eifgen ls "oci:$W/img:deep" --max-path 30000 --json
+t "whole" test "$(jq '[.entries[].path | length] | max' "$TEST_TMP/out")" = 19999
+t_exit 2 "and is still none that a ramdisk can hold" build "oci:$W/img:deep" --max-path 30000 -o "$W/no.eif"
+t_says "which is said" "the kernel drops names past 4095"
+
+# ---- a reader that goes away
+for form in "" --json; do
+	eifgen ls "oci:$W/img:many" $form >"$W/whole" 2>/dev/null
+	t "the listing $form is long" test "$(stat -c %s "$W/whole")" -gt 300000
+	bash -c '"$0/eifgen" ls "$1" $2 2>"$3/pipe.err" | head -n 1 >"$3/first"; exit "${PIPESTATUS[0]}"' \
+		"$EIFGEN_BIN" "oci:$W/img:many" "$form" "$W"
+	t "ls $form | head ends with trouble, not with a signal" test $? = 2
+	t "in one line of words" grep -qxF "eifgen: unable to list oci:$W/img:many: standard output: write: Broken pipe" "$W/pipe.err"
+	t "and no other" test "$(wc -l <"$W/pipe.err")" = 1
+	t "head got the listing's first line" cmp "$W/first" <(head -n 1 "$W/whole")
+done
+
+# ---- texts that must be one line
+t_exit 2 "a NUL in --cmd" build $images/plain --cmd '["a\u0000b"]' -o "$W/no.eif"
+t_exit 2 "a line feed in --cmd" build $images/plain --cmd '["a\nb"]' -o "$W/no.eif"
+t_exit 2 "no command at all" build $images/plain --cmd '[]' -o "$W/no.eif"
+t_exit 2 "a line feed in --env" build $images/plain --env $'A=b\nc' -o "$W/no.eif"
+t_exit 2 "a line feed in --workdir" build $images/plain --workdir $'/a\nb' -o "$W/no.eif"
+t_exit 2 "a workdir through a file" build $images/plain --workdir /hello/x -o "$W/no.eif"
+t_exit 2 "a module twice" build $images/plain --module "$W/other.ko" --module "$W/other.ko" -o "$W/no.eif"
+t_says "is named" other.ko
+t "nothing was written" test ! -e "$W/no.eif"
+
+# ---- the metadata section, to the byte
+meta() { rm -rf "$W/m"; eifgen extract "$1" -C "$W/m" >/dev/null; cat "$W/m/metadata.json"; }
+config=$(jq -r '.manifests[0].digest[7:]' $images/plain/index.json)
+config=$(jq -r '.config.digest[7:]' "$images/plain/blobs/sha256/$config")
+version=$(eifgen --version | cut -d' ' -f2)
+t_exit 0 "a build" build $images/plain -o "$W/a.eif"
+t "every key is there, in order" test "$(meta "$W/a.eif")" = "{\"ImageName\":\"image\",\"ImageVersion\":\"$config\",\"BuildMetadata\":{\"BuildTime\":\"1980-01-01T00:00:01Z\",\"BuildTool\":\"eifgen\",\"BuildToolVersion\":\"$version\",\"OperatingSystem\":\"Linux\",\"KernelVersion\":\"6.1.0\"},\"DockerInfo\":null,\"CustomMetadata\":null}"
+printf '# a\n# b\n# Hurd/arm 9.8.7-odd Kernel\n' >"$W/hurd.config"
+t_exit 0 "a build with another kernel's config" build $images/plain --kernel-config "$W/hurd.config" -o "$W/h.eif"
+t "takes system and version from its third line" test "$(meta "$W/h.eif" | jq -r '.BuildMetadata | .OperatingSystem + " " + .KernelVersion')" = "Hurd 9.8.7"
+t "which moves no register" test "$(eifgen pcr "$W/h.eif" | jq -c .Measurements)" = "$(eifgen pcr "$W/a.eif" | jq -c .Measurements)"
+rm "$W/blobs/bzImage.config"
+t_exit 0 "a build without one" build $images/plain -o "$W/n.eif"
+t "says what is not known" test "$(meta "$W/n.eif" | jq -r '.BuildMetadata | .OperatingSystem + " " + .KernelVersion')" = "Linux unknown"
+t_done
