@@ -56,6 +56,20 @@ const cJSON *record_get(const struct record *r, const char *path);
 const char *record_text(const struct record *r, const char *path); // strings only
 int record_number(const struct record *r, const char *path, uint64_t *out, struct err *err);
 
+// A signature that was put on the record's EIF after it was built. All borrowed.
+struct record_signature {
+	const uint8_t *pcr8;		// PCR_SIZE bytes
+	const char *certificate_sha256; // hex, of its DER
+	const char *nonce;		// "RFC 6979", or "token" if another run gives another signature
+	const void *section;		// the signature section's data
+	size_t section_len;
+	const char *eif_sha256; // hex, of the signed file
+	uint64_t eif_size;
+};
+
+// Appends the record of the signed EIF. ERR_INPUT if r has no list of sections.
+int record_sign(const struct record *r, const struct record_signature *s, struct buf *out, struct err *err);
+
 // Holds the inputs of a build against those of a record: ERR_MISMATCH names the first that differs, with both values.
 // The image may have come by another reference; layers, config and everything that is measured must be the same.
 int record_check_inputs(const struct record *r, const struct record_source *now, struct err *err);

@@ -59,6 +59,15 @@ static int find_record(struct push *p, struct err *err)
 	return 0;
 }
 
+// Whoever signed with another tool than ours has a record of what was there before.
+static bool is_of_unsigned(const struct push *p)
+{
+	const struct pcr_values *r = &p->record->pcrs;
+
+	return !memcmp(r->pcr0, p->pcrs.pcr0, PCR_SIZE) && !memcmp(r->pcr1, p->pcrs.pcr1, PCR_SIZE) &&
+	       !memcmp(r->pcr2, p->pcrs.pcr2, PCR_SIZE) && p->pcrs.has_pcr8;
+}
+
 static int load_record(struct push *p, struct err *err)
 {
 	const char *sha256;
@@ -67,7 +76,8 @@ static int load_record(struct push *p, struct err *err)
 		return -1;
 	sha256 = record_text(p->record, "Eif.Sha256");
 	if (!sha256 || strcmp(sha256, p->artifact.parts[0].digest + strlen("sha256:")))
-		return err_set(err, ERR_MISMATCH, "%s is the record of another EIF", p->record_path);
+		return err_set(err, ERR_MISMATCH, "%s is the record of another EIF%s", p->record_path, is_of_unsigned(p) ?
+			       ", of this one before it was signed: `eifgen sign` would have kept it true" : "");
 	return add_part(p, p->record_path, &p->record_fd, RECORD_PART_TYPE, err);
 }
 

@@ -5,6 +5,7 @@
 #include "base/hex.h"
 #include "base/io.h"
 #include "eifgen/cmd/cmd.h"
+#include "eifgen/cmd/sign_record.h"
 #include "eifgen/cmd/time_option.h"
 #include "eifgen/eif_sign.h"
 #include "eifgen/report.h"
@@ -19,9 +20,10 @@ struct sign {
 	const char *path, *out, *at_text, *attach;
 	bool detached, digest;
 	struct signer_options signer;
+	struct sign_record record;
 };
 
-enum { OPT_KEY = 256, OPT_CERT, OPT_PASS, OPT_AT, OPT_DETACHED, OPT_DIGEST, OPT_ATTACH };
+enum { OPT_KEY = 256, OPT_CERT, OPT_PASS, OPT_AT, OPT_DETACHED, OPT_DIGEST, OPT_ATTACH, OPT_RECORD, OPT_NO_RECORD };
 
 static const struct option longs[] = {{"key", required_argument, NULL, OPT_KEY},
 				      {"cert", required_argument, NULL, OPT_CERT},
@@ -30,6 +32,8 @@ static const struct option longs[] = {{"key", required_argument, NULL, OPT_KEY},
 				      {"detached", no_argument, NULL, OPT_DETACHED},
 				      {"digest", no_argument, NULL, OPT_DIGEST},
 				      {"attach", required_argument, NULL, OPT_ATTACH},
+				      {"record", required_argument, NULL, OPT_RECORD},
+				      {"no-record", no_argument, NULL, OPT_NO_RECORD},
 				      {"output", required_argument, NULL, 'o'},
 				      {NULL, 0, NULL, 0}};
 
@@ -57,6 +61,12 @@ static void take_option(struct sign *s, int option)
 	case OPT_DIGEST:
 		s->digest = true;
 		break;
+	case OPT_RECORD:
+		s->record.path = optarg;
+		break;
+	case OPT_NO_RECORD:
+		s->record.none = true;
+		break;
 	default:
 		s->out = optarg;
 	}
@@ -81,6 +91,8 @@ static int parse(int argc, char **argv, struct sign *s)
 		return 1 + cmd_usage_error("sign", "one of --key, --detached and --attach is needed");
 	if (s->digest && !s->detached)
 		return 1 + cmd_usage_error("sign", "--digest goes with --detached");
+	if (s->record.path && (s->record.none || s->detached))
+		return 1 + cmd_usage_error("sign", "--record and %s are at odds", s->detached ? "--detached" : "--no-record");
 	return 0;
 }
 
@@ -113,7 +125,7 @@ static int make_section(const struct sign *s, const struct signer *signer, const
 	return 0;
 }
 
-static int write_signed(const struct sign *s, const struct signer *signer, const struct eif_file *f, struct err *err)
+static int write_signed(struct sign *s, const struct signer *signer, const struct eif_file *f, struct err *err)
 {
 	_cleanup_atomic_file_ struct atomic_file file = ATOMIC_FILE_INIT;
 	_cleanup_buf_ struct buf section = BUF_INIT(0);
@@ -121,28 +133,31 @@ static int write_signed(const struct sign *s, const struct signer *signer, const
 	struct pcr_values pcrs = f->pcrs;
 	const char *text;
 
-	if (make_section(s, signer, f, &section, err) || signer_pcr8(signer, pcrs.pcr8, err))
+	if (sign_record_find(&s->record, s->path, s->out, f, err) || make_section(s, signer, f, &section, err) ||
+	    signer_pcr8(signer, pcrs.pcr8, err))
 		return -1;
 	pcrs.has_pcr8 = true;
-	if (atomic_file_open(&file, s->out ? s->out : s->path, err) || eif_sign_copy(f, &section, file.fd, err))
+	if (atomic_file_open(&file, s->out ? s->out : s->path, err) || eif_sign_copy(f, &section, file.fd, err) ||
+	    sign_record_write(&s->record, signer, s->attach != NULL, pcrs.pcr8, &section, file.fd, err))
 		return -1;
 	jout_open(&o, NULL, '{');
 	report_measurements(&o, &pcrs);
 	jout_str(&o, "Algorithm", signer->alg->id == COSE_ES256 ? "ES256" : signer->alg->id == COSE_ES384 ? "ES384" : "ES512");
 	jout_str(&o, "Nonce", s->attach ? "chosen by the signer" : signer->token ? "token" : "RFC 6979");
 	jout_bool(&o, "Replaced", f->signature_count > 0);
+	jout_str(&o, "Record", s->record.to);
 	jout_close(&o, '}');
 	text = jout_text(&o, err);
 	if (!text)
 		return -1;
-	return cmd_finish(&(struct atomic_file *){&file}, 1, text) ? EXIT_TROUBLE : 0;
+	return cmd_finish((struct atomic_file *[]){&file, &s->record.file}, 2, text) ? EXIT_TROUBLE : 0;
 }
 
 static int run(int argc, char **argv)
 {
 	_cleanup_eif_file_ struct eif_file *f = NULL;
 	_cleanup_signer_ struct signer *signer = NULL;
-	struct sign s = {0};
+	struct sign s = {.record = SIGN_RECORD_INIT};
 	struct err err = ERR_INIT;
 	int rc = parse(argc, argv, &s);
 
@@ -152,6 +167,7 @@ static int run(int argc, char **argv)
 	    eif_file_open(s.path, &f, &err) || eif_sign_allowed(f, &err))
 		return cmd_fail("sign", s.path, &err);
 	rc = s.detached ? print_detached(&s, signer, f, &err) : write_signed(&s, signer, f, &err);
+	sign_record_clear(&s.record);
 	return rc < 0 ? cmd_fail("sign", s.path, &err) : rc;
 }
 
@@ -162,13 +178,17 @@ const struct cmd cmd_sign = {
 	"       eifgen sign FILE.eif --cert CERT --detached [--digest] >BYTES\n"
 	"       eifgen sign FILE.eif --cert CERT --attach SIGNATURE [-o OUT]\n"
 	"Signs PCR0 as AWS's readers want it. With a key in a file the signature is deterministic (RFC 6979): the same image,\n"
-	"key and certificate give the same bytes. It is verified before anything is written.\n\n"
+	"key and certificate give the same bytes. It is verified before anything is written. The record of the EIF is made\n"
+	"that of the signed one, as `build` with that key would have written it.\n\n"
 	"      --cert FILE            certificate, PEM: P-256, P-384 or P-521, within its dates\n"
 	"      --key FILE|pkcs11:URI  its private key: PEM, or in a token (module-path= and pin-value= in the URI)\n"
 	"      --passphrase-file FILE opens an encrypted key; a token's PIN\n"
 	"      --detached             print the bytes to be signed; their digest is said on standard error\n"
 	"      --digest               with --detached: print the digest's bytes instead (as KMS and HSMs want it)\n"
 	"      --attach FILE          a signature made elsewhere: r and s, or DER\n"
+	"      --record FILE          the EIF's record (default: FILE.eif.record.json, if there is one); with -o the signed\n"
+	"                             one's is OUT.record.json, else the same\n"
+	"      --no-record            leave it as it is\n"
 	"      --at TIME              judge the certificate's dates then, not now\n"
 	"  -o, --output FILE          the signed file (default: FILE.eif is replaced)\n",
 	run,

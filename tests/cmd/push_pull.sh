@@ -129,6 +129,21 @@ t_exit 0 "pull by the image there" eifgen pull "docker://$PROXY/listed:v1" -o "$
 t "asks for the list" grep -q "GET /v2/listed/referrers/$manifest" "$PROXY_LOG"
 t "and gets the EIF" cmp "$T/in/listed.eif" "$T/app.eif"
 
+# ---- built, signed later, pushed ------------------------------------------------------------------------------------------
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:secp384r1 -nodes -keyout "$T/k.pem" -out "$T/c.pem" -subj /CN=t -days 9 2>/dev/null
+t_exit 0 "built signed" eifgen build "$image" -o "$T/at-once.eif" "${platform[@]}" --sign-key "$T/k.pem" --sign-cert "$T/c.pem"
+cp "$T/app.eif" "$T/later.eif" && cp "$T/app.eif.record.json" "$T/later.eif.record.json"
+t_exit 0 "signed later" eifgen sign "$T/later.eif" --key "$T/k.pem" --cert "$T/c.pem"
+t "is the same file" cmp "$T/later.eif" "$T/at-once.eif"
+t "with the same record" cmp "$T/later.eif.record.json" "$T/at-once.eif.record.json"
+t_exit 0 "is pushed" eifgen push "$T/later.eif" "docker://$REGISTRY/team/app:signed"
+t_exit 0 "and pulled" eifgen pull "docker://$REGISTRY/team/app:signed" -o "$T/in/signed.eif"
+t_exit 0 "its record verifies it" eifgen verify "$T/in/signed.eif" --record "$T/in/signed.eif.record.json" --require-signed
+cp "$T/app.eif" "$T/aws.eif" && cp "$T/app.eif.record.json" "$T/aws.eif.record.json"
+eifgen sign "$T/aws.eif" --no-record --key "$T/k.pem" --cert "$T/c.pem" >/dev/null
+t_exit 2 "signed without its record" eifgen push "$T/aws.eif" "docker://$REGISTRY/team/app:aws"
+t_says "is told why" "before it was signed"
+
 # ---- with TLS and a password --------------------------------------------------------------------------------------------
 registry_start tls htpasswd
 printf '{"auths":{"%s":{"auth":"%s"}}}' "$REGISTRY" "$(printf user:secret | base64)" >"$T/auth.json"

@@ -136,6 +136,41 @@ t "the record names the certificate and whose nonce it is" test "$(jq -r '.Input
 t_exit 0 "pcr predicts PCR8 from the certificate alone" eifgen pcr $I --blobs $P --sign-cert "$W/p384.crt" --pcr8 "$(jq -r .Measurements.PCR8 "$W/b1.json")"
 b -o "$W/b3.eif" >/dev/null; eifgen sign "$W/b3.eif" --key "$W/p384.key" --cert "$W/p384.crt" >/dev/null
 t "built signed and signed later are the same file" cmp "$W/b1.eif" "$W/b3.eif"
+t "with the same record" cmp "$W/b1.eif.record.json" "$W/b3.eif.record.json"
+
+# The record of what is signed
+sign() { eifgen sign "$@" --key "$W/p384.key" --cert "$W/p384.crt"; }
+again() { rm -f "$W"/r.* "$W"/r2.*; b -o "$W/r.eif" >/dev/null; }
+again
+t_exit 0 "signed elsewhere" sign "$W/r.eif" -o "$W/r2.eif"
+t "the record goes there" cmp "$W/r2.eif.record.json" "$W/b1.eif.record.json"
+t "and is named" test "$(jq -r .Record "$W/out")" = "$W/r2.eif.record.json"
+t "the unsigned one's stays" test "$(jq -r .Eif.Sha256 "$W/r.eif.record.json")" = "$(sha256sum <"$W/r.eif" | cut -d' ' -f1)"
+t_exit 0 "signed again with another key" eifgen sign "$W/r2.eif" --key "$W/p256.key" --cert "$W/p256.crt"
+t_exit 0 "its record follows" eifgen verify --require-signed "$W/r2.eif" --record "$W/r2.eif.record.json"
+t_exit 0 "and back" sign "$W/r2.eif"
+t "to the same record" cmp "$W/r2.eif.record.json" "$W/b1.eif.record.json"
+t_exit 0 "rebuild takes a record that sign wrote" eifgen rebuild "$W/r2.eif.record.json" --blobs $P --sign-key "$W/p384.key" --sign-cert "$W/p384.crt"
+again; mv "$W/r.eif.record.json" "$W/r.rec"
+t_exit 0 "a record of another name" sign "$W/r.eif" --record "$W/r.rec"
+t "is rewritten in its place" cmp "$W/r.rec" "$W/b1.eif.record.json"
+again; eifgen sign "$W/r.eif" --cert "$W/p384.crt" --detached --digest -q >"$W/r.tbs"
+openssl pkeyutl -sign -inkey "$W/p384.key" -in "$W/r.tbs" -out "$W/r.sig"
+t_exit 0 "a signature made elsewhere" eifgen sign "$W/r.eif" --cert "$W/p384.crt" --attach "$W/r.sig"
+t_exit 0 "has its record" eifgen verify --require-signed "$W/r.eif" --record "$W/r.eif.record.json"
+t "with a nonce that is not ours" test "$(jq -r .Signature.Nonce "$W/r.eif.record.json")" = token
+again; cp "$W/r.eif.record.json" "$W/r.rec"; cp "$W/b1.eif.record.json" "$W/r.eif.record.json"
+t_exit 0 "beside another EIF's record" sign "$W/r.eif"
+t_says "that is said" "the record of another EIF; it is left as it is"
+t "and done" cmp "$W/r.eif.record.json" "$W/b1.eif.record.json"
+again
+t_exit 2 "another EIF's record, named" sign "$W/r.eif" --record "$W/b1.eif.record.json"
+t_exit 2 "a record that is not there, named" sign "$W/r.eif" --record "$W/none.json"
+t_exit 2 "--record and --no-record" sign "$W/r.eif" --record "$W/r.eif.record.json" --no-record
+t "left the file unsigned" test "$(jq -r .Eif.Sha256 "$W/r.eif.record.json")" = "$(sha256sum <"$W/r.eif" | cut -d' ' -f1)"
+cp "$W/r.eif.record.json" "$W/r.rec"
+t_exit 0 "--no-record" sign "$W/r.eif" --no-record
+t "leaves it alone" cmp "$W/r.eif.record.json" "$W/r.rec"
 rm -f "$W/no.eif"
 t_exit 2 "a key without its certificate" b --sign-key "$W/p384.key" -o "$W/no.eif"
 t_exit 2 "a certificate without its key" b --sign-cert "$W/p384.crt" -o "$W/no.eif"

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What `sign` does with the record of the EIF that it signs: the record stays true, since whoever pushes, verifies or
+// rebuilds holds the file against it.
+#ifndef EIFGEN_CMD_SIGN_RECORD_H
+#define EIFGEN_CMD_SIGN_RECORD_H
+
+#include "base/io.h"
+#include "eifgen/eif_reader.h"
+#include "eifgen/record.h"
+#include "pcr/signer.h"
+
+struct sign_record {
+	const char *path; // --record, or NULL: FILE.record.json, if there is one
+	bool none;	  // --no-record
+	char *from, *to;  // owned; NULL: no record is written
+	struct record *record;
+	struct atomic_file file;
+};
+
+#define SIGN_RECORD_INIT {.file = ATOMIC_FILE_INIT}
+
+// Finds the record of the EIF at `eif`, open as f, and decides where the signed file's goes: OUT.record.json, or, if the
+// EIF is signed in place (out NULL), where it is. A default record that is another file's, or none at all, is warned of
+// and left alone; one that --record names is ERR_MISMATCH or ERR_INPUT.
+int sign_record_find(struct sign_record *s, const char *eif, const char *out, const struct eif_file *f, struct err *err);
+
+// Writes the record of the signed EIF, open as fd, into s->file, for the caller to commit. Nothing to do without one.
+int sign_record_write(struct sign_record *s, const struct signer *signer, bool attached, const uint8_t pcr8[PCR_SIZE],
+		      const struct buf *section, int fd, struct err *err);
+void sign_record_clear(struct sign_record *s);
+#define _cleanup_sign_record_ __attribute__((cleanup(sign_record_clear)))
+
+#endif
