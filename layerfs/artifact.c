@@ -9,11 +9,14 @@
 #include "base/mem.h"
 #include "layerfs/artifact_priv.h"
 #include "layerfs/digest.h"
+#include "layerfs/http.h"
 #include "layerfs/json.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+
+enum { LISTING_TRIES = 6 }; // with pauses of 0.4 s doubled: 25 s or 50 s in all
 
 // The empty descriptor's content (image-spec 1.1, manifest.md) and its digest.
 static const char empty_json[] = "{}";
@@ -77,18 +80,20 @@ void artifact_referrers_tag(const char *digest, char out[DIGEST_TEXT_MAX])
 	out[strlen("sha256")] = '-';
 }
 
-// The index as it is, or an empty one.
-static int read_referrers(struct registry *r, const char *tag, cJSON **out, struct err *err)
+// The index as it is and the registry's name for this version of it, or an empty one.
+static int read_referrers(struct registry *r, const char *tag, cJSON **out, bool *found, char **etag, struct err *err)
 {
 	static const char fresh[] = "{\"schemaVersion\":2,\"mediaType\":\"" ARTIFACT_INDEX_TYPE "\",\"manifests\":[]}";
 	_cleanup_buf_ struct buf text = BUF_INIT(0);
 	_cleanup_free_ char *type = NULL;
 	char digest[DIGEST_TEXT_MAX];
 
-	if (!registry_get_manifest(r, tag, ARTIFACT_MANIFEST_MAX, &text, &type, digest, err))
+	*found = !registry_get_manifest_version(r, tag, ARTIFACT_MANIFEST_MAX, &text, &type, digest, etag, err);
+	if (*found)
 		return json_parse(text.data, text.len, ARTIFACT_MANIFEST_MAX, out, err);
 	if (err->errnum != ENOENT)
 		return -1;
+	*err = (struct err)ERR_INIT;
 	return json_parse(fresh, strlen(fresh), ARTIFACT_MANIFEST_MAX, out, err);
 }
 
@@ -127,22 +132,51 @@ static int list_artifact(cJSON *index, const struct artifact *a, size_t size, bo
 	return 0;
 }
 
-static int keep_referrers_tag(struct registry *r, const struct artifact *a, size_t size, struct err *err)
+// One round: reads, and writes if ours is not listed. *listed: it was.
+static int list_once(struct registry *r, const struct artifact *a, const char *tag, size_t size, bool *listed,
+		     struct err *err)
 {
+	_cleanup_free_ char *text = NULL, *etag = NULL, *condition = NULL;
 	_cleanup_json_ cJSON *index = NULL;
-	_cleanup_free_ char *text = NULL;
-	char tag[DIGEST_TEXT_MAX];
-	bool added;
+	bool found, added;
 
-	artifact_referrers_tag(a->subject.digest, tag);
-	if (read_referrers(r, tag, &index, err) || list_artifact(index, a, size, &added, err))
-		return err_prefix(err, "referrers of %s: ", a->subject.digest);
-	if (!added)
+	if (read_referrers(r, tag, &index, &found, &etag, err) || list_artifact(index, a, size, &added, err))
+		return -1;
+	*listed = !added;
+	if (*listed)
 		return 0;
 	text = cJSON_PrintUnformatted(index);
 	if (!text)
 		return err_nomem(err);
-	return registry_put_manifest(r, tag, ARTIFACT_INDEX_TYPE, text, strlen(text), NULL, err);
+	if (!found || etag) {
+		condition = found ? mem_printf(err, "If-Match: %s", etag) : mem_strdup("If-None-Match: *", err);
+		if (!condition)
+			return -1;
+	}
+	return registry_put_manifest(r, tag, ARTIFACT_INDEX_TYPE, text, strlen(text), condition, NULL, err);
+}
+
+static int keep_referrers_tag(struct registry *r, const struct artifact *a, size_t size, struct err *err)
+{
+	unsigned own = (unsigned char)a->digest[strlen("sha256:")] & 1; // two clients in step fall out of it
+	char tag[DIGEST_TEXT_MAX];
+	bool listed = false;
+
+	artifact_referrers_tag(a->subject.digest, tag);
+	for (unsigned i = 0; i < LISTING_TRIES; i++) {
+		struct err why = ERR_INIT;
+
+		if (list_once(r, a, tag, size, &listed, &why) && why.errnum != EEXIST) {
+			*err = why;
+			return err_prefix(err, "referrers of %s: ", a->subject.digest);
+		}
+		if (listed)
+			return 0;
+		if (http_back_off(i + 1 + own, 0, err))
+			return -1;
+	}
+	return err_set(err, ERR_IO, "referrers of %s: other clients keep writing the list; ours was lost %d times",
+		       a->subject.digest, LISTING_TRIES);
 }
 
 // ---- pushing -------------------------------------------------------------------------------------------------------
@@ -170,7 +204,7 @@ int artifact_push(struct registry *r, const char *tag, struct artifact *a, struc
 			return -1;
 	if (registry_put_blob(r, empty_digest, -1, empty_json, strlen(empty_json), err) || write_manifest(a, &text, err) ||
 	    digest_of(text.data, text.len, a->digest, err) ||
-	    registry_put_manifest(r, tag, ARTIFACT_MANIFEST_TYPE, text.data, text.len, &has_subject, err))
+	    registry_put_manifest(r, tag, ARTIFACT_MANIFEST_TYPE, text.data, text.len, NULL, &has_subject, err))
 		return -1;
 	return *a->subject.digest && !has_subject ? keep_referrers_tag(r, a, text.len, err) : 0;
 }

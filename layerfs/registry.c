@@ -275,12 +275,14 @@ static int check_manifest(struct http_stream *s, const char *name, const char *d
 }
 
 static int fetch_manifest(struct registry *r, const char *name, size_t max, struct buf *out, char **media_type,
-			  char digest[DIGEST_TEXT_MAX], struct err *err)
+			  char digest[DIGEST_TEXT_MAX], char **etag, struct err *err)
 {
 	_cleanup_free_ char *path = mem_printf(err, "manifests/%s", name);
 	struct registry_request req = {.method = "GET", .path = path, .headers = accept_manifests, .body_fd = -1};
 	_cleanup_http_ struct http_stream *s = NULL;
+	_cleanup_free_ char *version = NULL;
 	size_t start = out->len;
+	const char *tag;
 
 	if (!path || registry_send(r, &req, &s, err))
 		return -1;
@@ -289,20 +291,33 @@ static int fetch_manifest(struct registry *r, const char *name, size_t max, stru
 	if (http_read_all(s, max, out, err) || digest_of(out->data + start, out->len - start, digest, err) ||
 	    check_manifest(s, name, digest, err))
 		return -1;
+	tag = etag ? http_header(s, "ETag", 0) : NULL;
+	if (tag && !(version = mem_strdup(tag, err)))
+		return -1;
 	*media_type = manifest_type(s, out->data + start, out->len - start, max, err);
-	return *media_type ? 0 : -1;
+	if (!*media_type)
+		return -1;
+	if (etag)
+		*etag = steal_ptr(&version);
+	return 0;
 }
 
-int registry_get_manifest(struct registry *r, const char *name, size_t max, struct buf *out, char **media_type,
-			  char digest[DIGEST_TEXT_MAX], struct err *err)
+int registry_get_manifest_version(struct registry *r, const char *name, size_t max, struct buf *out, char **media_type,
+				  char digest[DIGEST_TEXT_MAX], char **etag, struct err *err)
 {
 	size_t start = out->len;
 
 	for (unsigned tries = 0;; tries++) {
 		out->len = start;
-		if (!fetch_manifest(r, name, max, out, media_type, digest, err))
+		if (!fetch_manifest(r, name, max, out, media_type, digest, etag, err))
 			return 0;
 		if (err->errnum != EAGAIN || tries + 1 >= REGISTRY_TRIES || http_back_off(tries, 0, err))
 			return err_prefix(err, "%s/%s, manifest %s: ", r->host, r->repo, name);
 	}
+}
+
+int registry_get_manifest(struct registry *r, const char *name, size_t max, struct buf *out, char **media_type,
+			  char digest[DIGEST_TEXT_MAX], struct err *err)
+{
+	return registry_get_manifest_version(r, name, max, out, media_type, digest, NULL, err);
 }

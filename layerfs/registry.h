@@ -51,6 +51,10 @@ CLEANUP_DEFINE(struct registry, cleanup_registry, registry_free)
 int registry_get_manifest(struct registry *r, const char *name, size_t max, struct buf *out, char **media_type,
 			  char digest[DIGEST_TEXT_MAX], struct err *err);
 
+// The same, and *etag (may be NULL) the registry's name for this version of it, or NULL: the caller's.
+int registry_get_manifest_version(struct registry *r, const char *name, size_t max, struct buf *out, char **media_type,
+				  char digest[DIGEST_TEXT_MAX], char **etag, struct err *err);
+
 // A stream over a blob's bytes, resumed after cuts. It ends after exactly `size` bytes, or fails; the digest is the
 // reader's to check. Nothing is sent before the first read.
 int registry_open_blob(struct registry *r, const char *digest, uint64_t size, struct blob_stream **out,
@@ -60,8 +64,10 @@ int registry_open_blob(struct registry *r, const char *digest, uint64_t size, st
 int registry_put_blob(struct registry *r, const char *digest, int fd, const void *bytes, uint64_t size,
 		      struct err *err);
 // Stores a manifest under a tag or its digest. *has_subject (may be NULL) says whether the registry keeps track of
-// the manifest's subject itself (distribution-spec 1.1, OCI-Subject), so that no fallback tag is needed.
+// the manifest's subject itself (distribution-spec 1.1, OCI-Subject), so that no fallback tag is needed. `condition` (may
+// be NULL) is a header, If-Match or If-None-Match: registries that know it answer 412 if another version stands there by
+// now, which is ERR_INPUT with errnum EEXIST; others ignore it.
 int registry_put_manifest(struct registry *r, const char *name, const char *media_type, const void *p, size_t n,
-			  bool *has_subject, struct err *err);
+			  const char *condition, bool *has_subject, struct err *err);
 
 #endif

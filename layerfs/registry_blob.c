@@ -258,11 +258,11 @@ int registry_put_blob(struct registry *r, const char *digest, int fd, const void
 }
 
 int registry_put_manifest(struct registry *r, const char *name, const char *media_type, const void *p, size_t n,
-			  bool *has_subject, struct err *err)
+			  const char *condition, bool *has_subject, struct err *err)
 {
 	_cleanup_free_ char *path = mem_printf(err, "manifests/%s", name);
 	_cleanup_free_ char *type = mem_printf(err, "Content-Type: %s", media_type);
-	const char *headers[] = {type, NULL};
+	const char *headers[] = {type, condition, NULL};
 	struct registry_request req = {.method = "PUT", .path = path, .headers = headers, .body = p, .body_fd = -1,
 				       .body_size = n};
 	_cleanup_http_ struct http_stream *s = NULL;
@@ -271,6 +271,8 @@ int registry_put_manifest(struct registry *r, const char *name, const char *medi
 		return -1;
 	if (http_status(s) != 201) {
 		registry_refused(s, "PUT", err);
+		if (err && http_status(s) == 412)
+			err->errnum = EEXIST;
 		return err_prefix(err, "manifest %s: ", name);
 	}
 	if (has_subject)

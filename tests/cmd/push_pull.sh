@@ -120,6 +120,41 @@ rules "PUT status:413 -"
 t_exit 2 "a push that is refused" eifgen push "$T/two.eif" --no-record "docker://$PROXY/fresh2:one"
 t_says "with the status" "answers 413"
 
+# ---- the referrers tag, and others who write it ----------------------------------------------------------------------------
+# A list that lacks ours, written by another client right after ours; then it must be made good, and the other's kept.
+listing() { raw ":sha256-${manifest#sha256:}"; }
+listing >"$T/others.json"
+for n in 1 2 3 4; do
+	eifgen build "$image" -o "$T/n$n.eif" --no-record --name "n$n" "${platform[@]}" >/dev/null
+	jq -c --arg s "$(sha256sum <"$T/n$n.eif" | cut -d' ' -f1)" '.Eif.Sha256 = $s' "$T/app.eif.record.json" >"$T/n$n.eif.record.json"
+done
+rules "PUT /v2/team/app/manifests/sha256- after:$T/others.json 2"
+t_exit 0 "a push whose entry is written over, twice" eifgen push "$T/n1.eif" "docker://$PROXY/team/app:n1"
+one=$(jq -r .Manifest "$T/out")
+t "wrote it three times" test "$(grep -c 'PUT /v2/team/app/manifests/sha256-' "$PROXY_LOG")" = 3
+t "and it stands there" jq -e --arg d "$one" 'any(.manifests[]; .digest == $d)' <(listing)
+t "beside all others" test "$(jq -c '.manifests | length' <(listing))" = $(($(jq '.manifests | length' "$T/others.json") + 1))
+t "each write said which version it replaces" test "$(grep -c 'PUT /v2/team/app/manifests/sha256-.* If-Match="sha256:' "$PROXY_LOG")" = 3
+rules "PUT /v2/team/app/manifests/sha256- status:412 2"
+t_exit 0 "a registry that refuses to replace another version" eifgen push "$T/n2.eif" "docker://$PROXY/team/app:n2"
+t "is asked again" test "$(grep -c 'PUT /v2/team/app/manifests/sha256-' "$PROXY_LOG")" = 3
+t "is read before each" test "$(grep -c 'GET /v2/team/app/manifests/sha256-' "$PROXY_LOG")" = 4
+rules "PUT /v2/fresh5/manifests/sha256- status:400 -"
+skopeo copy -q --dest-tls-verify=false "oci:$L:v1" "docker://$REGISTRY/fresh5:v1"
+t_exit 2 "a list that cannot be written" eifgen push "$T/n2.eif" "docker://$PROXY/fresh5:n2"
+t_says "is trouble" "referrers of $manifest"
+t "a first list says that there was none" grep -q 'PUT /v2/fresh5/manifests/sha256-.* If-None-Match=\*' "$PROXY_LOG"
+rules
+skopeo copy -q --dest-tls-verify=false "oci:$L:v1" "docker://$REGISTRY/crowd:v1"
+pushers=()
+for n in 1 2 3 4; do
+	eifgen push "$T/n$n.eif" "docker://$REGISTRY/crowd:n$n" >"$T/crowd.$n" 2>"$T/crowd.$n.err" &
+	pushers+=($!)
+done
+for pid in "${pushers[@]}"; do wait "$pid" || t_fail "a push among others ended with 0"; done
+t "four at once are all listed" test "$(skopeo inspect --raw --tls-verify=false "docker://$REGISTRY/crowd:sha256-${manifest#sha256:}" |
+	jq -r '.manifests[].digest' | sort)" = "$(jq -r .Manifest "$T"/crowd.[1-4] | sort)"
+
 # ---- a registry that keeps referrers itself -----------------------------------------------------------------------------
 proxy_start --upstream "http://$REGISTRY" --referrers
 skopeo copy -q --dest-tls-verify=false "oci:$L:v1" "docker://$REGISTRY/listed:v1"

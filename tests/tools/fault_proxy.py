@@ -16,10 +16,12 @@ The rules file is read anew for each request: one rule a line, `PART ACTION COUN
   location:URL    302 to URL, {PATH} in it replaced by the request's
   norange         the Range header ignored
   digest          another Docker-Content-Digest
+  after:FILE      of a PUT: when it is done, FILE's bytes are PUT there, as by another client that came later
 With --token every /v2/ request wants `Bearer secret-token`, which GET /token gives to USER and PASSWORD (Basic) and
 POST /token for the refresh token `refresh-me`. With --referrers it keeps the list that distribution-spec 1.1 wants of
 registries and Debian's is too old for: PUT of a manifest with a subject is answered with OCI-Subject, and
-GET /v2/REPO/referrers/DIGEST gives the index. The log has a line a request: METHOD path host auth range status."""
+GET /v2/REPO/referrers/DIGEST gives the index. The log has a line a request: METHOD path host auth range status, and the
+condition if there is one."""
 import argparse, base64, hashlib, http.client, http.server, json, os, ssl, sys, threading, urllib.parse
 
 LIFE = 300
@@ -52,9 +54,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def note(self, status):
         auth = self.headers.get("Authorization", "-").split()[0]
+        condition = "".join(" %s=%s" % (k, self.headers[k]) for k in ("If-Match", "If-None-Match") if k in self.headers)
         with lock, open(args.log, "a") as f:
-            f.write("%s %s host=%s auth=%s range=%s status=%s\n" % (self.command, self.path, self.headers.get("Host"),
-                    auth, self.headers.get("Range", "-"), status))
+            f.write("%s %s host=%s auth=%s range=%s status=%s%s\n" % (self.command, self.path, self.headers.get("Host"),
+                    auth, self.headers.get("Range", "-"), status, condition))
 
     def answer(self, status, headers, body, length=None):
         self.note(status)
@@ -148,6 +151,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             data = data[:-1] + bytes([data[-1] ^ 1])
         elif kind == "digest":
             out = [(k, "sha256:" + "0" * 64 if k.lower() == "docker-content-digest" else v) for k, v in out]
+        if kind == "after":
+            c.request("PUT", self.path, open(value, "rb").read(), {"Content-Type": headers["Content-Type"]})
+            c.getresponse().read()
         if args.referrers and self.command == "PUT" and "/manifests/" in self.path and r.status == 201:
             out += self.keep_referrer(body)
         self.answer(r.status, out, data, length)
