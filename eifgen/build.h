@@ -52,6 +52,7 @@ struct build_input {
 	build_overlay *overlay;	     // NULL: none
 	void *overlay_ctx;
 	const char *overlay_digest; // "sha256:…" of what it adds, for the record
+	uint32_t overlay_port;	    // the cage's service listens there, for the record
 	void (*overlay_report)(const void *ctx, struct jout *o); // says where its tools came from, as an array's elements
 	build_sign *sign; // NULL: unsigned
 	void *sign_ctx;

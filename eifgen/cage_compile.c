@@ -9,11 +9,6 @@
 
 #include <stdio.h>
 
-// Where, at run time, the data plane finds what the provisioner gave it.
-#define CERTIFICATE_FILE "/run/cage/tls/cert.pem"
-#define KEY_FILE	 "/run/cage/tls/key.pem"
-#define API_KEYS_FILE	 "/run/cage/api-keys"
-
 // A group being collected: its pairs are counted while they are written, since CBOR wants the count first.
 struct group {
 	struct buf body;
@@ -56,7 +51,10 @@ static int close_group(struct group *parent, const char *key, struct group *g, s
 
 static int put_ingress(const struct cage_config *c, struct group *g, struct err *err)
 {
-	if (c->tls_termination ? add_text(g, "certificate", CERTIFICATE_FILE, err) || add_text(g, "key", KEY_FILE, err) :
+	const char *cert = c->tls.cert_file ? c->tls.cert_file : CAGE_CERT_FILE;
+	const char *key = c->tls.key_file ? c->tls.key_file : CAGE_KEY_FILE;
+
+	if (c->tls_termination ? add_text(g, "certificate", cert, err) || add_text(g, "key", key, err) :
 				 add_bool(g, "tls", false, err))
 		return -1;
 	if (!c->tls_termination && add_text(g, "protocol", "tcp", err)) // the bytes are the client's and the service's own
@@ -120,7 +118,7 @@ int cage_config_compile(const struct cage_config *c, uint32_t port, struct buf *
 	struct group top = {BUF_INIT(CAGE_FILE_MAX), 0}, g = {BUF_INIT(CAGE_FILE_MAX), 0};
 	int rc = put_ingress(c, &g, err) || close_group(&top, "ingress", &g, err) || put_service(c, port, &g, err) ||
 		 close_group(&top, "service", &g, err) ||
-		 (c->api_key_auth && add_text(&g, "api_keys", API_KEYS_FILE, err)) || close_group(&top, "auth", &g, err) ||
+		 (c->api_key_auth && add_text(&g, "api_keys", c->api_keys_file ? c->api_keys_file : CAGE_API_KEYS_FILE, err)) || close_group(&top, "auth", &g, err) ||
 		 put_report(c, &g, err) || close_group(&top, "report", &g, err) || put_egress(c, &g, err) ||
 		 close_group(&top, "egress", &g, err) || cbor_put_map(out, top.pairs, err) ||
 		 buf_add(out, top.body.data, top.body.len, err);

@@ -32,6 +32,10 @@ static const struct field fields[] = {
 	{"egress.enabled", FIELD_BOOL, AT(egress.enabled), 0, 0, 0},
 	{"egress.destinations", FIELD_LIST, AT(egress.destinations), AT(egress.count), 0, 0},
 	{"tls_termination", FIELD_BOOL, AT(tls_termination), 0, 0, 0},
+	{"tls", FIELD_GROUP, 0, 0, 0, 0},
+	{"tls.cert_file", FIELD_TEXT, AT(tls.cert_file), 0, 1, 4095},
+	{"tls.key_file", FIELD_TEXT, AT(tls.key_file), 0, 1, 4095},
+	{"api_keys_file", FIELD_TEXT, AT(api_keys_file), 0, 1, 4095},
 	{"api_key_auth", FIELD_BOOL, AT(api_key_auth), 0, 0, 0},
 	{"trx_logging", FIELD_BOOL, AT(trx_logging), 0, 0, 0},
 	{"trusted_headers", FIELD_LIST, AT(trusted_headers), AT(trusted_header_count), 0, 0},
@@ -228,6 +232,24 @@ static int check_attestation(const struct cage_config *c, struct err *err)
 	return 0;
 }
 
+// A place in the enclave: the data plane opens it as it stands.
+static int check_place(const char *key, const char *path, struct err *err)
+{
+	return path && (path[0] != '/' || strchr(path, '\n')) ? wants(key, "an absolute path in the enclave", err) : 0;
+}
+
+static int check_secrets(const struct cage_config *c, struct err *err)
+{
+	if (!c->tls.cert_file != !c->tls.key_file)
+		return err_set(err, ERR_INPUT, "tls.%s: missing", c->tls.cert_file ? "key_file" : "cert_file");
+	if (c->tls.cert_file && !c->tls_termination)
+		return err_set(err, ERR_INPUT, "tls.cert_file: of no use while tls_termination is false");
+	if (c->api_keys_file && !c->api_key_auth)
+		return err_set(err, ERR_INPUT, "api_keys_file: of no use while api_key_auth is not true");
+	return check_place("tls.cert_file", c->tls.cert_file, err) || check_place("tls.key_file", c->tls.key_file, err) ||
+	       check_place("api_keys_file", c->api_keys_file, err) ? -1 : 0;
+}
+
 static int check(const struct cage_config *c, struct err *err)
 {
 	uint8_t digest[32];
@@ -257,7 +279,7 @@ static int check(const struct cage_config *c, struct err *err)
 	if (c->runtime_bundle && (strncmp(c->runtime_bundle, "sha256:", 7) || strpbrk(c->runtime_bundle + 7, "ABCDEF") ||
 				  hex_decode(c->runtime_bundle + 7, 64, digest, sizeof(digest))))
 		return wants("runtime.bundle", "sha256: and 64 lower-case hex digits", err);
-	return check_egress(c, err) || check_attestation(c, err) ? -1 : 0;
+	return check_secrets(c, err) || check_egress(c, err) || check_attestation(c, err) ? -1 : 0;
 }
 
 int cage_config_parse(const void *text, size_t n, struct cage_config **out, struct err *err)

@@ -18,16 +18,25 @@
 
 enum { CAGE_FILE_MAX = 1 << 20, CAGE_LIST_MAX = 4096 };
 
+// Where, in the enclave, the data plane finds what is not in its configuration, unless cage.json names other places.
+#define CAGE_CERT_FILE	   "/run/cage/tls/cert.pem"
+#define CAGE_KEY_FILE	   "/run/cage/tls/key.pem"
+#define CAGE_API_KEYS_FILE "/run/cage/api-keys"
+
 struct cage_config {
 	char *name;	  // required: the service's name, a DNS label
 	char *dockerfile; // relative to cage.json's directory; "Dockerfile"
-	uint32_t service_port; // 0: the image's one EXPOSE
+	uint32_t service_port; // 0: the image's one TCP port of EXPOSE
 	struct {
 		bool enabled; // false
 		char **destinations; // the runtime's allowlist grammar; never empty when enabled
 		size_t count;
 	} egress;
 	bool tls_termination, api_key_auth, trx_logging; // true, false, false
+	struct {
+		char *cert_file, *key_file; // in the enclave; NULL: CAGE_CERT_FILE, CAGE_KEY_FILE
+	} tls;
+	char *api_keys_file; // in the enclave; NULL: CAGE_API_KEYS_FILE
 	bool forward_proxy_protocol;			  // false
 	char **trusted_headers;
 	size_t trusted_header_count;
@@ -53,6 +62,12 @@ struct cage_config {
 int cage_config_parse(const void *text, size_t n, struct cage_config **out, struct err *err);
 void cage_config_free(struct cage_config *c);
 CLEANUP_DEFINE(struct cage_config, cage_config_free, cage_config_free)
+
+// The only TCP port among `exposed` ("8080/tcp", "8080"), as an image's config or EXPOSE lists them; 0 if there is none, or
+// more than one.
+uint32_t cage_port_of(char *const *exposed, size_t count);
+// The service's port: cage.json's own, else that of the list. ERR_INPUT with the key's path if neither says one.
+int cage_config_port(const struct cage_config *c, char *const *exposed, size_t count, uint32_t *port, struct err *err);
 
 // The data plane's measured configuration (CBOR, runtime/data-plane/config.h), for a service on `port`. Equal configs give
 // equal bytes. Keys that would say what the data plane assumes anyway are left out.

@@ -200,13 +200,53 @@ static int add_service(const struct cage_overlay *o, struct tree *tree, const st
 	       put(tree, dir, "workdir", 0644, &where, err) ? -1 : 0;
 }
 
+// ---- what the data plane will open -----------------------------------------------------------------------------------
+static int warn(const struct cage_overlay *o, const char *key, const char *what, const char *path, const char *then, struct err *err)
+{
+	_cleanup_free_ char *text = mem_printf(err, "cage.json: %s: %s%s%s", key, what, path, then);
+
+	if (!text)
+		return -1;
+	if (o->layout->warn)
+		o->layout->warn(o->layout->ctx, text);
+	return 0;
+}
+
+// A file that cage.json names is in the image, or something in the enclave makes it before the data plane can serve. The
+// private key is better made there: what is in the image is in the EIF, for whoever has it.
+static int check_file(const struct cage_overlay *o, const struct tree *tree, const char *key, const char *path, bool secret,
+		      struct err *err)
+{
+	struct err why = ERR_INIT;
+	bool there = path && tree_resolve(tree, path, strlen(path), true, &why);
+	bool mounted = path && (!strncmp(path, "/run/", 5) || !strncmp(path, "/tmp/", 5));
+
+	if (there && mounted)
+		return warn(o, key, "the image's ", path, " is hidden at run time, when a file system is mounted over it", err);
+	if (there && secret)
+		return warn(o, key, "the image holds the private key ", path, ": whoever has the EIF can read it", err);
+	if (path && !there && !mounted)
+		return warn(o, key, "the image holds no ", path,
+			    ": unless something makes it in the enclave, the data plane does not start", err);
+	return 0;
+}
+
+static int check_files(const struct cage_overlay *o, const struct tree *tree, struct err *err)
+{
+	const struct cage_config *c = o->config;
+
+	return check_file(o, tree, "tls.cert_file", c->tls.cert_file, false, err) ||
+	       check_file(o, tree, "tls.key_file", c->tls.key_file, true, err) ||
+	       check_file(o, tree, "api_keys_file", c->api_keys_file, false, err) ? -1 : 0;
+}
+
 int cage_overlay_apply(void *ctx, struct tree *tree, struct image_config *config, struct err *err)
 {
 	static char root[] = "";
 	static char service[] = CAGE_DIR "/bin/cage-service", boot[] = "--boot", services[] = SERVICE_DIR, resolver[] = "127.0.0.1";
 	struct cage_overlay *o = ctx;
 
-	if (place_tools(o, tree, image_path(config), err) || add_data_plane(o, tree, err) || add_service(o, tree, config, err))
+	if (check_files(o, tree, err) || place_tools(o, tree, image_path(config), err) || add_data_plane(o, tree, err) || add_service(o, tree, config, err))
 		return err_prefix(err, "cage: ");
 	const char *supervisor = tool_path(o, "runsvdir");
 

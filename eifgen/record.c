@@ -55,10 +55,12 @@ static void put_platform(struct jout *o, const struct platform *p)
 	jout_close(o, '}');
 }
 
-static void put_image(struct jout *o, const struct image *img)
+static void put_image(struct jout *o, const struct record_source *s)
 {
+	const struct image *img = s->input->image;
+
 	jout_open(o, "Image", '{');
-	jout_str(o, "Reference", image_reference(img));
+	jout_str(o, "Reference", s->image_reference ? s->image_reference : image_reference(img));
 	text_or_null(o, "Manifest", image_manifest_digest(img));
 	jout_str(o, "Config", image_config_digest(img));
 	jout_open(o, "Layers", '[');
@@ -207,7 +209,7 @@ static void put_inputs(struct jout *o, const struct record_source *s)
 	jout_str(o, "Arch", platform_arch_name(in->platform->arch));
 	jout_str(o, "Mtime", in->layout.mtime == MTIME_CLAMP ? "clamp" : "set");
 	jout_bool(o, "AllowLarge", in->layout.allow_large);
-	put_image(o, in->image);
+	put_image(o, s);
 	put_platform(o, in->platform);
 	put_runtime(o, in->platform);
 	put_epoch(o, s->epoch);
@@ -215,6 +217,10 @@ static void put_inputs(struct jout *o, const struct record_source *s)
 	put_scrub(o, s);
 	put_metadata(o, &in->metadata);
 	jout_str(o, "Cage", in->overlay_digest ? hex_of(in->overlay_digest) : NULL);
+	if (in->overlay_digest)
+		jout_uint(o, "CagePort", in->overlay_port);
+	else
+		jout_null(o, "CagePort");
 	if (in->overlay_report && s->output) { // known when the image has been looked into
 		jout_open(o, "CageTools", '[');
 		in->overlay_report(in->overlay_ctx, o);

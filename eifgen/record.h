@@ -20,6 +20,7 @@ struct record_source {
 	const struct build_input *input;
 	const struct build_output *output; // NULL: inputs alone (for a comparison with another record)
 	const struct epoch *epoch;
+	const char *image_reference; // where the image will be found; NULL: by what it was opened
 	const char *eif_digest;	    // "sha256:…" of the file; NULL: none was written
 	const char *listing_digest; // of what `ls --json` prints of it; NULL likewise
 	char *const *cmd;	    // --cmd, or NULL

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Reads what a build uses of an image configuration:
-//   {"architecture", "os", "variant", "created", "config": {"Entrypoint", "Cmd", "Env", "User", "WorkingDir"},
+//   {"architecture", "os", "variant", "created", "config": {"Entrypoint", "Cmd", "Env", "User", "WorkingDir",
+//                                               "ExposedPorts": {"8080/tcp": {}}},
 //    "rootfs": {"type": "layers", "diff_ids": [...]}}
 // Null counts as absent everywhere, since Docker writes null for what was never set.
 #include "layerfs/config.h"
@@ -25,6 +26,27 @@ static int copy_string(const cJSON *obj, const char *key, enum json_need need, c
 	return *out ? 0 : -1;
 }
 
+// An object whose keys are what counts.
+static int parse_ports(const cJSON *obj, struct image_config *c, struct err *err)
+{
+	const cJSON *ports = NULL, *port;
+
+	if (json_get_object(obj, "ExposedPorts", JSON_OPTIONAL, &ports, err))
+		return -1;
+	if (!ports || !ports->child)
+		return 0;
+	c->ports = mem_zalloc((size_t)cJSON_GetArraySize(ports), sizeof(*c->ports), err);
+	if (!c->ports)
+		return -1;
+	cJSON_ArrayForEach(port, ports) {
+		c->ports[c->port_count] = mem_strdup(port->string, err);
+		if (!c->ports[c->port_count])
+			return -1;
+		c->port_count++;
+	}
+	return 0;
+}
+
 static int parse_process(const cJSON *root, struct image_config *c, struct err *err)
 {
 	const cJSON *obj = NULL;
@@ -38,7 +60,7 @@ static int parse_process(const cJSON *root, struct image_config *c, struct err *
 	    json_get_strings(obj, "Cmd", &c->cmd, &c->cmd_count, &c->has_cmd, err) ||
 	    json_get_strings(obj, "Env", &c->env, &c->env_count, NULL, err) ||
 	    copy_string(obj, "User", JSON_OPTIONAL, "", &c->user, err) ||
-	    copy_string(obj, "WorkingDir", JSON_OPTIONAL, "", &c->working_dir, err))
+	    copy_string(obj, "WorkingDir", JSON_OPTIONAL, "", &c->working_dir, err) || parse_ports(obj, c, err))
 		return err_prefix(err, "config: ");
 	return 0;
 }
@@ -100,5 +122,6 @@ void config_clear(struct image_config *c)
 	json_strings_free(c->entrypoint, c->entrypoint_count);
 	json_strings_free(c->cmd, c->cmd_count);
 	json_strings_free(c->env, c->env_count);
+	json_strings_free(c->ports, c->port_count);
 	memset(c, 0, sizeof(*c));
 }

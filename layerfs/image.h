@@ -37,6 +37,8 @@ struct image_config {
 	size_t entrypoint_count, cmd_count, env_count;
 	bool has_entrypoint, has_cmd; // the key is there and not null (an empty list is there)
 	char *user, *working_dir;     // "" when absent
+	char **ports;		      // ExposedPorts: "8080/tcp", in the config's order
+	size_t port_count;
 };
 
 struct image; // opaque

@@ -146,6 +146,7 @@ static int build_dockerfile(struct request *r, struct err *err)
 				       .context = r->dir,
 				       .arch = platform_oci_arch(r->opt.arch),
 				       .epoch = EPOCH_DEFAULT};
+	const char *tag;
 
 	if (!dockerfile)
 		return -1;
@@ -160,7 +161,10 @@ static int build_dockerfile(struct request *r, struct err *err)
 	if (!layout)
 		return -1;
 	b.work = layout;
-	return cage_builder_run(&b, &r->ref, err);
+	if (cage_builder_run(&b, &tag, err))
+		return -1;
+	r->ref = mem_printf(err, "oci:%s%s", layout, tag);
+	return r->ref ? 0 : -1;
 }
 
 static int try_open(struct request *r, struct build_job *job, const char *form, struct err *err)

@@ -239,7 +239,7 @@ static int open_signer(struct build_job *job, struct err *err)
 
 // ---- cage ----------------------------------------------------------------------------------------------------------
 
-// `cage build` knows the image's EXPOSE; here the port is cage.json's to say.
+// cage.json and runtime may be in the job already: `cage build` needs them before there is an image.
 static int open_cage(struct build_job *job, struct err *err)
 {
 	const struct build_options *opt = job->opt;
@@ -248,16 +248,15 @@ static int open_cage(struct build_job *job, struct err *err)
 		return opt->runtime ? err_set(err, ERR_USAGE, "--runtime goes with --cage") : 0;
 	if (!opt->runtime)
 		return err_set(err, ERR_USAGE, "--cage needs --runtime");
-	if (cage_file_load(opt->cage, &job->cage, err))
+	if (!job->cage.config && cage_file_load(opt->cage, &job->cage, err))
 		return -1;
-	if (!job->cage.config->service_port)
-		return err_set(err, ERR_INPUT, "%s: service.port: missing", opt->cage);
-	if (cage_bundle_load(opt->runtime, job->cage.config->egress.enabled, job->cage.config->runtime_bundle, &job->bundle,
-			     err))
+	if (cage_config_port(job->cage.config, job->input.config.ports, job->input.config.port_count, &job->overlay.port, err))
+		return err_prefix(err, "%s: ", opt->cage);
+	if (!job->bundle && cage_bundle_load(opt->runtime, job->cage.config->egress.enabled, job->cage.config->runtime_bundle,
+					     &job->bundle, err))
 		return -1;
 	job->overlay.config = job->cage.config;
 	job->overlay.bundle = job->bundle;
-	job->overlay.port = job->cage.config->service_port;
 	job->overlay.layout = &job->input.layout;
 	job->overlay.cmd_override = job->input.cmd_override;
 	job->input.cmd_override = false; // the overlay's command is what runs
@@ -266,6 +265,7 @@ static int open_cage(struct build_job *job, struct err *err)
 	job->input.overlay = cage_overlay_apply;
 	job->input.overlay_ctx = &job->overlay;
 	job->input.overlay_digest = job->overlay_digest;
+	job->input.overlay_port = job->overlay.port;
 	job->input.overlay_report = cage_overlay_report;
 	if (!opt->name)
 		job->input.metadata.image_name = job->cage.config->name;

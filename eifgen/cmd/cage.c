@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `eifgen cage`: picks one of its three commands, and holds what they share.
+// `eifgen cage`: picks one of its three commands, and holds what they share: the options of a project, and its files.
 #include "eifgen/cmd/cage.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "eifgen/cage_bundle.h"
 #include "eifgen/cmd/cmd.h"
 
 #include <string.h>
@@ -33,9 +34,59 @@ void cage_file_clear(struct cage_file *f)
 	*f = (struct cage_file){NULL, BUF_INIT(0), NULL};
 }
 
-char *cage_path(const char *dir, const char *name, struct err *err)
+char *cage_path_beside(const char *file, const char *name, struct err *err)
 {
-	return name[0] == '/' ? mem_strdup(name, err) : mem_printf(err, "%s/%s", dir, name);
+	const char *slash = strrchr(file, '/');
+
+	if (name[0] == '/' || !slash)
+		return mem_strdup(name, err);
+	return mem_printf(err, "%.*s/%s", (int)(slash - file), file, name);
+}
+
+// ---- options ---------------------------------------------------------------------------------------------------------
+int cage_option_take(struct cage_options *o, int opt)
+{
+	switch (opt) {
+	case 'f':
+		o->file = optarg;
+		return 0;
+	case CAGE_OPT_CONFIG:
+		o->config_path = optarg;
+		return 0;
+	case CAGE_OPT_RUNTIME:
+		o->runtime = optarg;
+		return 0;
+	case CAGE_OPT_BUILD_ARG:
+		if (o->build_arg_count == CAGE_BUILD_ARGS_MAX)
+			return cmd_usage_error("cage", "more than %d --build-arg", CAGE_BUILD_ARGS_MAX);
+		o->build_args[o->build_arg_count++] = optarg;
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+int cage_options_end(struct cage_options *o, int argc, char **argv)
+{
+	if (optind + 1 < argc)
+		return cmd_usage_error("cage", "one context directory at most");
+	if (!o->runtime)
+		return cmd_usage_error("cage", "--runtime DIR is needed: the directory that `make bundle` makes");
+	o->context = optind < argc ? argv[optind] : ".";
+	return 0;
+}
+
+int cage_options_load(const struct cage_options *o, struct cage_file *f, char **dockerfile, struct cage_bundle **bundle,
+		      struct err *err)
+{
+	_cleanup_free_ char *config = o->config_path ? mem_strdup(o->config_path, err) : mem_printf(err, "%s/cage.json", o->context);
+
+	if (!config || cage_file_load(config, f, err))
+		return -1;
+	*dockerfile = o->file ? mem_strdup(o->file, err) : cage_path_beside(config, f->config->dockerfile, err);
+	if (!*dockerfile)
+		return -1;
+	return cage_bundle_load(o->runtime, f->config->egress.enabled, f->config->runtime_bundle, bundle, err);
 }
 
 static int run(int argc, char **argv)

@@ -3,33 +3,30 @@
 // `eifgen cage build`: Dockerfile and context in; EIF, record and PCRs out, and the PCRs into cage.json.
 //
 //   cage.json ─ check ─┐
-//   git ─ epoch ───────┼─ builder ─► oci: directory ─► tree ─► overlay ─► EIF, record ─► cage.json
-//   runtime bundle ────┘                                        (signed, if cage.json says so)
+//   git ─ epoch ───────┼─ builder ─► OUT.eif.oci.new ─► tree ─► overlay ─► EIF, record, cage.json's new text
+//   runtime bundle ────┘                │                          │ all whole, the answer printed
+//                                       └──────► OUT.eif.oci       └──────► OUT.eif, OUT.eif.record.json, cage.json
 //
-// The image is kept beside the EIF: the record names it, so that what was built can be looked into and built again.
+// The image is kept beside the EIF: the record names it, so that what was built can be looked into and built again. Until
+// everything is ready nothing has its name, an earlier build's image included.
 #include "base/io.h"
 #include "base/mem.h"
-#include "eifgen/cage_overlay.h"
 #include "eifgen/cmd/build_record.h"
 #include "eifgen/cmd/cage.h"
-#include "layerfs/json.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { OPT_CONFIG = 1, OPT_RUNTIME, OPT_BUILDER, OPT_NO_CACHE, OPT_BUILD_ARG, OPT_IMAGE, OPT_NO_WRITE, OPT_RECORD, OPT_NO_RECORD };
-enum { BUILD_ARGS_MAX = 256 };
+enum { OPT_BUILDER = 1, OPT_NO_CACHE, OPT_IMAGE, OPT_NO_WRITE, OPT_RECORD, OPT_NO_RECORD };
+enum output_kind { OUT_EIF, OUT_RECORD, OUT_CONFIG, OUTPUTS };
 
 static const struct option longs[] = {BUILD_LONGS,
-				      {"file", required_argument, NULL, 'f'},
+				      CAGE_LONGS,
 				      {"output", required_argument, NULL, 'o'},
-				      {"config", required_argument, NULL, OPT_CONFIG},
-				      {"runtime", required_argument, NULL, OPT_RUNTIME},
 				      {"builder", required_argument, NULL, OPT_BUILDER},
 				      {"no-cache", no_argument, NULL, OPT_NO_CACHE},
-				      {"build-arg", required_argument, NULL, OPT_BUILD_ARG},
 				      {"image", required_argument, NULL, OPT_IMAGE},
 				      {"no-write", no_argument, NULL, OPT_NO_WRITE},
 				      {"record", required_argument, NULL, OPT_RECORD},
@@ -39,14 +36,10 @@ static const struct option longs[] = {BUILD_LONGS,
 static const char usage[] =
 	"Usage: eifgen cage build [-f Dockerfile] [CONTEXT] --runtime DIR [options]\n"
 	"Build the Dockerfile, lay the runtime over the image, and write the EIF, its record and, into cage.json, its PCRs.\n\n"
-	"  -f, --file FILE           the Dockerfile (default: cage.json's, in CONTEXT)\n"
+	CAGE_HELP
 	"  -o, --output FILE         the EIF (default: NAME.eif)\n"
-	"      --config FILE         default: CONTEXT/cage.json\n"
-	"      --runtime DIR         the bundle of `make bundle`\n"
 	"      --builder NAME        buildah, podman or docker (default: the first that is installed)\n"
 	"      --no-cache            build every step anew\n"
-	"      --build-arg NAME=VALUE\n"
-	"                            for the builder; repeat it\n"
 	"      --image REF           take this image instead of building the Dockerfile\n"
 	"      --no-write            leave cage.json as it is\n"
 	"      --record FILE, --no-record\n"
@@ -57,30 +50,41 @@ static const char usage[] =
 	"  -h, --help                this text\n";
 
 struct request {
+	struct cage_options cage;
 	struct build_options opt;
-	const char *context, *file, *out, *config_path, *runtime, *builder, *image, *record;
-	const char *build_args[BUILD_ARGS_MAX];
-	size_t build_arg_count;
+	const char *out, *builder, *image, *record;
 	bool no_cache, no_write, no_record;
-	struct cage_file cage;
-	struct cage_bundle *bundle;
 	struct epoch epoch;
-	char *out_path, *record_path, *image_dir, *ref, *cert, *key; // owned
-	char overlay_digest[DIGEST_TEXT_MAX];
-	struct cage_overlay overlay;
-	bool holds_itself; // the image holds cage.json
+	char *dockerfile, *image_dir, *fresh_dir, *ref, *cert, *key; // owned
+	char *paths[OUTPUTS]; // owned; NULL: not wanted
+	struct atomic_file files[OUTPUTS];
+	mode_t config_mode;   // cage.json's
+	bool holds_itself;    // the image holds cage.json
+	struct build_job job; // its cage and bundle are loaded first of all
 };
+
+static void request_init(struct request *r)
+{
+	*r = (struct request){.job = {.cage = {NULL, BUF_INIT(0), NULL}}};
+	build_options_init(&r->opt);
+	for (int i = 0; i < OUTPUTS; i++)
+		r->files[i] = (struct atomic_file)ATOMIC_FILE_INIT;
+}
 
 static void request_clear(struct request *r)
 {
-	cage_overlay_clear(&r->overlay);
+	build_job_clear(&r->job);
 	build_options_clear(&r->opt);
-	cage_file_clear(&r->cage);
-	cage_bundle_free(r->bundle);
 	epoch_clear(&r->epoch);
-	free(r->out_path);
-	free(r->record_path);
+	for (int i = 0; i < OUTPUTS; i++) {
+		atomic_file_discard(&r->files[i]);
+		free(r->paths[i]);
+	}
+	if (r->fresh_dir)
+		cage_image_drop(r->fresh_dir);
+	free(r->dockerfile);
 	free(r->image_dir);
+	free(r->fresh_dir);
 	free(r->ref);
 	free(r->cert);
 	free(r->key);
@@ -88,29 +92,19 @@ static void request_clear(struct request *r)
 
 static int take_option(struct request *r, int o)
 {
+	int rc = cage_option_take(&r->cage, o);
+
+	if (rc >= 0)
+		return rc;
 	switch (o) {
-	case 'f':
-		r->file = optarg;
-		return 0;
 	case 'o':
 		r->out = optarg;
-		return 0;
-	case OPT_CONFIG:
-		r->config_path = optarg;
-		return 0;
-	case OPT_RUNTIME:
-		r->runtime = optarg;
 		return 0;
 	case OPT_BUILDER:
 		r->builder = optarg;
 		return 0;
 	case OPT_NO_CACHE:
 		r->no_cache = true;
-		return 0;
-	case OPT_BUILD_ARG:
-		if (r->build_arg_count == BUILD_ARGS_MAX)
-			return cmd_usage_error("cage", "more than %d --build-arg", BUILD_ARGS_MAX);
-		r->build_args[r->build_arg_count++] = optarg;
 		return 0;
 	case OPT_IMAGE:
 		r->image = optarg;
@@ -134,40 +128,27 @@ static int parse(int argc, char **argv, struct request *r)
 {
 	int o;
 
-	while ((o = cmd_getopt(argc, argv, "f:o:", longs)) != -1) {
+	while ((o = cmd_getopt(argc, argv, CAGE_SHORTS "o:", longs)) != -1) {
 		if (o == CMD_OPT_STOP)
 			return cmd_opt_status + 1;
 		if (take_option(r, o))
 			return 1 + EXIT_TROUBLE;
 	}
-	if (optind + 1 < argc)
-		return 1 + cmd_usage_error("cage", "one context directory at most");
-	if (!r->runtime)
-		return 1 + cmd_usage_error("cage", "--runtime DIR is needed: the directory that `make bundle` makes");
-	r->context = optind < argc ? argv[optind] : ".";
-	return 0;
+	return cage_options_end(&r->cage, argc, argv) ? 1 + EXIT_TROUBLE : 0;
 }
 
 // ---- before the image ------------------------------------------------------------------------------------------------
-// The directory of a path, as a fresh text.
-static char *dir_of(const char *path, struct err *err)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? mem_dup(path, slash == path ? 1 : (size_t)(slash - path), err) : mem_strdup(".", err);
-}
-
 static int find_epoch(struct request *r, struct err *err)
 {
-	bool git = !r->opt.epoch && !getenv("SOURCE_DATE_EPOCH") && epoch_git_holds(r->context);
-	_cleanup_free_ char *file = realpath(r->cage.path, NULL);
+	bool git = !r->opt.epoch && !getenv("SOURCE_DATE_EPOCH") && epoch_git_holds(r->cage.context);
+	_cleanup_free_ char *file = realpath(r->job.cage.path, NULL);
 
 	if (epoch_option_is_image(r->opt.epoch))
 		return err_set(err, ERR_USAGE, "--epoch image: the image is yet to be built with an epoch");
 	if (git) {
 		if (!file)
-			return err_sys(err, errno, "find %s", r->cage.path);
-		if (epoch_from_git_but(r->context, file, &r->epoch, err))
+			return err_sys(err, errno, "find %s", r->job.cage.path);
+		if (epoch_from_git_but(r->cage.context, file, &r->epoch, err))
 			return -1;
 	} else if (epoch_option_resolve(r->opt.epoch, NULL, NULL, NULL, &r->epoch, err)) {
 		return -1;
@@ -177,91 +158,98 @@ static int find_epoch(struct request *r, struct err *err)
 }
 
 // cage.json's signing, unless the command line says otherwise: the job opens it with the other options.
-static int take_signing(struct request *r, const char *dir, struct err *err)
+static int take_signing(struct request *r, struct err *err)
 {
-	const struct cage_config *c = r->cage.config;
+	const struct cage_config *c = r->job.cage.config;
+	const char *file = r->job.cage.path;
 
 	if (!c->signing.cert || r->opt.signer.key || r->opt.signer.cert)
 		return 0;
-	r->cert = cage_path(dir, c->signing.cert, err);
-	r->key = strncmp(c->signing.key, "pkcs11:", 7) ? cage_path(dir, c->signing.key, err) : mem_strdup(c->signing.key, err);
+	r->cert = cage_path_beside(file, c->signing.cert, err);
+	r->key = strncmp(c->signing.key, "pkcs11:", 7) ? cage_path_beside(file, c->signing.key, err) : mem_strdup(c->signing.key, err);
 	r->opt.signer.cert = r->cert;
 	r->opt.signer.key = r->key;
 	return r->cert && r->key ? 0 : -1;
 }
 
-static int prepare(struct request *r, struct err *err)
+static int name_outputs(struct request *r, struct err *err)
 {
-	_cleanup_free_ char *path = r->config_path ? mem_strdup(r->config_path, err) : mem_printf(err, "%s/cage.json", r->context);
-	_cleanup_free_ char *dir = path ? dir_of(path, err) : NULL;
-
-	if (!dir || cage_file_load(path, &r->cage, err))
-		return -1;
-	const struct cage_config *c = r->cage.config;
-
-	r->out_path = r->out ? mem_strdup(r->out, err) : mem_printf(err, "%s.eif", c->name);
-	r->image_dir = r->out_path ? mem_printf(err, "%s.oci", r->out_path) : NULL;
-	if (!r->image_dir)
+	r->paths[OUT_EIF] = r->out ? mem_strdup(r->out, err) : mem_printf(err, "%s.eif", r->job.cage.config->name);
+	if (!r->paths[OUT_EIF])
 		return -1;
 	if (!r->no_record) {
-		r->record_path = r->record ? mem_strdup(r->record, err) : mem_printf(err, "%s.record.json", r->out_path);
-		if (!r->record_path)
+		r->paths[OUT_RECORD] =
+			r->record ? mem_strdup(r->record, err) : mem_printf(err, "%s.record.json", r->paths[OUT_EIF]);
+		if (!r->paths[OUT_RECORD])
 			return -1;
 	}
-	return cage_bundle_load(r->runtime, c->egress.enabled, c->runtime_bundle, &r->bundle, err) || find_epoch(r, err) ||
-	       take_signing(r, dir, err) ? -1 : 0;
-}
-
-// Makes the image, or takes the one that was named.
-static int make_image(struct request *r, struct err *err)
-{
-	_cleanup_free_ char *file = r->file ? mem_strdup(r->file, err) : cage_path(r->context, r->cage.config->dockerfile, err);
-	struct cage_build_request b = {.builder = r->builder, .dockerfile = file, .context = r->context,
-				       .arch = platform_oci_arch(r->opt.arch), .epoch = r->epoch.seconds, .no_cache = r->no_cache,
-				       .build_args = r->build_args, .build_arg_count = r->build_arg_count, .work = r->image_dir};
-
-	if (!file)
-		return -1;
-	if (r->image) {
-		r->ref = mem_strdup(r->image, err);
-		return r->ref ? 0 : -1;
-	}
-	if (access(file, R_OK))
-		return err_sys(err, errno, "read %s", file);
-	return cage_builder_run(&b, &r->ref, err);
-}
-
-// ---- the image -------------------------------------------------------------------------------------------------------
-// The service's port: cage.json's, or the image's one EXPOSE.
-static int find_port(struct request *r, const struct image *image, struct err *err)
-{
-	const char *hex = strchr(image_config_digest(image), ':') + 1;
-	_cleanup_free_ char *path = mem_printf(err, "%s/blobs/sha256/%s", r->image_dir, hex);
-	_cleanup_json_ cJSON *doc = NULL;
-	const cJSON *config = NULL, *ports = NULL;
-	unsigned port = 0;
-	char protocol[8] = "tcp", rest;
-
-	r->overlay.port = r->cage.config->service_port;
-	if (r->overlay.port)
-		return 0;
-	if (!path)
-		return -1;
 	if (r->image)
-		return err_set(err, ERR_INPUT, "cage.json: service.port: missing (--image was given)");
-	if (json_parse_file(path, 16 << 20, &doc, err) || json_get_object(doc, "config", JSON_OPTIONAL, &config, err) ||
-	    (config && json_get_object(config, "ExposedPorts", JSON_OPTIONAL, &ports, err)))
-		return -1;
-	if (!ports || cJSON_GetArraySize(ports) != 1)
-		return err_set(err, ERR_INPUT, "cage.json: service.port: missing, and the image exposes %d ports",
-			       ports ? cJSON_GetArraySize(ports) : 0);
-	if (sscanf(ports->child->string, "%5u/%7[a-z]%c", &port, protocol, &rest) > 2 || strcmp(protocol, "tcp") || port < 1 ||
-	    port > 65535)
-		return err_set(err, ERR_INPUT, "cage.json: service.port: missing, and the image exposes no TCP port");
-	r->overlay.port = port;
+		return 0;
+	r->image_dir = mem_printf(err, "%s.oci", r->paths[OUT_EIF]);
+	r->fresh_dir = r->image_dir ? mem_printf(err, "%s.new", r->image_dir) : NULL;
+	return r->fresh_dir ? 0 : -1;
+}
+
+static bool same_file(const char *output, const char *input)
+{
+	struct stat a, b;
+
+	return io_same_place(output, input) ||
+	       (stat(output, &a) == 0 && stat(input, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino);
+}
+
+// An output that would replace what the build reads, or another output, is a slip of the hand.
+static int check_outputs(const struct request *r, struct err *err)
+{
+	const struct platform_options *p = &r->opt.platform;
+	const char *inputs[] = {r->job.cage.path, r->dockerfile, r->opt.signer.cert, r->opt.signer.key, r->opt.metadata_file,
+				p->kernel, p->config, p->init, p->nsm};
+
+	if (r->paths[OUT_RECORD] && same_file(r->paths[OUT_RECORD], r->paths[OUT_EIF]))
+		return err_set(err, ERR_USAGE, "two outputs are named %s", r->paths[OUT_EIF]);
+	for (int o = OUT_EIF; o <= OUT_RECORD; o++) {
+		for (size_t i = 0; r->paths[o] && i < sizeof(inputs) / sizeof(inputs[0]); i++)
+			if (inputs[i] && same_file(r->paths[o], inputs[i]))
+				return err_set(err, ERR_USAGE, "the output %s is an input, too", r->paths[o]);
+		for (size_t i = 0; r->paths[o] && i < p->module_count; i++)
+			if (same_file(r->paths[o], p->modules[i]))
+				return err_set(err, ERR_USAGE, "the output %s is an input, too", r->paths[o]);
+	}
 	return 0;
 }
 
+static int prepare(struct request *r, struct err *err)
+{
+	if (cage_options_load(&r->cage, &r->job.cage, &r->dockerfile, &r->job.bundle, err) || name_outputs(r, err) ||
+	    find_epoch(r, err) || take_signing(r, err))
+		return -1;
+	return check_outputs(r, err);
+}
+
+// Makes the image, or takes the one that was named. *from is where it is now, r->ref where it will be found.
+static int make_image(struct request *r, char **from, struct err *err)
+{
+	struct cage_build_request b = {.builder = r->builder, .dockerfile = r->dockerfile, .context = r->cage.context,
+				       .arch = platform_oci_arch(r->opt.arch), .epoch = r->epoch.seconds, .no_cache = r->no_cache,
+				       .build_args = r->cage.build_args, .build_arg_count = r->cage.build_arg_count,
+				       .work = r->fresh_dir};
+	const char *tag;
+
+	if (r->image) {
+		r->ref = mem_strdup(r->image, err);
+		*from = mem_strdup(r->image, err);
+		return r->ref && *from ? 0 : -1;
+	}
+	if (access(r->dockerfile, R_OK))
+		return err_sys(err, errno, "read %s", r->dockerfile);
+	if (cage_builder_run(&b, &tag, err))
+		return -1;
+	r->ref = mem_printf(err, "oci:%s%s", r->image_dir, tag);
+	*from = mem_printf(err, "oci:%s%s", r->fresh_dir, tag);
+	return r->ref && *from ? 0 : -1;
+}
+
+// ---- the image -------------------------------------------------------------------------------------------------------
 // True if the file's content is cage.json's own: then writing the PCRs there would change what was measured.
 static bool is_cage_json(const struct tree *tree, const struct node *n, const struct buf *text)
 {
@@ -280,128 +268,147 @@ static int overlay(void *ctx, struct tree *tree, struct image_config *config, st
 	struct request *r = ctx;
 
 	for (struct node *n = tree_root(tree); n; n = tree_next(tree_root(tree), n))
-		if (is_cage_json(tree, n, &r->cage.text))
+		if (is_cage_json(tree, n, &r->job.cage.text))
 			r->holds_itself = true;
-	return cage_overlay_apply(&r->overlay, tree, config, err);
+	return cage_overlay_apply(&r->job.overlay, tree, config, err);
 }
 
 static void report_tools(const void *ctx, struct jout *o)
 {
 	const struct request *r = ctx;
 
-	cage_overlay_report(&r->overlay, o);
+	cage_overlay_report(&r->job.overlay, o);
 }
 
-static int open_job(struct request *r, struct build_job *job, struct err *err)
+static int open_job(struct request *r, const char *from, struct err *err)
 {
-	if (!r->opt.name)
-		r->opt.name = r->cage.config->name;
-	if (build_job_open(job, &r->opt, r->ref, err))
+	struct build_job *job = &r->job;
+
+	r->opt.cage = job->cage.path;
+	r->opt.runtime = r->cage.runtime;
+	if (build_job_open(job, &r->opt, from, err))
 		return -1;
 	epoch_clear(&job->epoch);
 	job->epoch = r->epoch;
 	r->epoch = (struct epoch){.seconds = 0};
 	job->input.layout.epoch = job->epoch.seconds;
-	r->overlay.config = r->cage.config;
-	r->overlay.bundle = r->bundle;
-	r->overlay.layout = &job->input.layout;
-	r->overlay.cmd_override = job->input.cmd_override;
-	job->input.cmd_override = false; // the overlay's command is what runs
-	if (find_port(r, job->image, err) || cage_overlay_digest(&r->overlay, r->overlay_digest, err))
-		return -1;
 	job->input.overlay = overlay;
 	job->input.overlay_ctx = r;
-	job->input.overlay_digest = r->overlay_digest;
 	job->input.overlay_report = report_tools;
-	job->input.want_sections = r->record_path != NULL;
+	job->input.want_sections = r->paths[OUT_RECORD] != NULL;
 	return 0;
 }
 
 // ---- after the image -------------------------------------------------------------------------------------------------
-static int write_record(const struct build_job *job, int eif_fd, int fd, struct err *err)
+static int write_record(struct request *r, struct err *err)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT(0);
-	struct record_source src = build_job_source(job);
+	struct record_source src = build_job_source(&r->job);
 	char eif[DIGEST_TEXT_MAX], listing[DIGEST_TEXT_MAX];
 
-	if (build_job_digests(job, eif_fd, eif, listing, err))
+	if (!r->paths[OUT_RECORD])
+		return 0;
+	if (build_job_digests(&r->job, r->files[OUT_EIF].fd, eif, listing, err))
 		return -1;
+	src.image_reference = r->ref;
 	src.eif_digest = eif;
 	src.listing_digest = listing;
-	return record_write(&src, &text, err) || io_write(fd, text.data, text.len, err) ? -1 : 0;
+	return atomic_file_open(&r->files[OUT_RECORD], r->paths[OUT_RECORD], err) || record_write(&src, &text, err) ||
+	       io_write(r->files[OUT_RECORD].fd, text.data, text.len, err) ? -1 : 0;
 }
 
-static int make(struct request *r, struct build_job *job, struct atomic_file *eif, struct atomic_file *record, struct err *err)
-{
-	if (make_image(r, err) || open_job(r, job, err) || atomic_file_open(eif, r->out_path, err) ||
-	    (r->record_path && atomic_file_open(record, r->record_path, err)) || build_job_run(job, eif->fd, err))
-		return -1;
-	return r->record_path ? write_record(job, eif->fd, record->fd, err) : 0;
-}
-
-static int write_pcrs(struct request *r, const struct build_job *job, struct err *err)
+// cage.json's new text, through a symlink to where the file is.
+static int write_config(struct request *r, struct err *err)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT(0);
+	const struct cage_file *cage = &r->job.cage;
+	struct atomic_file *f = &r->files[OUT_CONFIG];
+	struct stat st;
 
 	if (r->no_write)
 		return 0;
-	if (cage_config_set_pcrs(r->cage.text.data, r->cage.text.len, &job->output.pcrs, &text, err))
+	if (cage_config_set_pcrs(cage->text.data, cage->text.len, &r->job.output.pcrs, &text, err))
 		return -1;
-	if (text.len == r->cage.text.len && !memcmp(text.data, r->cage.text.data, text.len))
+	if (text.len == cage->text.len && !memcmp(text.data, cage->text.data, text.len))
 		return 0;
 	if (r->holds_itself)
 		cmd_warn(NULL, "the image holds this cage.json, whose PCRs change now, and with it the next build's: list it in "
 			       ".dockerignore");
-	return io_write_file(r->cage.path, text.data, text.len, err);
+	r->paths[OUT_CONFIG] = realpath(cage->path, NULL);
+	if (!r->paths[OUT_CONFIG] || stat(r->paths[OUT_CONFIG], &st))
+		return err_sys(err, errno, "find %s", cage->path);
+	r->config_mode = st.st_mode & 07777;
+	return atomic_file_open(f, r->paths[OUT_CONFIG], err) || io_write(f->fd, text.data, text.len, err) ? -1 : 0;
 }
 
-static int answer(const struct request *r, const struct build_job *job)
+// Everything up to the renames.
+static int make(struct request *r, struct err *err)
 {
-	_cleanup_jout_ struct jout o = JOUT_INIT(true);
-	struct err err = ERR_INIT;
-	const char *text;
+	_cleanup_free_ char *from = NULL;
 
-	jout_open(&o, NULL, '{');
-	build_job_report(job, &o);
-	jout_str(&o, "File", r->out_path);
-	if (r->record_path)
-		jout_str(&o, "Record", r->record_path);
-	jout_str(&o, "Image", r->ref);
-	jout_open(&o, "Cage", '{');
-	jout_str(&o, "Service", r->cage.config->name);
-	jout_uint(&o, "Port", r->overlay.port);
-	jout_str(&o, "Runtime", r->bundle->digest);
-	jout_open(&o, "Tools", '[');
-	cage_overlay_report(&r->overlay, &o);
-	jout_close(&o, ']');
-	jout_close(&o, '}');
-	jout_close(&o, '}');
-	text = jout_text(&o, &err);
-	return text ? cmd_print(text) : cmd_fail("print", "the measurements", &err);
+	if (make_image(r, &from, err) || open_job(r, from, err) || atomic_file_open(&r->files[OUT_EIF], r->paths[OUT_EIF], err))
+		return -1;
+	r->files[OUT_EIF].lazy = true; // gigabytes, and made again at will
+	return build_job_run(&r->job, r->files[OUT_EIF].fd, err) || write_record(r, err) || write_config(r, err) ? -1 : 0;
+}
+
+// The answer's text, borrowed from o.
+static const char *compose(const struct request *r, struct jout *o, struct err *err)
+{
+	jout_open(o, NULL, '{');
+	build_job_report(&r->job, o);
+	jout_str(o, "File", r->paths[OUT_EIF]);
+	if (r->paths[OUT_RECORD])
+		jout_str(o, "Record", r->paths[OUT_RECORD]);
+	jout_str(o, "Image", r->ref);
+	jout_open(o, "Cage", '{');
+	jout_str(o, "Service", r->job.cage.config->name);
+	jout_uint(o, "Port", r->job.overlay.port);
+	jout_str(o, "Runtime", r->job.bundle->digest);
+	jout_open(o, "Tools", '[');
+	cage_overlay_report(&r->job.overlay, o);
+	jout_close(o, ']');
+	jout_close(o, '}');
+	jout_close(o, '}');
+	return jout_text(o, err);
+}
+
+// The image first: it goes back to where it was if the files do not come.
+static int finish(struct request *r, const char *text)
+{
+	struct atomic_file *files[OUTPUTS];
+	struct err err = ERR_INIT;
+	int status;
+
+	for (int i = 0; i < OUTPUTS; i++)
+		files[i] = &r->files[i];
+	if (r->image_dir && cage_image_swap(r->fresh_dir, r->image_dir, &err))
+		return cmd_fail("write", r->image_dir, &err);
+	status = cmd_finish(files, OUTPUTS, text);
+	if (status && r->image_dir && cage_image_swap(r->image_dir, r->fresh_dir, &err))
+		return cmd_fail("take back", r->image_dir, &err);
+	if (!status && r->paths[OUT_CONFIG] && chmod(r->paths[OUT_CONFIG], r->config_mode))
+		cmd_warn(NULL, "cage.json could not be given the permissions that it had");
+	return status;
 }
 
 int cage_build_run(int argc, char **argv)
 {
-	_cleanup_atomic_file_ struct atomic_file eif = ATOMIC_FILE_INIT, record = ATOMIC_FILE_INIT;
-	_cleanup_(request_clear) struct request r = {.cage = {NULL, BUF_INIT(0), NULL}};
-	_cleanup_(build_job_clear) struct build_job job = {0};
+	_cleanup_(request_clear) struct request r;
+	_cleanup_jout_ struct jout o = JOUT_INIT(true);
 	struct err err = ERR_INIT;
+	const char *text;
 	int rc;
 
-	build_options_init(&r.opt);
+	request_init(&r);
 	cmd_usage_text = usage;
 	rc = parse(argc, argv, &r);
 	if (rc)
 		return rc - 1;
 	if (prepare(&r, &err))
-		return cmd_fail("prepare", r.context, &err);
-	if (make(&r, &job, &eif, &record, &err))
-		return cmd_fail("build", r.ref ? r.ref : r.context, &err);
-	if (atomic_file_commit(&eif, &err))
-		return cmd_fail("write", r.out_path, &err);
-	if (r.record_path && atomic_file_commit(&record, &err))
-		return cmd_fail("write", r.record_path, &err);
-	if (write_pcrs(&r, &job, &err))
-		return cmd_fail("write", r.cage.path, &err);
-	return answer(&r, &job);
+		return cmd_fail("prepare", r.cage.context, &err);
+	if (make(&r, &err))
+		return cmd_fail("build", r.ref ? r.ref : r.cage.context, &err);
+	text = compose(&r, &o, &err);
+	return text ? finish(&r, text) : cmd_fail("print", "the measurements", &err);
 }

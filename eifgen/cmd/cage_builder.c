@@ -8,7 +8,9 @@
 #include "eifgen/cmd/cage.h"
 #include "eifgen/cmd/cmd.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -81,17 +83,54 @@ static const char *pick(const char *wanted, struct err *err)
 	return NULL;
 }
 
+// While a builder runs, what would end us ends it: then we tidy up and say what happened. The terminal's own signals
+// reach it anyway.
+static volatile sig_atomic_t builder_pid;
+
+static void pass_on(int sig)
+{
+	if (builder_pid > 0)
+		kill((pid_t)builder_pid, sig);
+}
+
+enum { SIGNALS = 4 };
+static const int ending[SIGNALS] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP};
+
+static void catch_signals(struct sigaction old[SIGNALS])
+{
+	const struct sigaction catch = {.sa_handler = pass_on};
+
+	for (size_t i = 0; i < SIGNALS; i++) {
+		sigaction(ending[i], NULL, &old[i]);
+		if (old[i].sa_handler != SIG_IGN)
+			sigaction(ending[i], &catch, NULL);
+	}
+}
+
+static void restore_signals(const struct sigaction old[SIGNALS])
+{
+	for (size_t i = 0; i < SIGNALS; i++)
+		sigaction(ending[i], &old[i], NULL);
+}
+
 // Runs the program, its stdout on our stderr (ours is for the answer). 0 if it ended with 0.
 static int run(struct args *a, uint32_t epoch, struct err *err)
 {
 	char text[16];
-	int status;
-	pid_t pid = fork();
+	struct sigaction old[SIGNALS];
+	int status, rc = 0;
+	pid_t pid;
 
 	a->v[a->n] = NULL;
-	if (pid < 0)
+	builder_pid = 0;
+	catch_signals(old);
+	pid = fork();
+	if (pid < 0) {
+		restore_signals(old);
 		return err_sys(err, errno, "start %s", a->v[0]);
+	}
 	if (pid == 0) {
+		restore_signals(old);
 		signal(SIGPIPE, SIG_DFL);
 		dup2(STDERR_FILENO, STDOUT_FILENO);
 		snprintf(text, sizeof(text), "%u", epoch);
@@ -99,9 +138,13 @@ static int run(struct args *a, uint32_t epoch, struct err *err)
 		execvp(a->v[0], a->v);
 		_exit(127);
 	}
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return err_sys(err, errno, "wait for %s", a->v[0]);
+	builder_pid = pid;
+	while ((rc = waitpid(pid, &status, 0)) < 0 && errno == EINTR)
+		;
+	builder_pid = 0;
+	restore_signals(old);
+	if (rc < 0)
+		return err_sys(err, errno, "wait for %s", a->v[0]);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	if (WIFSIGNALED(status))
@@ -149,50 +192,78 @@ static int add_common(struct args *a, const struct cage_build_request *r, struct
 	return 0;
 }
 
-// buildah build … ; buildah push ID oci:WORK/image:cage ; buildah rmi ID
-static int build_in_store(const char *builder, const struct cage_build_request *r, char **ref, struct err *err)
+// buildah build … ; buildah push ID oci:WORK:cage ; buildah rmi ID. Podman's flags are the same ones.
+static int build_in_store(const char *builder, const struct cage_build_request *r, struct err *err)
 {
 	_cleanup_(args_clear) struct args build = {.n = 0}, push = {.n = 0}, drop = {.n = 0};
 	char name[64];
+	int rc;
 
 	snprintf(name, sizeof(name), "localhost/eifgen-cage-%ld", (long)getpid());
 	if (add(&build, err, "%s", builder) || add(&build, err, "build") || add(&build, err, "--timestamp=%u", r->epoch) ||
-	    add(&build, err, "--tag=%s", name))
-		return -1;
-	if (!strcmp(builder, "buildah") &&
-	    (add(&build, err, "--isolation=chroot") || add_limit(&build, "nofile", RLIMIT_NOFILE, LIMIT_CAP, err) ||
-	     add_limit(&build, "nproc", RLIMIT_NPROC, pid_max(), err)))
+	    add(&build, err, "--tag=%s", name) || add(&build, err, "--isolation=chroot") ||
+	    add_limit(&build, "nofile", RLIMIT_NOFILE, LIMIT_CAP, err) || add_limit(&build, "nproc", RLIMIT_NPROC, pid_max(), err))
 		return -1;
 	if (add_common(&build, r, err) || add(&build, err, "%s", r->context) || run(&build, r->epoch, err))
 		return -1;
-	*ref = mem_printf(err, "oci:%s:cage", r->work);
-	if (!*ref || add(&push, err, "%s", builder) || add(&push, err, "push") || add(&push, err, "%s", name) ||
-	    add(&push, err, "%s", *ref) || run(&push, r->epoch, err))
+	rc = add(&push, err, "%s", builder) || add(&push, err, "push") || add(&push, err, "%s", name) ||
+	     add(&push, err, "oci:%s:cage", r->work) || run(&push, r->epoch, err);
+	if (add(&drop, rc ? NULL : err, "%s", builder) || add(&drop, rc ? NULL : err, "rmi") || add(&drop, rc ? NULL : err, "%s", name))
 		return -1;
-	if (add(&drop, err, "%s", builder) || add(&drop, err, "rmi") || add(&drop, err, "%s", name))
-		return -1;
-	return run(&drop, r->epoch, err);
+	return run(&drop, r->epoch, rc ? NULL : err) || rc ? -1 : 0;
 }
 
 // docker buildx build …; the archive is unpacked into WORK, so that every builder leaves the same thing.
-static int build_with_buildx(const struct cage_build_request *r, char **ref, struct err *err)
+static int build_with_buildx(const struct cage_build_request *r, struct err *err)
 {
 	_cleanup_(args_clear) struct args a = {.n = 0}, unpack = {.n = 0};
 	_cleanup_free_ char *archive = mem_printf(err, "%s.tar", r->work);
 	int rc;
 
-	*ref = mem_printf(err, "oci:%s", r->work);
-	if (!archive || !*ref || add(&a, err, "docker") || add(&a, err, "buildx") || add(&a, err, "build") ||
+	if (!archive || add(&a, err, "docker") || add(&a, err, "buildx") || add(&a, err, "build") ||
 	    add(&a, err, "--provenance=false") || add(&a, err, "--sbom=false") ||
-	    add(&a, err, "--output=type=oci,dest=%s.tar,rewrite-timestamp=true", r->work) || add_common(&a, r, err) ||
-	    add(&a, err, "%s", r->context) || run(&a, r->epoch, err))
+	    add(&a, err, "--output=type=oci,dest=%s,rewrite-timestamp=true", archive) || add_common(&a, r, err) ||
+	    add(&a, err, "%s", r->context))
 		return -1;
-	if (mkdir(r->work, 0777))
-		return err_sys(err, errno, "make %s", r->work);
-	rc = add(&unpack, err, "tar") || add(&unpack, err, "-xf") || add(&unpack, err, "%s", archive) ||
+	rc = run(&a, r->epoch, err);
+	if (!rc && mkdir(r->work, 0777))
+		rc = err_sys(err, errno, "make %s", r->work);
+	rc = rc || add(&unpack, err, "tar") || add(&unpack, err, "-xf") || add(&unpack, err, "%s", archive) ||
 	     add(&unpack, err, "-C") || add(&unpack, err, "%s", r->work) || run(&unpack, r->epoch, err);
 	unlink(archive);
 	return rc ? -1 : 0;
+}
+
+int cage_builder_run(const struct cage_build_request *r, const char **tag, struct err *err)
+{
+	const char *builder = pick(r->builder, err);
+	struct stat st;
+
+	if (!builder)
+		return -1;
+	cage_image_drop(r->work);
+	if (lstat(r->work, &st) == 0)
+		return err_set(err, ERR_USAGE, "%s is there and is no OCI layout: move it away", r->work);
+	cmd_explain("building %s with %s", r->dockerfile, builder);
+	*tag = !strcmp(builder, "docker") ? "" : ":cage";
+	return **tag ? build_in_store(builder, r, err) : build_with_buildx(r, err);
+}
+
+// ---- the image's directory -------------------------------------------------------------------------------------------
+// An OCI layout, whole or cut short: a directory that holds nothing but a layout's three names. True also for what is
+// not there.
+static bool is_layout(const char *dir)
+{
+	DIR *d = opendir(dir);
+	bool ours = d || errno == ENOENT;
+
+	for (struct dirent *e; d && ours && (e = readdir(d));)
+		ours = !strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") || !strcmp(e->d_name, "blobs") ||
+		       !strcmp(e->d_name, "index.json") || !strcmp(e->d_name, "oci-layout") || !strcmp(e->d_name, "ingest") ||
+		       !strcmp(e->d_name, "manifest.json"); // the last two are buildx's
+	if (d)
+		closedir(d);
+	return ours;
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -203,31 +274,21 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return remove(path);
 }
 
-// An OCI layout that an earlier build left is removed; anything else in that place is not ours.
-static int clear_work(const char *work, struct err *err)
+void cage_image_drop(const char *dir)
 {
-	_cleanup_free_ char *mark = mem_printf(err, "%s/oci-layout", work);
 	struct stat st;
 
-	if (!mark)
-		return -1;
-	if (lstat(work, &st))
-		return errno == ENOENT ? 0 : err_sys(err, errno, "look at %s", work);
-	if (access(mark, F_OK))
-		return err_set(err, ERR_USAGE, "%s is there and is no OCI layout: move it away", work);
-	return nftw(work, remove_one, 16, FTW_DEPTH | FTW_PHYS) ? err_sys(err, errno, "remove %s", work) : 0;
+	if (lstat(dir, &st) == 0 && S_ISDIR(st.st_mode) && is_layout(dir))
+		(void)nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-int cage_builder_run(const struct cage_build_request *r, char **ref, struct err *err)
+int cage_image_swap(const char *fresh, const char *place, struct err *err)
 {
-	const char *builder = pick(r->builder, err);
-
-	if (!builder || clear_work(r->work, err))
-		return -1;
-	cmd_explain("building %s with %s", r->dockerfile, builder);
-	if (!strcmp(builder, "docker") ? build_with_buildx(r, ref, err) : build_in_store(builder, r, ref, err)) {
-		free(steal_ptr(ref));
-		return -1;
-	}
-	return 0;
+	if (!is_layout(place))
+		return err_set(err, ERR_USAGE, "%s is there and is no OCI layout: move it away", place);
+	if (renameat2(AT_FDCWD, fresh, AT_FDCWD, place, RENAME_EXCHANGE) == 0)
+		return 0;
+	if (errno != ENOENT) // a file system that cannot exchange
+		cage_image_drop(place);
+	return rename(fresh, place) ? err_sys(err, errno, "write %s", place) : 0;
 }

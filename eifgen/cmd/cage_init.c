@@ -36,7 +36,7 @@ struct request {
 	const char *destinations[DESTINATIONS_MAX];
 	size_t count;
 	char label[64];
-	unsigned port;
+	uint32_t port;
 };
 
 // 0, or the exit status plus 1.
@@ -101,20 +101,13 @@ static int ask_dockerfile(struct request *r, const char *path, struct err *err)
 	_cleanup_buf_ struct buf text = BUF_INIT(0);
 	_cleanup_(dockerfile_freep) struct dockerfile *d = NULL;
 	_cleanup_(docker_image_clear) struct docker_image image = {.stages = 0};
-	unsigned port = 0, count = 0;
 
 	if (io_slurp(path, DOCKERFILE_MAX, &text, err))
 		return -1;
 	if (dockerfile_parse(text.data, text.len, &d, err) || dockerfile_evaluate(d, NULL, 0, NULL, &image, err))
 		return err_prefix(err, "%s: ", path);
-	for (size_t i = 0; i < image.expose.count; i++) {
-		char protocol[8] = "";
-
-		if (sscanf(image.expose.item[i], "%5u/%7s", &port, protocol) == 2 && !strcmp(protocol, "tcp"))
-			count++;
-	}
-	r->port = count == 1 && image.expose.count == 1 ? port : 0;
-	if (count != 1)
+	r->port = cage_port_of(image.expose.item, image.expose.count);
+	if (!r->port)
 		cmd_warn(NULL, "the Dockerfile exposes no TCP port, or several: set service.port in cage.json");
 	if (image.onbuild)
 		cmd_warn(NULL, "ONBUILD acts in other builds than this one");

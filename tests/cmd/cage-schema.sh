@@ -44,6 +44,12 @@ for extra in ({}, {"name": "Up"}, {"name": "data-plane"}, {"nmae": 1}, {"service
               {"trusted_headers": ["X-A"]}, {"trusted_headers": ["X: A"]}, {"acceptor": {"max_connections": 0}},
               {"runtime": {"bundle": "x"}}, {"runtime": {"bundle": "sha256:" + "a" * 64}}, {"attestation": {"PCR0": hexes}},
               {"attestation": {"PCR0": hexes, "PCR1": hexes, "PCR2": hexes}}, {"scaling": {"desired_replicas": 2}},
+              {"tls": {"cert_file": "/c", "key_file": "/k"}}, {"tls": {"cert_file": "/c"}}, {"tls": {"cert_file": "c", "key_file": "/k"}},
+              {"tls": {"cert_file": "/c", "key": "/k"}}, {"tls": {"cert_file": "/c", "key_file": "/k\nx"}},
+              {"api_key_auth": True, "api_keys_file": "/k"}, {"api_key_auth": True, "api_keys_file": "k"}, {"api_key_auth": "yes"},
+              {"service": {"port": 1.5}}, {"service": {"port": 65536}}, {"service": 80}, {"egress": {"enabled": True, "destinations": [1]}},
+              {"acceptor": {"handshake_ms": 3600001}}, {"scaling": {"desired_replicas": 0}}, {"forward_proxy_protocol": 1},
+              {"trusted_headers": "X-A"}, {"signing": {"cert": "", "key": "k"}}, {"attestation": {"PCR0": "x"}}, {"runtime": []},
               {"tls_termination": None}, {"forward_proxy_protocol": True}):
     case = dict({"name": "x"}, **extra)
     print("yes" if check.is_valid(case) else "no", json.dumps(case))

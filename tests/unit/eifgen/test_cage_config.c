@@ -91,6 +91,14 @@ static const struct {
 	{"{" N ",\"egress\":{\"enabled\":true,\"destinations\":[\"0.0.0.0/0\"]}}", "egress.destinations[0]: allows every address"},
 	{"{" N ",\"trx_logging\":true,\"tls_termination\":false}", "trx_logging: wants tls_termination"},
 	{"{" N ",\"api_key_auth\":true,\"tls_termination\":false}", "api_key_auth: wants tls_termination"},
+	{"{" N ",\"tls\":{\"cert_file\":\"/c\"}}", "tls.key_file: missing"},
+	{"{" N ",\"tls\":{\"key_file\":\"/k\"}}", "tls.cert_file: missing"},
+	{"{" N ",\"tls\":{\"cert_file\":\"c\",\"key_file\":\"/k\"}}", "tls.cert_file: wants an absolute path"},
+	{"{" N ",\"tls\":{\"cert_file\":\"/c\",\"key_file\":\"/k\\n\"}}", "tls.key_file: wants an absolute path"},
+	{"{" N ",\"tls\":{\"cert_file\":\"/c\",\"key_file\":\"/k\"},\"tls_termination\":false}", "tls.cert_file: of no use"},
+	{"{" N ",\"tls\":\"/c\"}", "tls: wants an object"},
+	{"{" N ",\"api_keys_file\":\"/k\"}", "api_keys_file: of no use"},
+	{"{" N ",\"api_key_auth\":true,\"api_keys_file\":\"k\"}", "api_keys_file: wants an absolute path"},
 	{"{" N ",\"service\":{\"port\":0}}", "service.port: wants a whole number from 1 to 65535"},
 	{"{" N ",\"service\":{\"port\":80.5}}", "service.port: wants a whole number"},
 	{"{" N ",\"service\":{\"port\":1e300}}", "service.port: wants a whole number"},
@@ -140,6 +148,66 @@ START_TEST(test_cage_config_compile_without_tls_exact_bytes)
 	ck_assert_uint_eq(b.len, sizeof(want) - 1);
 	ck_assert_int_eq(memcmp(b.data, want, b.len), 0);
 	buf_free(&b);
+}
+END_TEST
+
+START_TEST(test_cage_config_compile_names_the_files_for_the_secrets)
+{
+	struct buf b = BUF_INIT(0);
+
+	compile("{\"name\":\"x\",\"api_key_auth\":true}", &b);
+	ck_assert_ptr_nonnull(memmem(b.data, b.len, "\x6b" "certificate\x76" "/run/cage/tls/cert.pem", 35));
+	ck_assert_ptr_nonnull(memmem(b.data, b.len, "\x63" "key\x75" "/run/cage/tls/key.pem", 26));
+	ck_assert_ptr_nonnull(memmem(b.data, b.len, "\x68" "api_keys\x72" "/run/cage/api-keys", 28));
+	buf_free(&b);
+	b = (struct buf)BUF_INIT(0);
+	compile("{\"name\":\"x\",\"api_key_auth\":true,\"api_keys_file\":\"/a\",\"tls\":{\"cert_file\":\"/c\",\"key_file\":\"/k\"}}", &b);
+	ck_assert_ptr_nonnull(memmem(b.data, b.len, "\x6b" "certificate\x62/c\x63key\x62/k", 22));
+	ck_assert_ptr_nonnull(memmem(b.data, b.len, "\x68" "api_keys\x62/a", 12));
+	buf_free(&b);
+}
+END_TEST
+
+static const struct {
+	const char *exposed[3];
+	uint32_t own, port; // port 0: refused
+} ports[] = {
+	{{NULL}, 0, 0},
+	{{NULL}, 7, 7},
+	{{"8080/tcp"}, 0, 8080},
+	{{"8080/tcp"}, 7, 7},
+	{{"8080"}, 0, 8080},
+	{{"53/udp", "8080/tcp"}, 0, 8080},
+	{{"53/udp"}, 0, 0},
+	{{"8080/tcp", "8443/tcp"}, 0, 0},
+	{{"8080/tcp", "8080"}, 0, 8080},
+	{{"8000-8002/tcp"}, 0, 0},
+	{{"8080/tcp", "8000-8002"}, 0, 0},
+	{{"0/tcp"}, 0, 0},
+	{{"65536/tcp"}, 0, 0},
+	{{"65535/tcp"}, 0, 65535},
+	{{"080808/tcp"}, 0, 0},
+	{{"80x"}, 0, 0},
+	{{"$PORT"}, 0, 0},
+	{{""}, 0, 0},
+};
+
+START_TEST(test_cage_config_port_is_its_own_or_the_one_exposed)
+{
+	struct cage_config c = {.service_port = ports[_i].own};
+	struct err err = ERR_INIT;
+	uint32_t port;
+	size_t n = 0;
+
+	while (ports[_i].exposed[n])
+		n++;
+	if (ports[_i].port) {
+		assert_ok(cage_config_port(&c, (char *const *)ports[_i].exposed, n, &port, &err));
+		ck_assert_uint_eq(port, ports[_i].port);
+		return;
+	}
+	ck_assert_int_eq(cage_config_port(&c, (char *const *)ports[_i].exposed, n, &port, &err), -1);
+	ck_assert_msg(strstr(err.msg, "service.port: missing") == err.msg, "%s", err.msg);
 }
 END_TEST
 
@@ -222,6 +290,9 @@ UNIT_MAIN("eifgen/cage_config",
 	  tcase_add_loop_test(tc_, test_cage_config_parse_names_the_key_at_fault, 0,
 			      (int)(sizeof(refused) / sizeof(refused[0])));
 	  ADD(test_cage_config_compile_without_tls_exact_bytes)
+	  ADD(test_cage_config_compile_names_the_files_for_the_secrets)
+	  tcase_add_loop_test(tc_, test_cage_config_port_is_its_own_or_the_one_exposed, 0,
+			      (int)(sizeof(ports) / sizeof(ports[0])));
 	  ADD(test_cage_config_compile_egress_is_strict_cbor_with_the_list)
 		    ADD(test_cage_config_compile_healthcheck_port_is_an_address_of_its_own)
 	  tcase_add_loop_test(tc_, test_cage_config_set_pcrs_changes_one_member, 0,

@@ -264,6 +264,50 @@ START_TEST(test_cage_overlay_apply_nothing_to_run_is_refused)
 }
 END_TEST
 
+// What the overlay says of the files that cage.json names; `have` is in the image.
+static const struct {
+	const char *cert, *key, *keys, *have, *said;
+} secrets[] = {
+	{NULL, NULL, NULL, "", ""},
+	{"/run/c", "/tmp/k", "/run/a", "", ""},
+	{"/c", "/run/k", "/a", "ca", ""},
+	{"/c", "/run/k", "/a", "a", "cage.json: tls.cert_file: the image holds no /c: unless something makes it in the enclave, the "
+				    "data plane does not start\n"},
+	{"/c", "/k", "/a", "cka", "cage.json: tls.key_file: the image holds the private key /k: whoever has the EIF can read it\n"},
+	{"/run/c", "/run/k", "/a", "ac", ""},
+	{"/run/r", "/run/k", "/a", "ar", "cage.json: tls.cert_file: the image's /run/r is hidden at run time, when a file system is "
+					 "mounted over it\n"},
+};
+
+static void collect(void *ctx, const char *text)
+{
+	strcat(strcat(ctx, text), "\n");
+}
+
+START_TEST(test_cage_overlay_apply_warns_of_files_that_will_lack_or_leak)
+{
+	char json[512], said[1024] = "";
+	struct world w;
+	struct err err = ERR_INIT;
+	struct node *run;
+
+	if (secrets[_i].cert)
+		snprintf(json, sizeof(json), "{\"name\":\"app\",\"tls\":{\"cert_file\":\"%s\",\"key_file\":\"%s\"},"
+			 "\"api_key_auth\":true,\"api_keys_file\":\"%s\"}", secrets[_i].cert, secrets[_i].key, secrets[_i].keys);
+	world_make(&w, secrets[_i].cert ? json : "{\"name\":\"app\",\"api_key_auth\":true}");
+	run = tree_add_dir(w.tree, tree_root(w.tree), "run", 0755, &err);
+	for (const char *p = secrets[_i].have; *p; p++)
+		ck_assert_ptr_nonnull(tree_add_file(w.tree, *p == 'r' ? run : tree_root(w.tree), (char[]){*p, 0}, 0600, "x", 1, &err));
+	w.layout.warn = collect;
+	w.layout.ctx = said;
+	w.config.cmd = cmd;
+	w.config.cmd_count = 1;
+	assert_ok(cage_overlay_apply(&w.overlay, w.tree, &w.config, &err));
+	ck_assert_str_eq(said, secrets[_i].said);
+	world_free(&w);
+}
+END_TEST
+
 UNIT_MAIN("eifgen/cage_overlay",
 	  ADD(test_cage_bundle_read_tools_files_and_links)
 	  tcase_add_loop_test(tc_, test_cage_bundle_read_tools_refuses, 0,
@@ -272,4 +316,6 @@ UNIT_MAIN("eifgen/cage_overlay",
 	  ADD(test_cage_overlay_apply_scratch_image_gets_everything)
 	  ADD(test_cage_overlay_apply_keeps_the_tools_that_the_image_has)
 	  ADD(test_cage_overlay_apply_user_is_resolved_and_egress_answers_names)
+	  tcase_add_loop_test(tc_, test_cage_overlay_apply_warns_of_files_that_will_lack_or_leak, 0,
+			      (int)(sizeof(secrets) / sizeof(secrets[0])));
 	  ADD(test_cage_overlay_apply_nothing_to_run_is_refused))

@@ -27,6 +27,7 @@ START_TEST(test_config_parse_absent_null_and_empty_are_told_apart)
 	assert_ok(parse(HEAD ",\"config\":{\"Entrypoint\":[],\"Cmd\":null}" FS "}", &c, &count, &err));
 	ck_assert(c.has_entrypoint && !c.has_cmd);
 	ck_assert(c.entrypoint_count == 0 && !c.entrypoint && !c.env && !c.variant && !c.created);
+	ck_assert(!c.ports && c.port_count == 0);
 	ck_assert_str_eq(c.user, "");
 	ck_assert_str_eq(c.working_dir, "");
 	ck_assert_uint_eq(count, 1);
@@ -47,7 +48,7 @@ START_TEST(test_config_parse_all_members_are_read)
 
 	assert_ok(parse(HEAD ",\"variant\":\"v3\",\"created\":\"2026-01-01T00:00:00Z\",\"history\":[{\"empty_layer\":true}],"
 			"\"config\":{\"Entrypoint\":[\"/e\"],\"Cmd\":[\"a\",\"b\"],\"Env\":[\"X=\xc3\xa9\"],\"User\":\"1:2\","
-			"\"WorkingDir\":\"/w\",\"Labels\":{\"env\":\"1\",\"Env\":\"2\"}}" FS "}", &c, &count, &err));
+			"\"WorkingDir\":\"/w\",\"ExposedPorts\":{\"8080/tcp\":{},\"53/udp\":{}},\"Labels\":{\"env\":\"1\",\"Env\":\"2\"}}" FS "}", &c, &count, &err));
 	ck_assert_str_eq(c.variant, "v3");
 	ck_assert_str_eq(c.created, "2026-01-01T00:00:00Z");
 	ck_assert_str_eq(c.entrypoint[0], "/e");
@@ -55,6 +56,9 @@ START_TEST(test_config_parse_all_members_are_read)
 	ck_assert_str_eq(c.env[0], "X=\xc3\xa9");
 	ck_assert_str_eq(c.user, "1:2");
 	ck_assert_str_eq(c.working_dir, "/w");
+	ck_assert_uint_eq(c.port_count, 2);
+	ck_assert_str_eq(c.ports[0], "8080/tcp");
+	ck_assert_str_eq(c.ports[1], "53/udp");
 	config_clear(&c);
 }
 END_TEST
@@ -70,6 +74,7 @@ static const struct {
 	{HEAD ",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"" ID "\",\"sha256:1\"]}}", "diff_ids[1]: "},
 	{HEAD ",\"rootfs\":{\"type\":\"other\",\"diff_ids\":[]}}", "\"layers\""},
 	{HEAD ",\"config\":{\"Cmd\":\"/bin/sh\"}" FS "}", "config: key \"Cmd\" is no list"},
+	{HEAD ",\"config\":{\"ExposedPorts\":[\"80/tcp\"]}" FS "}", "ExposedPorts"},
 	{HEAD ",\"config\":{\"Env\":[1]}" FS "}", "config: key \"Env\": element 0"},
 	{HEAD ",\"config\":{\"Cmd\":[],\"cmd\":[]}" FS "}", "only in case"},
 	{HEAD ",\"config\":{\"User\":\"a\\u0000b\"}" FS "}", "\\u0000"},
