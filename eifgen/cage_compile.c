@@ -116,9 +116,10 @@ static int put_egress(const struct cage_config *c, struct group *g, struct err *
 int cage_config_compile(const struct cage_config *c, uint32_t port, struct buf *out, struct err *err)
 {
 	struct group top = {BUF_INIT(CAGE_FILE_MAX), 0}, g = {BUF_INIT(CAGE_FILE_MAX), 0};
+	const char *keys = c->api_keys_file ? c->api_keys_file : CAGE_API_KEYS_FILE;
 	int rc = put_ingress(c, &g, err) || close_group(&top, "ingress", &g, err) || put_service(c, port, &g, err) ||
 		 close_group(&top, "service", &g, err) ||
-		 (c->api_key_auth && add_text(&g, "api_keys", c->api_keys_file ? c->api_keys_file : CAGE_API_KEYS_FILE, err)) || close_group(&top, "auth", &g, err) ||
+		 (c->api_key_auth && add_text(&g, "api_keys", keys, err)) || close_group(&top, "auth", &g, err) ||
 		 put_report(c, &g, err) || close_group(&top, "report", &g, err) || put_egress(c, &g, err) ||
 		 close_group(&top, "egress", &g, err) || cbor_put_map(out, top.pairs, err) ||
 		 buf_add(out, top.body.data, top.body.len, err);
