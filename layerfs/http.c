@@ -6,7 +6,7 @@
 //
 //   http_open ─ perform until the head is complete ─ redirect? again ─► http_read ─ perform until bytes or the end
 //
-// Time is counted in poll calls that brought nothing, one second each, so no clock is read.
+// Silence is measured by adding up the waits that brought nothing, so no clock is read.
 #include "layerfs/http.h"
 
 #include "base/io.h"
@@ -36,6 +36,7 @@ struct http_stream {
 	size_t in_pos;
 	size_t head_bytes;
 	bool head_done, done, paused;
+	unsigned idle_max; // seconds
 	CURLcode result;   // once done
 	const uint8_t *body;
 	int body_fd;
@@ -132,23 +133,27 @@ static void note_end(struct http_stream *s)
 // Lets the transfer run until `ready` bytes wait, the head is there (ready 0), or it has ended.
 static int run(struct http_stream *s, bool for_body, struct err *err)
 {
-	int idle = 0;
+	uint64_t idle = 0; // milliseconds
 
 	while (!s->done && (for_body ? s->in.len == s->in_pos : !s->head_done)) {
 		size_t before = s->in.len + s->head_bytes;
 		uint64_t sent = s->body_off;
 		int running, events = 0;
+		long wait = 0;
 
 		if (curl_multi_perform(s->multi, &running))
 			return err_set(err, ERR_IO, "HTTP: libcurl failed");
 		note_end(s);
 		if (s->done || s->in.len + s->head_bytes != before)
 			continue;
-		if (curl_multi_poll(s->multi, NULL, 0, 1000, &events))
+		// It would wake up early for timers of its own, and that would not be a second of silence.
+		if (curl_multi_timeout(s->multi, &wait) || wait < 0 || wait > 1000)
+			wait = 1000;
+		if (curl_multi_poll(s->multi, NULL, 0, (int)wait, &events))
 			return err_set(err, ERR_IO, "HTTP: libcurl failed");
-		idle = events || s->body_off != sent ? 0 : idle + 1;
-		if (idle >= HTTP_IDLE_SECONDS) {
-			err_set(err, ERR_IO, "HTTP: nothing came for %d seconds", HTTP_IDLE_SECONDS);
+		idle = events || s->body_off != sent ? 0 : idle + (uint64_t)wait;
+		if (idle >= (uint64_t)s->idle_max * 1000) {
+			err_set(err, ERR_IO, "HTTP: nothing came for %u seconds", s->idle_max);
 			if (err)
 				err->errnum = EAGAIN;
 			return -1;
@@ -191,12 +196,13 @@ static int add_headers(struct http_stream *s, const struct http_request *req, bo
 	return line ? add_header(s, line, err) : -1;
 }
 
-// Loopback is never reached through a proxy.
-static bool wants_proxy(const struct http_settings *set, const char *url)
+// The proxy for a URL, "" for none (NULL would let libcurl ask the environment). Loopback is never reached through one.
+static const char *choose_proxy(const struct http_settings *set, const char *url)
 {
 	const char *host = strstr(url, "://");
+	const char *proxy = !strncmp(url, "https:", 6) ? set->proxy : set->http_proxy;
 
-	return set->proxy && !set->unix_socket && host && !http_is_loopback(host + 3);
+	return proxy && !set->unix_socket && host && !http_is_loopback(host + 3) ? proxy : "";
 }
 
 static CURLcode set_policy(CURL *c, const struct http_settings *set, const char *url)
@@ -211,8 +217,8 @@ static CURLcode set_policy(CURL *c, const struct http_settings *set, const char 
 	rc |= curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	rc |= curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 1L);
 	rc |= curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 2L);
-	// An empty string means no proxy; NULL would let libcurl ask the environment.
-	rc |= curl_easy_setopt(c, CURLOPT_PROXY, wants_proxy(set, url) ? set->proxy : "");
+	rc |= curl_easy_setopt(c, CURLOPT_PROXY, choose_proxy(set, url));
+	rc |= curl_easy_setopt(c, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); // a proxy's head is not the response's
 	rc |= curl_easy_setopt(c, CURLOPT_NOPROXY, set->no_proxy ? set->no_proxy : "");
 	if (set->tls_ca) {
 		rc |= curl_easy_setopt(c, CURLOPT_CAINFO, set->tls_ca);
@@ -259,6 +265,7 @@ static int exchange(const struct http_settings *set, const struct http_request *
 	if (!s)
 		return -1;
 	s->url = mem_strdup(url, err);
+	s->idle_max = set->idle_seconds ? set->idle_seconds : HTTP_IDLE_SECONDS;
 	if (!s->url || add_headers(s, req, authorize, err))
 		return -1;
 	s->easy = curl_easy_init();

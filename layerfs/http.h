@@ -6,7 +6,7 @@
 //   - `authorization` goes to the host of the request's own URL; a redirect to another scheme, host or port loses it.
 //   - A redirect from https to http is refused, so is a user name inside a URL.
 //   - Nothing is read from the environment (libcurl would: proxies), no cookies, no .netrc.
-//   - A peer that sends nothing for HTTP_IDLE_SECONDS is given up.
+//   - A peer that neither sends nor takes anything for HTTP_IDLE_SECONDS (or the settings' idle_seconds) is given up.
 // Private to layerfs.
 #ifndef LAYERFS_HTTP_H
 #define LAYERFS_HTTP_H
@@ -27,9 +27,11 @@ enum {
 struct http_settings {
 	const char *tls_ca;	 // PEM file trusted in place of the system's; NULL: the system's
 	bool plain_http;	 // http:// is fine for every host
-	const char *proxy;	 // for all hosts but no_proxy's and loopback; NULL: none
+	const char *proxy;	 // for https, all hosts but no_proxy's and loopback; NULL: none
+	const char *http_proxy;	 // for http likewise
 	const char *no_proxy;	 // libcurl's CURLOPT_NOPROXY; NULL: none
 	const char *unix_socket; // all connections go there; NULL: to the URL's host
+	unsigned idle_seconds;	 // 0: HTTP_IDLE_SECONDS
 };
 
 struct http_request {

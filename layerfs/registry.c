@@ -217,7 +217,8 @@ int registry_open(const char *host, const char *repo, enum registry_access acces
 	if (opt)
 		r->opt = *opt;
 	r->http = (struct http_settings){.tls_ca = r->opt.tls_ca, .plain_http = r->opt.plain_http,
-					 .proxy = r->opt.proxy, .no_proxy = r->opt.no_proxy};
+					 .proxy = r->opt.proxy, .http_proxy = r->opt.http_proxy,
+					 .no_proxy = r->opt.no_proxy, .idle_seconds = r->opt.idle_seconds};
 	r->access = access;
 	r->host = mem_strdup(host, err);
 	r->repo = mem_strdup(repo, err);

@@ -27,7 +27,10 @@ struct registry_options {
 	bool plain_http;		// HTTP without TLS for every host; without it only loopback is tried so
 	const char *authfile;		// must be there and readable, or NULL
 	const char *const *authfiles;	// looked into in this order after authfile, if they are there; NULL-terminated, or NULL
-	const char *proxy, *no_proxy;	// or NULL
+	const char *proxy;		// URL of the proxy for https, or NULL; loopback is never reached through one
+	const char *http_proxy;		// the same for plain HTTP
+	const char *no_proxy;		// hosts that are reached directly, separated by commas, "*" for all; or NULL
+	unsigned idle_seconds;		// a registry that sends nothing for so long is given up; 0: a minute
 	// Runs `docker-credential-<helper> get` with `server` on its standard input and appends what it prints. A helper
 	// that knows no such server leaves `out` empty and returns 0. NULL: helpers are not asked.
 	int (*run_helper)(void *ctx, const char *helper, const char *server, struct buf *out, struct err *err);

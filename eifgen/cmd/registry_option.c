@@ -108,6 +108,16 @@ static const char *env(const char *name)
 	return v && *v ? v : NULL;
 }
 
+// The first of these that is set; NULL ends the list early.
+static const char *first_of(const char *a, const char *b, const char *c)
+{
+	const char *v = env(a);
+
+	if (!v && b)
+		v = env(b);
+	return v || !c ? v : env(c);
+}
+
 // Adds base/tail, or home/home_tail if base is not set. A path that does not fit cannot be opened either.
 static void add_path(struct registry_option *o, const char *base, const char *tail, const char *home,
 		     const char *home_tail)
@@ -138,8 +148,9 @@ void registry_option_init(struct registry_option *o)
 	o->opt.run_helper = run_helper;
 	o->opt.authfile = env("REGISTRY_AUTH_FILE");
 	o->opt.authfiles = o->list;
-	o->opt.proxy = env("https_proxy") ? env("https_proxy") : env("HTTPS_PROXY") ? env("HTTPS_PROXY") : env("ALL_PROXY");
-	o->opt.no_proxy = env("no_proxy") ? env("no_proxy") : env("NO_PROXY");
+	o->opt.proxy = first_of("https_proxy", "HTTPS_PROXY", "ALL_PROXY");
+	o->opt.http_proxy = first_of("http_proxy", "ALL_PROXY", NULL); // HTTP_PROXY is a CGI's request header: libcurl skips it, too
+	o->opt.no_proxy = first_of("no_proxy", "NO_PROXY", NULL);
 	if (env("DOCKER_HOST"))
 		take_docker_host(o, env("DOCKER_HOST"));
 	add_path(o, env("XDG_RUNTIME_DIR"), "containers/auth.json", NULL, NULL);

@@ -43,12 +43,12 @@ make_image() {
 	umoci repack --image "$dir:v1" "$tree/two" >/dev/null 2>&1
 }
 
-# A key and a certificate for 127.0.0.1 and localhost in $TEST_TMP/tls.{key,crt}, and another nobody trusts.
+# A key and a certificate for 127.0.0.1, localhost and registry.example in $TEST_TMP/tls.{key,crt}, and another nobody trusts.
 make_certificates() {
 	local name
 	for name in tls other; do
 		openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=$name" \
-			-addext 'subjectAltName=IP:127.0.0.1,DNS:localhost' -keyout "$TEST_TMP/$name.key" \
+			-addext 'subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:registry.example' -keyout "$TEST_TMP/$name.key" \
 			-out "$TEST_TMP/$name.crt" 2>/dev/null || return 1
 	done
 }

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Peers that fall silent: before the head, in the body, while they are sent something; and one that is only slow. Each is
+// a process of its own on loopback that lives no longer than the case.
+#include "layerfs/http.h"
+
+#include "tests/unit/unit.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct script {
+	const char *text;  // sent after a request has come
+	unsigned drip_ms;  // pause after each byte of it
+};
+
+static pid_t server;
+static char url[64];
+
+static void serve(int fd, const struct script *s)
+{
+	int c = accept(fd, NULL, NULL);
+	char request[4096];
+
+	alarm(60);
+	if (c < 0 || read(c, request, sizeof(request)) <= 0)
+		_exit(1);
+	for (const char *p = s->text; *p; p += s->drip_ms ? 1 : strlen(p)) {
+		if (write(c, p, s->drip_ms ? 1 : strlen(p)) < 0)
+			_exit(1);
+		usleep(s->drip_ms * 1000);
+	}
+	pause(); // silent, the connection open
+}
+
+static void start(const struct script *s)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(at);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), small = 4096;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	ck_assert(!bind(fd, (struct sockaddr *)&at, sizeof(at)) && !listen(fd, 1) && !getsockname(fd, (struct sockaddr *)&at, &len));
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d/", ntohs(at.sin_port));
+	server = fork();
+	if (server == 0)
+		serve(fd, s);
+	close(fd);
+}
+
+static void stop(void)
+{
+	kill(server, SIGKILL);
+	waitpid(server, NULL, 0);
+}
+
+static const struct http_settings quick = {.idle_seconds = 1};
+
+START_TEST(test_http_open_silent_peer_is_given_up)
+{
+	struct http_request req = {.method = "GET", .url = url, .body_fd = -1};
+	struct http_stream *s = NULL;
+	struct err err = ERR_INIT;
+
+	start(&(struct script){"", 0});
+	ck_assert_int_eq(http_open(&quick, &req, &s, &err), -1);
+	ck_assert_int_eq(err.class, ERR_IO);
+	ck_assert_int_eq(err.errnum, EAGAIN); // another try may help
+	ck_assert_str_eq(err.msg, "HTTP: nothing came for 1 seconds");
+	stop();
+}
+END_TEST
+
+START_TEST(test_http_read_peer_silent_in_body_gives_what_came_then_fails)
+{
+	struct http_request req = {.method = "GET", .url = url, .body_fd = -1};
+	struct http_stream *s = NULL;
+	struct err err = ERR_INIT;
+	char got[16];
+
+	start(&(struct script){"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf.", 0});
+	assert_ok(http_open(&quick, &req, &s, &err));
+	ck_assert_int_eq(http_read(s, got, sizeof(got), &err), 5);
+	ck_assert_int_eq(http_read(s, got, sizeof(got), &err), -1);
+	ck_assert_int_eq(err.errnum, EAGAIN);
+	ck_assert_ptr_nonnull(strstr(err.msg, "nothing came for 1 seconds"));
+	http_free(s);
+	stop();
+}
+END_TEST
+
+START_TEST(test_http_read_all_slow_peer_is_waited_for)
+{
+	struct http_request req = {.method = "GET", .url = url, .body_fd = -1};
+	struct http_settings two = {.idle_seconds = 2};
+	struct http_stream *s = NULL;
+	struct buf out = BUF_INIT(0);
+	struct err err = ERR_INIT;
+
+	// Longer in all than the limit, but never silent for so long.
+	start(&(struct script){"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nslow.", 80});
+	assert_ok(http_open(&two, &req, &s, &err));
+	assert_ok(http_read_all(s, 100, &out, &err));
+	ck_assert_uint_eq(out.len, 5);
+	buf_free(&out);
+	http_free(s);
+	stop();
+}
+END_TEST
+
+START_TEST(test_http_open_peer_that_takes_no_more_is_given_up)
+{
+	static char body[8 << 20];
+	struct http_request req = {.method = "PUT", .url = url, .body = body, .body_fd = -1, .body_size = sizeof(body)};
+	struct http_stream *s = NULL;
+	struct err err = ERR_INIT;
+
+	start(&(struct script){"", 0}); // reads 4 KiB, then nothing
+	ck_assert_int_eq(http_open(&quick, &req, &s, &err), -1);
+	ck_assert_int_eq(err.errnum, EAGAIN);
+	ck_assert_str_eq(err.msg, "HTTP: nothing came for 1 seconds");
+	stop();
+}
+END_TEST
+
+UNIT_MAIN("layerfs/http", ADD(test_http_open_silent_peer_is_given_up)
+	  ADD(test_http_read_peer_silent_in_body_gives_what_came_then_fails) ADD(test_http_read_all_slow_peer_is_waited_for)
+	  ADD(test_http_open_peer_that_takes_no_more_is_given_up))
