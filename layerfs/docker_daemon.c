@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Images out of a Docker daemon, through its socket (Engine API, "Export an image"):
-//   GET /images/NAME/get  ->  a docker-archive, or {"message": "why not"}
+//   GET /images/NAME/get   ->  a docker-archive, or {"message": "why not"}
+//   GET /images/NAME/json  ->  200 or 404: is it there?
 // The archive comes in one piece and cannot be read in place, so it is kept in a file without a name. No API version is
 // put into the path: the call has been the same since the first.
 #include "layerfs/image_parts.h"
@@ -75,4 +76,38 @@ int docker_daemon_save(const char *socket, const char *name, const struct limits
 	if (save(at, name, limits->expanded, fd, err) || tarball_open_fd(steal_fd(&fd), limits, tmpdir, out, err))
 		return err_prefix(err, "Docker daemon at %s: ", err_quote(at, strlen(at), q, sizeof(q)));
 	return 0;
+}
+
+static int ask(const char *socket, const char *name, struct err *err)
+{
+	struct http_settings set = {.unix_socket = socket};
+	_cleanup_free_ char *url = mem_printf(err, "http://localhost/images/%s/json", name);
+	struct http_request req = {.method = "GET", .url = url, .body_fd = -1};
+	_cleanup_http_ struct http_stream *s = NULL;
+
+	if (!url)
+		return -1;
+	if (http_open(&set, &req, &s, err))
+		return err && err->class == ERR_IO ? 0 : -1; // nobody listens there
+	if (http_status(s) == 200)
+		return 1;
+	refused(s, err);
+	return http_status(s) == 404 ? 0 : -1;
+}
+
+int image_in_daemon(const char *text, const char *socket, struct err *err)
+{
+	_cleanup_reference_ struct reference ref = {0};
+	const char *at = socket ? socket : default_socket;
+	char q[QUOTE_MAX];
+	int rc;
+
+	if (reference_parse(text, &ref, err))
+		return -1;
+	if (ref.kind != REFERENCE_DAEMON)
+		return err_set(err, ERR_USAGE, "%s names no image of a daemon", err_quote(text, strlen(text), q, sizeof(q)));
+	rc = ask(at, ref.name, err);
+	if (rc <= 0)
+		err_prefix(err, "Docker daemon at %s: ", err_quote(at, strlen(at), q, sizeof(q)));
+	return rc;
 }

@@ -5,14 +5,15 @@
 // docker-inspect's output (DockerInfo is null). PCRs are the same.
 //
 // --docker-uri takes every reference of ours, and Docker names: those are looked for in the Docker daemon's store first,
-// as nitro-cli does, and pulled from their registry if they are not there (or no daemon is).
+// as nitro-cli does, and pulled from their registry if they are not there (or no daemon is). --docker-dir builds as `cage
+// build` does, every time in the image being the epoch: nitro-cli leaves those to Docker, and to the clock.
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "eifgen/cmd/build_options.h"
 #include "eifgen/cmd/cage.h"
 #include "eifgen/cmd/nitro.h"
 #include "eifgen/report.h"
-#include "layerfs/reference.h"
+#include "layerfs/image.h"
 
 #include <errno.h>
 #include <ftw.h>
@@ -39,7 +40,7 @@ struct request {
 	const char *uri, *dir, *out;
 	char *name;		// owned: the default ImageName
 	char *ref;		// owned: what the image is opened by
-	char work[64];		// of --docker-dir: a temporary directory, or ""
+	char *work;		// owned: of --docker-dir, a temporary directory that exists, or NULL
 };
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
@@ -55,8 +56,9 @@ static void request_clear(struct request *r)
 	build_options_clear(&r->opt);
 	free(r->name);
 	free(r->ref);
-	if (*r->work)
+	if (r->work)
 		nftw(r->work, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	free(r->work);
 }
 
 static const char **text_of(struct request *r, int option)
@@ -138,6 +140,19 @@ static int set_name(struct request *r, struct err *err)
 	return 0;
 }
 
+static int make_work(struct request *r, struct err *err)
+{
+	const char *dir = getenv("TMPDIR");
+	_cleanup_free_ char *work = mem_printf(err, "%s/eifgen-XXXXXX", dir && *dir ? dir : "/var/tmp");
+
+	if (!work)
+		return -1;
+	if (!mkdtemp(work))
+		return err_sys(err, errno, "make a directory like %s", work);
+	r->work = steal_ptr(&work);
+	return 0;
+}
+
 static int build_dockerfile(struct request *r, struct err *err)
 {
 	_cleanup_free_ char *dockerfile = mem_printf(err, "%s/Dockerfile", r->dir);
@@ -152,11 +167,8 @@ static int build_dockerfile(struct request *r, struct err *err)
 		return -1;
 	if (access(dockerfile, R_OK)) // said by us, in one line, and not by a builder
 		return err_sys(err, errno, "read %s", dockerfile);
-	strcpy(r->work, "/var/tmp/eifgen-XXXXXX");
-	if (!mkdtemp(r->work)) {
-		*r->work = '\0';
-		return err_set(err, ERR_IO, "no temporary directory below /var/tmp");
-	}
+	if (make_work(r, err))
+		return -1;
 	layout = mem_printf(err, "%s/image", r->work);
 	if (!layout)
 		return -1;
@@ -167,31 +179,45 @@ static int build_dockerfile(struct request *r, struct err *err)
 	return r->ref ? 0 : -1;
 }
 
-static int try_open(struct request *r, struct build_job *job, const char *form, struct err *err)
+static int set_ref(struct request *r, const char *form, struct err *err)
 {
 	free(r->ref);
 	r->ref = mem_printf(err, "%s%s", form, r->uri);
-	return r->ref ? build_job_open(job, &r->opt, r->ref, err) : -1;
+	return r->ref ? 0 : -1;
+}
+
+// Once the daemon has the image it is that one or an error: what a registry has under the same name may be another.
+static int find_docker_name(struct request *r, struct err *err)
+{
+	struct err why = ERR_INIT;
+	int there;
+
+	if (strchr(r->uri, '@')) // by digest it is the same image wherever it comes from
+		return set_ref(r, "docker://", err);
+	if (set_ref(r, "docker-daemon:", err))
+		return -1;
+	there = image_in_daemon(r->ref, r->opt.registry.daemon_socket, &why);
+	if (there < 0) {
+		*err = why;
+		return -1;
+	}
+	if (there)
+		return 0;
+	cmd_explain("%s comes from its registry: %s", r->uri, why.msg);
+	return set_ref(r, "docker://", err);
 }
 
 static int open_job(struct request *r, struct build_job *job, struct err *err)
 {
-	struct err local = ERR_INIT;
+	int rc;
 
 	if (r->dir)
-		return build_dockerfile(r, err) ? -1 : build_job_open(job, &r->opt, r->ref, err);
-	if (!is_docker_name(r->uri))
-		return try_open(r, job, "", err);
-	if (!try_open(r, job, "docker-daemon:", &local))
-		return 0;
-	if (job->image) { // it is there; what failed is something else
-		*err = local;
-		return -1;
-	}
-	cmd_explain("%s is not in the Docker daemon: %s", r->uri, local.msg);
-	build_job_clear(job);
-	*job = (struct build_job){0};
-	return try_open(r, job, "docker://", err);
+		rc = build_dockerfile(r, err);
+	else if (is_docker_name(r->uri))
+		rc = find_docker_name(r, err);
+	else
+		rc = set_ref(r, "", err);
+	return rc ? -1 : build_job_open(job, &r->opt, r->ref, err);
 }
 
 static int make(struct request *r, struct build_job *job, struct atomic_file *out, struct err *err)

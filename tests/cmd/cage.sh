@@ -141,7 +141,7 @@ jq '. + {signing: {cert: "cert.pem", key: "key.pem"}}' unsigned.json >cage.json
 t "a cage whose cage.json says so is signed" build "$PWD"
 t "its PCR8 is written back" test "$(jq -r .attestation.PCR8 cage.json)" = "$(eifgen describe out.eif | jq -r .Measurements.PCR8)"
 t "and is that of the certificate" test "$(jq -r .attestation.PCR8 cage.json)" = \
-	"$(eifgen pcr --signing-certificate cert.pem | jq -r .PCR)"
+	"$(eifgen pcr --signing-certificate cert.pem | jq -r .PCR8)"
 t "the other registers are as without" test "$(jq -r .attestation.PCR0 cage.json)" = "$(jq -r .attestation.PCR0 unsigned.json)"
 
 # ---- refusals --------------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Answers on a unix socket as a Docker daemon did (20.10.24, `GET /images/NAME/get`): the recorded heads, and a
+"""Answers on a unix socket as a Docker daemon did (20.10.24, `GET /images/NAME/get` and `/json`): the recorded heads, and a
 docker-archive file as the body, in chunks. For machines where no daemon can start. Ends after LIFE seconds by itself.
 
   docker_replay.py SOCKET ARCHIVE NAME [CUT]     CUT: the connection is closed after so many bytes of the archive"""
@@ -18,6 +18,11 @@ class Handler(socketserver.StreamRequestHandler):
         line = self.rfile.readline().decode()
         while self.rfile.readline() not in (b"\r\n", b""):
             pass
+        if line == "GET /images/%s/json HTTP/1.1\r\n" % name:
+            body = b'{"Id":"sha256:%s","Os":"linux"}\n' % (b"0" * 64)
+            self.wfile.write((HEAD % ("200 OK", "application/json")
+                              + "Content-Length: %d\r\n\r\n" % len(body)).encode() + body)
+            return
         if line != "GET /images/%s/get HTTP/1.1\r\n" % name:
             body = b'{"message":"reference does not exist"}\n'
             self.wfile.write((HEAD % ("404 Not Found", "application/json")
