@@ -71,7 +71,7 @@ t "and no file" test ! -e "$W/x.eif"
 
 # ---- the daemon itself --------------------------------------------------------------------------------------------------
 real=$(mktemp -d /tmp/eifgen-dockerd-XXXXXX) # a short path: unix sockets have 107 bytes
-sock=$real/sock loaded= why="dockerd is not installed or we are not root"
+sock=$real/sock loaded='' why="dockerd is not installed or we are not root"
 if [ "$(id -u)" -eq 0 ] && command -v dockerd >/dev/null; then
 	timeout 200 dockerd --iptables=false --ip6tables=false --bridge=none --ip-forward=false --ip-masq=false \
 		--storage-driver=vfs --data-root "$real/data" --exec-root "$real/exec" --host "unix://$sock" \
