@@ -48,6 +48,7 @@ struct h1 {
 };
 
 static void h1_run(struct h1 *c);
+static void h1_run_on(struct h1 *c);
 static void on_ready(evutil_socket_t fd, short what, void *arg);
 
 static void tell(struct h1 *c)
@@ -182,7 +183,7 @@ static void next_request(struct h1 *c)
 		buf_free(&c->out);
 	touch(c, true);
 	if (!c->busy)
-		h1_run(c);
+		h1_run_on(c);
 }
 
 // Our own answer instead of the service's. If one has begun already the stream is cut.
@@ -497,11 +498,10 @@ static bool step(struct h1 *c)
 	}
 }
 
-static void h1_run(struct h1 *c)
+static void h1_pump(struct h1 *c)
 {
 	bool again = true;
 
-	c->dry = false;
 	c->busy = true;
 	for (int turns = 0; again && !c->gone && turns < 64; turns++) {
 		if (pending(c))
@@ -518,6 +518,20 @@ static void h1_run(struct h1 *c)
 	arm(c);
 	if (again) // others have their turn first; after arm, which takes an event down and with it its activation
 		event_active(c->ev, EV_READ, 1);
+}
+
+// Something may be there to read.
+static void h1_run(struct h1 *c)
+{
+	c->dry = false;
+	h1_pump(c);
+}
+
+// It was the service that moved us: bytes of the client's would be told by epoll, unless TLS holds them.
+static void h1_run_on(struct h1 *c)
+{
+	c->dry = !stream_pending(&c->s);
+	h1_pump(c);
 }
 
 static void on_ready(evutil_socket_t fd, short what, void *arg)
