@@ -143,6 +143,10 @@ def moody(c, service):
         elif path == b"/reset":
             reset(c)
             return
+        elif path == b"/drip":
+            for b in b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nslo\r\n1;x\r\nw\r\n0\r\n\r\n":
+                c.sendall(bytes([b]))
+                time.sleep(0.002)
         elif path == b"/close-after":
             c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
             return  # a keep-alive promise that is not kept
@@ -191,6 +195,16 @@ tap.same("nonsense and ambiguity from the service are 502", [get(p)[9:12] for p 
 tap.same("a service that is late is 504", get(b"/slow")[9:12], b"504")
 got = get(b"/304")
 tap.check("304 keeps its length and has no content", b"Content-Length: 77" in got and got.endswith(b"\r\n\r\n"), got)
+with plane.connect(b"GET /drip HTTP/1.1\r\nHost: h\r\n\r\n") as s:
+    head, rest = read_head(s)
+    tap.same("a service that writes byte by byte", read_body(s, head, rest)[0], b"slow")
+with plane.connect(b"POST /continue HTTP/1.1\r\nHost: h\r\nContent-Length: 40\r\n\r\n") as s:
+    for i in range(40):
+        s.sendall(b"%d" % (i % 10))
+        time.sleep(0.03)
+    first, rest = read_head(s)
+    head, rest = read_head(s, rest)
+    tap.same("a client that writes byte by byte, longer in all than body_ms", read_body(s, head, rest)[0], b"0123456789" * 4)
 got = get(b"/hint")
 tap.check("interim responses pass", got.startswith(b"HTTP/1.1 103") and b"HTTP/1.1 200" in got, got)
 tap.same("a length past body_max is 413", plane.status(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100001\r\n\r\n"), 413)

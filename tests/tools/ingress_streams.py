@@ -166,6 +166,39 @@ s.recv(6)
 s.sendall(b"x")
 s.recv(1)
 service.seen.clear()
+
+
+def ends_first(c, service):
+    """Ends its side at once, then counts what still comes."""
+    c.sendall(b"bye")
+    c.shutdown(socket.SHUT_WR)
+    service.seen.append(len(read_all(c)[0]))
+
+
+def breaks(c, service):
+    c.sendall(b"half an ans")
+    time.sleep(0.1)
+    reset(c)
+
+
+first, breaker = Service(ends_first), Service(breaks)
+for name, tls in (("in clear", {}), ("under TLS", dict(TLS))):
+    p = Plane(first, {"ingress": dict(tls, protocol="tcp")})
+    with (context().wrap_socket(p.connect(), server_hostname="localhost") if tls else p.connect()) as c:
+        got = read_all(c)[0] if not tls else c.recv(100) + c.recv(100)  # under TLS the close_notify
+        c.sendall(b"x" * 70000)
+        c.unwrap() if tls else c.shutdown(socket.SHUT_WR)
+        tap.check("the service ends first, %s: the client hears it, and is heard on" % name, got == b"bye" and
+                  until(lambda: first.seen == [70000]), (got, first.seen))
+    first.seen.clear()
+    p.stop()
+p = Plane(breaker, {"ingress": {"protocol": "tcp"}})
+with p.connect() as c:
+    got, why = read_all(c)
+tap.check("a service's reset does not read as a clean end", isinstance(why, ConnectionResetError), (got, why))
+p.stop()
+first.close()
+breaker.close()
 reset(s)
 tap.check("a client's reset does not read as a clean end", not until(lambda: service.seen, 0.5), service.seen)
 held = [plane.connect() for _ in range(5)]
@@ -264,7 +297,7 @@ pair = lambda k, v: b"\x82" + cbor(k) + cbor(v)
 tap.check("headers that are listed, and a few harmless ones, are told; the rest is masked",
           all(pair(k, v) in got for k, v in (("x-mine", "shown"), ("X-Mine2", "***"), ("User-Agent", "a?b"), ("Authorization", "***"), ("Cookie", "***"),
                                              ("X-Reply-Id", "r1"), ("X-Other", "***"), ("Set-Cookie", "***"))) and b"hidden" not in got, got)
-tap.check("bytes that are no text do not reach the host", b"\xff" not in got and not plane.stop(), got)
+tap.check("bytes that are no text do not reach the host", cbor("target") + cbor("/p??") in got and not plane.stop(), got)
 service.handler = echo_http
 
 

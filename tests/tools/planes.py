@@ -205,6 +205,52 @@ def ingress(cage):
     check("and no query or header of theirs is shown", "secret" not in cage.log("control-plane"))
 
 
+RELAY = r'''
+import socket, threading
+def pump(a, b):
+    while True:
+        x = a.recv(65536)
+        if not x: break
+        b.sendall(x)
+    b.shutdown(socket.SHUT_WR)
+def one(c):
+    out = socket.create_connection(("api.example.com", 443))
+    t = threading.Thread(target=pump, args=(out, c)); t.start()
+    pump(c, out); t.join(); c.close(); out.close()
+s = socket.create_server(("127.0.0.1", 8008))
+print("serving", flush=True)
+while True:
+    threading.Thread(target=one, args=(s.accept()[0],), daemon=True).start()
+'''
+
+
+def in_and_out():
+    """One stream in through both planes, on by a service that only relays, out through both, and all the way back."""
+    tmp = TMP + "/t"
+    os.mkdir(tmp)
+    cage = Cage(tmp, ALLOW, protocol="tcp", tls=False)
+    try:
+        cage.control_plane()
+        cage.data_plane()
+        cage.service(RELAY)
+        size = int(os.environ.get("RELAY_BYTES", 64 << 20))
+        c = socket.create_connection(("127.0.0.1", 8443), timeout=120)
+        check("%d MB in, out and all the way back under stalls: same digest" % (size >> 20), pump(c, size, True))
+        c.close()
+        c = socket.create_connection(("127.0.0.1", 8443), timeout=20)
+        c.sendall(b"x")
+        c.recv(1)
+        cage.stop("data-plane", signal.SIGKILL)
+        try:
+            end = c.recv(1)
+        except ConnectionResetError:
+            end = "reset"
+        check("the enclave's end in mid-stream is the stream's", end in (b"", "reset"), end)
+        c.close()
+    finally:
+        cage.end()
+
+
 def get(path):
     h = http.client.HTTPConnection("127.0.0.1", 3032, timeout=5)
     h.request("GET", path)
@@ -316,6 +362,7 @@ def main():
         flood(cage)
     finally:
         cage.end()
+    in_and_out()
     without_redirect()
     without_egress()
     on_loopback()
