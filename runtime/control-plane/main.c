@@ -255,6 +255,18 @@ static void on_libevent(int severity, const char *text)
 	log_event(severity >= EVENT_LOG_WARN ? LOG_WARN : LOG_DEBUG, "libevent", LOG_STR("text", text));
 }
 
+// A hook is a program that may need whatever the operator has, and it would inherit all that we give up here: only a
+// control plane without hooks closes itself in.
+static int close_in(const struct options *o, struct err *err)
+{
+	bool enforced = false, hooks = o->launch || o->stop;
+
+	if (!hooks && sandbox_enter(SANDBOX_SOCKETS | SANDBOX_READ_FILES | SANDBOX_FIONREAD, &enforced, err) < 0)
+		return -1;
+	log_event(LOG_INFO, "control.ready", LOG_BOOL("egress", CAGE_EGRESS), LOG_BOOL("sandbox", enforced));
+	return 0;
+}
+
 static int start(struct plane *p, struct err *err)
 {
 	event_set_log_callback(on_libevent);
@@ -265,7 +277,8 @@ static int start(struct plane *p, struct err *err)
 	if (timer_init(&p->drain, p->loop, on_drain_check, p, err) < 0 ||
 	    loop_on_signal(p->loop, SIGTERM, on_term, p, err) < 0 || loop_on_signal(p->loop, SIGINT, on_term, p, err) < 0)
 		return -1;
-	log_event(LOG_INFO, "control.ready", LOG_BOOL("egress", CAGE_EGRESS));
+	if (close_in(&p->o, err) < 0)
+		return -1;
 	if (p->o.launch) {
 		p->hook = hook_start(p->loop, p->o.launch, p->o.launch_tries, LAUNCH_LIMIT_MS, on_launched, p, err);
 		if (!p->hook)

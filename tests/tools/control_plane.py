@@ -7,8 +7,10 @@ import atexit, http.client, json, os, random, re, signal, socket, struct, subpro
 
 import peers
 from peers import *  # noqa: F403
+from plane_rig import given_up
 
 BIN = os.environ["EIFGEN_BIN"]
+SAN = os.environ.get("EIFGEN_VARIANT") == "san"
 peers.number = int(sys.argv[1])
 peers.ZONE.update({
     "good.example": [[GOOD4]], "six.example": [[GOOD6]], "both.example": [["10.0.0.1", GOOD4]],
@@ -421,7 +423,8 @@ def main():
     sys.stderr.write(log)
     check("every line of the log is JSON", all(json.loads(x) for x in log.splitlines()))
 
-    plane = Plane()  # no list at all
+    plane = Plane()  # no list at all; and no hooks
+    check("without hooks it gives up capabilities, privileges and most system calls", given_up(plane.p.pid, SAN) == {}, given_up(plane.p.pid, SAN))
     egress("an empty list allows no name", 1, name="good.example")
     egress("an empty list allows no address", 1, addr=socket.inet_aton(GOOD4))
     check("a second SIGTERM ends at once", plane.stop() == 0)

@@ -277,6 +277,7 @@ def sink(into):
 metrics, control, service = Service(sink(lines)), Service(sink(frames)), Service(echo_http)
 plane = Plane(service, {"report": {"metrics": metrics.address, "interval_ms": 200, "transactions": True, "transactions_to": control.address}})
 tap.same("ready is one byte", plane.ready, b"\n")
+tap.same("by then it has no capability, no new privileges, a list of system calls, and dumps no core", given_up(plane.p.pid, SAN), {})
 plane.ask(b"GET /path?secret=1 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
 tap.check("resource metrics arrive as StatsD lines", until(lambda: any(b"ingress.requests:1|c\n" in x for x in lines)) and
           all(w in b"".join(lines) for w in (b"memory.total:", b"fd.allocated:", b"cpu.cores:")), lines)

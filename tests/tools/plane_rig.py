@@ -2,7 +2,7 @@
 """What the data plane's tests share: a CBOR writer for its configuration, the program under test in a directory of its own,
 a scripted service behind it, and a client that says exactly the bytes it is told to. Everything listens on loopback and
 every wait has an end."""
-import contextlib, json, os, socket, struct, subprocess, sys, threading, time
+import contextlib, json, os, re, socket, struct, subprocess, sys, threading, time
 
 WAIT = 15.0  # the longest a test waits for anything
 
@@ -260,6 +260,17 @@ class Plane:
             rc = self.p.wait()
         self.log.close()
         return rc
+
+
+def given_up(pid, san=False):
+    """What a process still has of what a plane gives up at start-up: {} when all is gone."""
+    with open("/proc/%d/status" % pid) as f:
+        status = dict(line.split(":\t", 1) for line in f.read().splitlines() if ":\t" in line)
+    with open("/proc/%d/limits" % pid) as f:
+        core = re.search(r"Max core file size +(\S+) +(\S+)", f.read()).groups()
+    want = {"Seccomp": "0" if san else "2", "NoNewPrivs": "1", **{k: "0" * 16 for k in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")}}
+    left = {k: status[k].strip() for k, v in want.items() if status[k].strip() != v}
+    return left if core == ("0", "0") else dict(left, core=core)
 
 
 def reset(s):
