@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "runtime/common/ctl_frame.h"
 #include "runtime/common/log.h"
+#include "runtime/common/conn.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -17,10 +18,8 @@
 #include <unistd.h>
 
 struct conn {
+	struct conn_base base;
 	struct ctl_server *s;
-	struct conn *next, **link;
-	int fd;
-	struct event *event;
 	struct buf in, out;
 	size_t want, sent;
 	bool last; // close once the reply is out
@@ -33,21 +32,14 @@ struct ctl_server {
 	struct acceptor *acceptor;
 	struct conncap cap;
 	struct ctl_server_stats stats;
-	struct conn *conns;
+	struct chain *conns;
 };
 
 static void conn_free(struct conn *c)
 {
-	*c->link = c->next;
-	if (c->next)
-		c->next->link = c->link;
-	if (c->event)
-		event_free(c->event);
-	close(c->fd);
 	buf_free(&c->in);
 	buf_free(&c->out);
-	conncap_release(&c->s->cap);
-	free(c);
+	conn_end(&c->base);
 }
 
 // ---- requests ------------------------------------------------------------------------------------------------------
@@ -179,14 +171,12 @@ static bool reply(struct conn *c, struct err *fault)
 
 // ---- the connection ------------------------------------------------------------------------------------------------
 
-static int wait_for(struct conn *c, short what);
-
 // 1 all out, 0 wait, -1 over
 static int flush(struct conn *c)
 {
 	while (c->sent < c->out.len) {
 		size_t left = c->out.len - c->sent, max = addr_write_max(c->s->o.listen.kind);
-		ssize_t n = send(c->fd, c->out.data + c->sent, left < max ? left : max, MSG_NOSIGNAL);
+		ssize_t n = send(c->base.fd, c->out.data + c->sent, left < max ? left : max, MSG_NOSIGNAL);
 
 		if (n < 0)
 			return errno == EAGAIN || errno == EINTR ? 0 : -1;
@@ -203,7 +193,7 @@ static int fill(struct conn *c)
 	while (c->in.len < c->want) {
 		if (buf_reserve(&c->in, c->want - c->in.len, &err) < 0)
 			return -1;
-		ssize_t n = recv(c->fd, c->in.data + c->in.len, c->want - c->in.len, 0);
+		ssize_t n = recv(c->base.fd, c->in.data + c->in.len, c->want - c->in.len, 0);
 
 		if (n < 0)
 			return errno == EAGAIN || errno == EINTR ? 0 : -1;
@@ -233,41 +223,23 @@ static void on_event(evutil_socket_t fd, short what, void *ctx)
 		state = 1;
 	if (state == 1)
 		state = flush(c) + 2; // 1 over, 2 wait to write, 3 read on
-	if (state < 0 || state == 1 || wait_for(c, state == 2 ? EV_WRITE : EV_READ) < 0)
+	if (state < 0 || state == 1 ||
+	    conn_wait(&c->base, c->s->loop, state == 2 ? EV_WRITE : EV_READ, CTL_IDLE_MS, on_event) < 0)
 		conn_free(c);
-}
-
-static int wait_for(struct conn *c, short what)
-{
-	static const struct timeval idle = {CTL_IDLE_MS / 1000, 0};
-
-	if (c->event)
-		event_free(c->event);
-	c->event = event_new(loop_base(c->s->loop), c->fd, what, on_event, c);
-	return c->event && event_add(c->event, &idle) == 0 ? 0 : -1;
 }
 
 static void on_accept(void *ctx, int fd, const struct addr *peer)
 {
 	struct ctl_server *s = ctx;
-	struct conn *c = mem_zalloc(1, sizeof(*c), NULL);
+	struct conn *c = conn_begin(sizeof(*c), fd, &s->cap, &s->conns);
 	(void)peer;
 
-	if (!c) {
-		close(fd);
-		conncap_release(&s->cap);
+	if (!c)
 		return;
-	}
 	c->s = s;
-	c->fd = fd;
 	c->in.max = c->out.max = CTL_HEAD + CTL_BODY_MAX + 64;
 	c->want = CTL_HEAD;
-	c->next = s->conns;
-	c->link = &s->conns;
-	if (c->next)
-		c->next->link = &c->next;
-	s->conns = c;
-	if (wait_for(c, EV_READ) < 0)
+	if (conn_wait(&c->base, s->loop, EV_READ, CTL_IDLE_MS, on_event) < 0)
 		conn_free(c);
 }
 
@@ -300,7 +272,7 @@ void ctl_server_free(struct ctl_server *s)
 	if (!s)
 		return;
 	while (s->conns)
-		conn_free(s->conns);
+		conn_free((struct conn *)s->conns);
 	acceptor_free(s->acceptor);
 	buf_free(&s->config);
 	free(s);

@@ -11,6 +11,7 @@
 #include "base/be.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "runtime/common/chain.h"
 #include "runtime/common/log.h"
 #include "runtime/common/relay.h"
 #include "runtime/common/sni_gate.h"
@@ -25,8 +26,8 @@
 enum { LENGTH_END = 8, ADDRS_TRIED_MAX = 4 }; // more addresses than these would outlast the enclave's patience
 
 struct conn {
+	struct chain chain; // in the list of its owner
 	struct egress_host *e;
-	struct conn *next, **link;
 	int enclave, upstream; // owned; -1 when closed or with the relay
 	struct event *event;   // READ, on enclave
 	struct timer timer;
@@ -50,14 +51,12 @@ struct egress_host {
 	struct acceptor *acceptor;
 	struct conncap cap;
 	struct egress_host_stats stats;
-	struct conn *conns;
+	struct chain *conns;
 };
 
 static void conn_free(struct conn *c)
 {
-	*c->link = c->next;
-	if (c->next)
-		c->next->link = c->link;
+	chain_leave(&c->chain);
 	resolver_cancel(c->query);
 	dial_cancel(c->dial);
 	sni_gate_cancel(c->gate);
@@ -326,11 +325,7 @@ static void on_accept(void *ctx, int fd, const struct addr *peer)
 	c->e = e;
 	c->enclave = fd;
 	c->upstream = -1;
-	c->next = e->conns;
-	c->link = &e->conns;
-	if (c->next)
-		c->next->link = &c->next;
-	e->conns = c;
+	chain_enter(&e->conns, &c->chain);
 	c->want = LENGTH_END;
 	c->frame = mem_alloc(c->want, &err);
 	c->event = event_new(loop_base(e->loop), fd, EV_READ | EV_PERSIST, on_readable, c);
@@ -383,10 +378,12 @@ void egress_host_free(struct egress_host *e)
 	if (!e)
 		return;
 	while (e->conns) {
-		if (e->conns->relay)
-			relay_cancel(e->conns->relay); // frees the connection through on_relay_end
+		struct conn *c = (struct conn *)e->conns;
+
+		if (c->relay)
+			relay_cancel(c->relay); // frees the connection through on_relay_end
 		else
-			conn_free(e->conns);
+			conn_free(c);
 	}
 	acceptor_free(e->acceptor);
 	resolver_free(e->resolver);

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "runtime/common/chain.h"
 #include "runtime/common/log.h"
 #include "runtime/common/proxy.h"
 #include "runtime/common/relay.h"
@@ -18,8 +19,8 @@
 #include <unistd.h>
 
 struct conn {
+	struct chain chain; // in the list of its owner
 	struct ingress_relay *in;
-	struct conn *next, **link;
 	int client; // owned; -1 when with the relay
 	struct addr src, dst;
 	struct event *event; // PROXY in
@@ -34,14 +35,12 @@ struct ingress_relay {
 	struct acceptor *acceptor;
 	struct conncap cap;
 	struct ingress_stats stats;
-	struct conn *conns;
+	struct chain *conns;
 };
 
 static void conn_free(struct conn *c)
 {
-	*c->link = c->next;
-	if (c->next)
-		c->next->link = c->link;
+	chain_leave(&c->chain);
 	dial_cancel(c->dial);
 	if (c->event)
 		event_free(c->event);
@@ -191,11 +190,7 @@ static void on_accept(void *ctx, int fd, const struct addr *peer)
 	c->src = *peer;
 	if (getsockname(fd, (struct sockaddr *)&own, &len) == 0)
 		addr_from_sockaddr(&c->dst, (struct sockaddr *)&own, len);
-	c->next = in->conns;
-	c->link = &in->conns;
-	if (c->next)
-		c->next->link = &c->next;
-	in->conns = c;
+	chain_enter(&in->conns, &c->chain);
 	if (!in->o.expect_proxy)
 		start_dial(c);
 	else if (expect_proxy(c, &err) < 0)
@@ -230,10 +225,12 @@ void ingress_relay_free(struct ingress_relay *in)
 	if (!in)
 		return;
 	while (in->conns) {
-		if (in->conns->relay)
-			relay_cancel(in->conns->relay); // frees the connection through on_relay_end
+		struct conn *c = (struct conn *)in->conns;
+
+		if (c->relay)
+			relay_cancel(c->relay); // frees the connection through on_relay_end
 		else
-			conn_free(in->conns);
+			conn_free(c);
 	}
 	acceptor_free(in->acceptor);
 	free(in);

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "runtime/common/log.h"
+#include "runtime/common/conn.h"
 
 #include <errno.h>
 #include <string.h>
@@ -13,10 +14,8 @@
 #include <unistd.h>
 
 struct conn {
+	struct conn_base base;
 	struct statsd *s;
-	struct conn *next, **link;
-	int fd;
-	struct event *event;
 	size_t n;
 	char line[METRICS_LINE_MAX + 1];
 };
@@ -27,7 +26,7 @@ struct statsd {
 	struct metrics *metrics;
 	struct acceptor *acceptor;
 	struct conncap cap;
-	struct conn *conns;
+	struct chain *conns;
 	struct timer timer;
 	int out; // -1: none
 	char datagram[STATSD_DATAGRAM_MAX];
@@ -91,18 +90,6 @@ static int open_out(struct statsd *s, struct err *err)
 
 // ---- in ------------------------------------------------------------------------------------------------------------
 
-static void conn_free(struct conn *c)
-{
-	*c->link = c->next;
-	if (c->next)
-		c->next->link = c->link;
-	if (c->event)
-		event_free(c->event);
-	close(c->fd);
-	conncap_release(&c->s->cap);
-	free(c);
-}
-
 static void take_line(struct statsd *s, const char *line, size_t n)
 {
 	struct err err = ERR_INIT;
@@ -144,32 +131,21 @@ static void on_readable(evutil_socket_t fd, short what, void *ctx)
 	if (n > 0)
 		c->n += (size_t)n;
 	if (n <= 0 || !take_lines(c))
-		conn_free(c);
+		conn_end(&c->base);
 	flush(s);
 }
 
 static void on_accept(void *ctx, int fd, const struct addr *peer)
 {
-	static const struct timeval idle = {STATSD_IDLE_MS / 1000, 0};
 	struct statsd *s = ctx;
-	struct conn *c = mem_zalloc(1, sizeof(*c), NULL);
+	struct conn *c = conn_begin(sizeof(*c), fd, &s->cap, &s->conns);
 	(void)peer;
 
-	if (!c) {
-		close(fd);
-		conncap_release(&s->cap);
+	if (!c)
 		return;
-	}
 	c->s = s;
-	c->fd = fd;
-	c->next = s->conns;
-	c->link = &s->conns;
-	if (c->next)
-		c->next->link = &c->next;
-	s->conns = c;
-	c->event = event_new(loop_base(s->loop), fd, EV_READ | EV_PERSIST, on_readable, c);
-	if (!c->event || event_add(c->event, &idle) < 0)
-		conn_free(c);
+	if (conn_wait(&c->base, s->loop, EV_READ | EV_PERSIST, STATSD_IDLE_MS, on_readable) < 0)
+		conn_end(&c->base);
 }
 
 // ---- life ----------------------------------------------------------------------------------------------------------
@@ -204,7 +180,7 @@ void statsd_free(struct statsd *s)
 	if (!s)
 		return;
 	while (s->conns)
-		conn_free(s->conns);
+		conn_end((struct conn_base *)s->conns);
 	acceptor_free(s->acceptor);
 	timer_free(&s->timer);
 	if (s->out >= 0)

@@ -8,6 +8,7 @@
 
 #include "base/be.h"
 #include "base/mem.h"
+#include "runtime/common/conn.h"
 
 #include <errno.h>
 #include <string.h>
@@ -24,14 +25,12 @@ struct dns_responder {
 	struct event *udp_event;
 	struct acceptor *tcp;
 	struct conncap tcp_cap;
-	struct tcp_conn *conns; // list head
+	struct chain *conns; // of struct tcp_conn
 };
 
 struct tcp_conn {
+	struct conn_base base;
 	struct dns_responder *r;
-	struct tcp_conn *next, **link;
-	int fd;
-	struct event *event;
 	size_t in_len, out_len, out_off;
 	uint8_t in[2 + DNS_TCP_QUERY_MAX], out[2 + DNS_REPLY_MAX];
 };
@@ -138,28 +137,6 @@ static int open_udp(struct dns_responder *r, const struct addr *at, struct err *
 
 // ---- TCP -----------------------------------------------------------------------------------------------------------
 
-static void conn_free(struct tcp_conn *c)
-{
-	*c->link = c->next;
-	if (c->next)
-		c->next->link = c->link;
-	if (c->event)
-		event_free(c->event);
-	close(c->fd);
-	conncap_release(&c->r->tcp_cap);
-	free(c);
-}
-
-static int conn_wait(struct tcp_conn *c, short what)
-{
-	static const struct timeval idle = {DNS_TCP_IDLE_MS / 1000, 0};
-
-	return event_assign(c->event, loop_base(c->r->loop), c->fd, what, event_get_callback(c->event), c) < 0 ||
-		       event_add(c->event, &idle) < 0
-		   ? -1
-		   : 0;
-}
-
 // Turns the whole message at the start of c->in into a reply in c->out. False: the connection is to end.
 static bool conn_answer(struct tcp_conn *c)
 {
@@ -181,7 +158,7 @@ static bool conn_answer(struct tcp_conn *c)
 static int conn_flush(struct tcp_conn *c)
 {
 	while (c->out_off < c->out_len) {
-		ssize_t n = send(c->fd, c->out + c->out_off, c->out_len - c->out_off, MSG_NOSIGNAL);
+		ssize_t n = send(c->base.fd, c->out + c->out_off, c->out_len - c->out_off, MSG_NOSIGNAL);
 
 		if (n < 0)
 			return errno == EAGAIN || errno == EINTR ? 0 : -1;
@@ -226,31 +203,21 @@ static void on_conn(evutil_socket_t fd, short what, void *ctx)
 	} else if (what & EV_WRITE) {
 		state = conn_serve(c);
 	}
-	if (state < 0 || conn_wait(c, state ? EV_READ : EV_WRITE) < 0)
-		conn_free(c);
+	if (state < 0 || conn_wait(&c->base, c->r->loop, state ? EV_READ : EV_WRITE, DNS_TCP_IDLE_MS, on_conn) < 0)
+		conn_end(&c->base);
 }
 
 static void on_accept(void *ctx, int fd, const struct addr *peer)
 {
 	struct dns_responder *r = ctx;
-	struct tcp_conn *c = mem_zalloc(1, sizeof(*c), NULL);
+	struct tcp_conn *c = conn_begin(sizeof(*c), fd, &r->tcp_cap, &r->conns);
 	(void)peer;
 
-	if (!c) {
-		close(fd);
-		conncap_release(&r->tcp_cap);
+	if (!c)
 		return;
-	}
 	c->r = r;
-	c->fd = fd;
-	c->next = r->conns;
-	c->link = &r->conns;
-	if (c->next)
-		c->next->link = &c->next;
-	r->conns = c;
-	c->event = event_new(loop_base(r->loop), fd, EV_READ, on_conn, c);
-	if (!c->event || conn_wait(c, EV_READ) < 0)
-		conn_free(c);
+	if (conn_wait(&c->base, r->loop, EV_READ, DNS_TCP_IDLE_MS, on_conn) < 0)
+		conn_end(&c->base);
 }
 
 // ---- life ----------------------------------------------------------------------------------------------------------
@@ -283,7 +250,7 @@ void dns_responder_free(struct dns_responder *r)
 	if (!r)
 		return;
 	while (r->conns)
-		conn_free(r->conns);
+		conn_end((struct conn_base *)r->conns);
 	acceptor_free(r->tcp);
 	if (r->udp_event)
 		event_free(r->udp_event);

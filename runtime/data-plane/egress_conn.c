@@ -24,8 +24,8 @@
 enum { LINGER_MS = 300 * 1000 }; // without a byte, once one side has ended: a peer that forgot to close is not kept for long
 
 struct egress_conn {
+	struct chain chain; // in egress_shared's list
 	struct egress_shared *s;
-	struct egress_conn *next, **link;
 	struct egress_request to;
 	int client, host; // owned; -1 when closed or with the relay
 	bool judged;      // the first bytes passed the gate and are in `request`
@@ -51,9 +51,7 @@ void egress_reset(int fd)
 // Ends it: everything that is still held is closed, the program's side with a reset.
 static void conn_free(struct egress_conn *c)
 {
-	*c->link = c->next;
-	if (c->next)
-		c->next->link = c->link;
+	chain_leave(&c->chain);
 	sni_gate_cancel(c->gate);
 	dial_cancel(c->dial);
 	if (c->event)
@@ -279,11 +277,7 @@ void egress_conn_start(struct egress_shared *s, int fd, const struct egress_requ
 	c->to = *to;
 	c->to.data = NULL;
 	c->to.data_len = 0;
-	c->next = s->conns;
-	c->link = &s->conns;
-	if (c->next)
-		c->next->link = &c->next;
-	s->conns = c;
+	chain_enter(&s->conns, &c->chain);
 	if (timer_init(&c->timer, s->loop, on_time, c, &err) < 0 ||
 	    sni_gate_start(s->loop, &peek, on_peek, c, &c->gate, &err) < 0)
 		conn_fail(c, LOG_ERROR, "egress.failed", err.msg);
@@ -292,9 +286,11 @@ void egress_conn_start(struct egress_shared *s, int fd, const struct egress_requ
 void egress_conn_free_all(struct egress_shared *s)
 {
 	while (s->conns) {
-		if (s->conns->relay)
-			relay_cancel(s->conns->relay); // frees the connection through on_relay_end
+		struct egress_conn *c = (struct egress_conn *)s->conns;
+
+		if (c->relay)
+			relay_cancel(c->relay); // frees the connection through on_relay_end
 		else
-			conn_free(s->conns);
+			conn_free(c);
 	}
 }

@@ -4,6 +4,7 @@
 #ifndef RUNTIME_DATA_PLANE_EGRESS_CONN_H
 #define RUNTIME_DATA_PLANE_EGRESS_CONN_H
 
+#include "runtime/common/chain.h"
 #include "runtime/common/egress_frame.h"
 #include "runtime/data-plane/egress.h"
 
@@ -13,7 +14,7 @@ struct egress_shared {
 	struct egress_options options; // defaults filled in; `allow` is not used any more
 	struct egress_stats stats;
 	struct conncap cap;
-	struct egress_conn *conns; // list head
+	struct chain *conns; // of struct egress_conn
 };
 
 // Takes fd and its unit of the cap. `to` has name or addr, and port; its data is ignored.

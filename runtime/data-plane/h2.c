@@ -14,7 +14,6 @@
 #include "runtime/data-plane/forward.h"
 #include "runtime/data-plane/h2_fields.h"
 
-#include <nghttp2/nghttp2.h>
 #include <string.h>
 
 enum {
@@ -22,7 +21,6 @@ enum {
 	READ_MAX = 16 * 1024,
 	STREAMS_MAX = 100,
 	CONNECTION_WINDOW = 1024 * 1024,
-	SENT_FIELDS_MAX = HTTP1_FIELDS_MAX + 1,
 };
 
 struct h2_stream {
@@ -118,60 +116,15 @@ static ssize_t read_content(nghttp2_session *ng, int32_t id, uint8_t *p, size_t 
 	return (ssize_t)k;
 }
 
-static nghttp2_nv make_nv(const char *name, size_t name_n, const char *value, size_t value_n)
-{
-	return (nghttp2_nv){.name = (uint8_t *)(uintptr_t)name,
-			    .namelen = name_n,
-			    .value = (uint8_t *)(uintptr_t)value,
-			    .valuelen = value_n,
-			    .flags = NGHTTP2_NV_FLAG_NONE};
-}
-
-static void put_status(char out[3], int status)
-{
-	for (int i = 2; i >= 0; i--, status /= 10)
-		out[i] = (char)('0' + status % 10);
-}
-
-static void lower(char *out, struct http1_span s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		out[i] = s.p[i] >= 'A' && s.p[i] <= 'Z' ? (char)(s.p[i] | 0x20) : s.p[i];
-}
-
-// Turns a head into fields; names are lower-cased into `names`, which outlives them. Their number.
-static size_t make_fields(const struct http1_head *rs, char status[3], nghttp2_nv *nv, struct buf *names)
-{
-	size_t n = 0, total = 0;
-
-	put_status(status, rs->status);
-	nv[n++] = make_nv(":status", 7, status, 3);
-	for (size_t i = 0; i < rs->n_fields; i++)
-		total += rs->fields[i].name.n;
-	if (buf_reserve(names, total + 1, NULL))
-		return 0;
-	for (size_t i = 0; i < rs->n_fields; i++) {
-		const struct http1_field *f = &rs->fields[i];
-		char *name = (char *)names->data + names->len;
-
-		if (f->hop)
-			continue;
-		lower(name, f->name);
-		names->len += f->name.n;
-		nv[n++] = make_nv(name, f->name.n, f->value.p, f->value.n);
-	}
-	return n;
-}
-
 static void on_head(void *ctx, const struct http1_head *head)
 {
 	struct h2_stream *st = ctx;
 	nghttp2_session *ng = st->h2->ng;
 	_cleanup_buf_ struct buf names = BUF_INIT(0);
-	nghttp2_nv nv[SENT_FIELDS_MAX];
+	nghttp2_nv nv[H2_SENT_FIELDS_MAX];
 	nghttp2_data_provider content = {.source.ptr = st, .read_callback = read_content};
 	char status[3];
-	size_t n = make_fields(head, status, nv, &names);
+	size_t n = h2_fields_response(head, status, nv, &names);
 	int rc;
 
 	if (head->status / 100 == 1) {
@@ -236,7 +189,7 @@ static void answer(struct h2_stream *st, int status)
 	nghttp2_data_provider content = {.source.ptr = st, .read_callback = read_content};
 	char body[FORWARD_ERROR_BODY_MAX], code[3];
 	size_t n = forward_error_body(body, status);
-	nghttp2_nv nv[] = {make_nv(":status", 7, code, 3), make_nv("content-type", 12, "application/json", 16)};
+	nghttp2_nv nv[] = {h2_nv(":status", 7, code, 3), h2_nv("content-type", 12, "application/json", 16)};
 
 	upstream_cancel(st->up);
 	st->up = NULL;
@@ -248,7 +201,7 @@ static void answer(struct h2_stream *st, int status)
 	st->responded = true;
 	st->trx.status = status;
 	session_count_status(st->h2->session.shared, status);
-	put_status(code, status);
+	h2_put_status(code, status);
 	nghttp2_submit_response(ng, st->id, nv, 2, &content);
 }
 

@@ -129,3 +129,49 @@ int h2_fields_head(const struct h2_fields *f, struct http1_head *rq, struct buf 
 		return 400;
 	return rq->method.n == 7 && !memcmp(rq->method.p, "CONNECT", 7) ? 501 : 0;
 }
+
+// ---- responses -----------------------------------------------------------------------------------------------------
+nghttp2_nv h2_nv(const char *name, size_t name_n, const char *value, size_t value_n)
+{
+	return (nghttp2_nv){.name = (uint8_t *)(uintptr_t)name,
+			    .namelen = name_n,
+			    .value = (uint8_t *)(uintptr_t)value,
+			    .valuelen = value_n,
+			    .flags = NGHTTP2_NV_FLAG_NONE};
+}
+
+void h2_put_status(char out[3], int status)
+{
+	for (int i = 2; i >= 0; i--, status /= 10)
+		out[i] = (char)('0' + status % 10);
+}
+
+static void lower(char *out, struct http1_span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		out[i] = s.p[i] >= 'A' && s.p[i] <= 'Z' ? (char)(s.p[i] | 0x20) : s.p[i];
+}
+
+size_t h2_fields_response(const struct http1_head *rs, char status[3], nghttp2_nv nv[H2_SENT_FIELDS_MAX],
+			  struct buf *names)
+{
+	size_t n = 0, total = 0;
+
+	h2_put_status(status, rs->status);
+	nv[n++] = h2_nv(":status", 7, status, 3);
+	for (size_t i = 0; i < rs->n_fields; i++)
+		total += rs->fields[i].name.n;
+	if (buf_reserve(names, total + 1, NULL))
+		return 0;
+	for (size_t i = 0; i < rs->n_fields; i++) {
+		const struct http1_field *f = &rs->fields[i];
+		char *name = (char *)names->data + names->len;
+
+		if (f->hop)
+			continue;
+		lower(name, f->name);
+		names->len += f->name.n;
+		nv[n++] = h2_nv(name, f->name.n, f->value.p, f->value.n);
+	}
+	return n;
+}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The fields of an HTTP/2 request as they come, and the HTTP/1.1 head that they make. A name, a path or a value that is
+// Heads between HTTP/2 and HTTP/1.1: the fields of a request as they come, and the HTTP/1.1 head that they make; the
+// fields of a response. A name, a path or a value that is
 // harmless in HTTP/2's binary form could split a head that is written as text, so each is checked by HTTP/1's rules
 // again.
 #ifndef RUNTIME_DATA_PLANE_H2_FIELDS_H
@@ -8,6 +9,8 @@
 
 #include "base/buf.h"
 #include "runtime/common/http1.h"
+
+#include <nghttp2/nghttp2.h>
 
 struct h2_place { // of a field in the text
 	size_t at, name, value;
@@ -29,5 +32,16 @@ void h2_fields_add(struct h2_fields *f, const uint8_t *name, size_t name_n, cons
 // Makes a head. Spans point into f and into cookie (crumbs joined to one field, RFC 9113 8.2.3). `ended`: no content
 // follows. 0, or the status to refuse the request with (400, 431, 501, 503).
 int h2_fields_head(const struct h2_fields *f, struct http1_head *rq, struct buf *cookie, bool ended);
+
+// ---- responses -----------------------------------------------------------------------------------------------------
+enum { H2_SENT_FIELDS_MAX = HTTP1_FIELDS_MAX + 1 };
+
+// Turns a head into fields for nghttp2, which copies them: `status` holds the digits and `names` the lower-cased names
+// meanwhile. Their number; 0 without memory.
+size_t h2_fields_response(const struct http1_head *rs, char status[3], nghttp2_nv nv[H2_SENT_FIELDS_MAX],
+			  struct buf *names);
+
+nghttp2_nv h2_nv(const char *name, size_t name_n, const char *value, size_t value_n); // borrows
+void h2_put_status(char out[3], int status);
 
 #endif

@@ -7,133 +7,11 @@
 // The read event stays armed from connecting on, so a request on a kept connection needs no change to epoll; it is
 // taken down only while the front has no room. Events to the front may end the exchange (cancel): `gone` is set then
 // and the object is freed by the outermost frame of ours on the stack.
-#include "runtime/data-plane/upstream.h"
-
-#include "base/mem.h"
-
-#include <errno.h>
-#include <string.h>
-#include <sys/socket.h>
+#include "runtime/data-plane/upstream_conn.h"
 
 enum { READ_MAX = 32 * 1024 };
 
-enum upstream_state { U_CONNECT, U_HEAD, U_BODY, U_IDLE };
-
-struct upstream {
-	struct upstream_pool *pool;
-	struct upstream *prev, *next; // in the idle list
-	struct stream s;
-	struct event *ev;
-	short armed;
-	struct timer timer;
-	enum upstream_state state;
-	const struct upstream_events *events;
-	void *ctx;
-	struct buf out; // request bytes not yet written
-	size_t out_off;
-	struct buf in;  // of a response: an unfinished head, or content that had no room
-	size_t scanned; // of the head in `in`
-	struct http1_decoder decoder;
-	enum http1_body body; // of the request
-	bool is_head, idempotent, upgrade, private;
-	bool request_done, response_keep, used, got_bytes, starved, busy, gone, stolen;
-	bool kick;        // to be run from the loop though no event may come; survives re-arming
-	bool refused;     // the kernel said no at once; told from the timer
-	uint64_t last_ms; // of the last byte of the response
-	struct buf again; // the request's head, kept while it may have to be sent again
-};
-
-struct upstream_pool {
-	struct loop *loop;
-	struct upstream_options opt;
-	struct upstream *idle; // most recently used first
-	struct upstream *idle_last;
-	struct upstream_counters count;
-	struct http1_head head; // of the response being read: one for all, it lives no longer than a callback
-};
-
-static void on_ready(evutil_socket_t fd, short what, void *arg);
-static void on_timer(void *ctx);
-
-// ---- life ----------------------------------------------------------------------------------------------------------
-static void upstream_free(struct upstream *u)
-{
-	if (u->ev)
-		event_free(u->ev);
-	timer_free(&u->timer);
-	stream_close(&u->s);
-	buf_free(&u->out);
-	buf_free(&u->in);
-	buf_free(&u->again);
-	u->pool->count.open--;
-	free(u);
-}
-
-static void unlink_idle(struct upstream *u)
-{
-	struct upstream_pool *p = u->pool;
-
-	if (u->prev)
-		u->prev->next = u->next;
-	else
-		p->idle = u->next;
-	if (u->next)
-		u->next->prev = u->prev;
-	else
-		p->idle_last = u->prev;
-	u->prev = u->next = NULL;
-	p->count.idle--;
-}
-
-static void arm(struct upstream *u, short want)
-{
-	if (want == u->armed)
-		return;
-	event_del(u->ev);
-	u->armed = want;
-	if (want) {
-		event_assign(u->ev, loop_base(u->pool->loop), u->s.fd, (short)(want | EV_PERSIST), on_ready, u);
-		event_add(u->ev, NULL);
-	}
-	if (u->kick)
-		event_active(u->ev, EV_READ, 1);
-}
-
-static int open_connection(struct upstream *u, struct err *err)
-{
-	bool pending;
-	int fd = addr_connect(&u->pool->opt.service, &pending, err);
-
-	if (fd < 0)
-		return -1;
-	u->s = stream_plain(fd);
-	u->state = pending ? U_CONNECT : U_HEAD;
-	u->used = false;
-	u->armed = 0;
-	u->pool->count.connects++;
-	arm(u, EV_READ | EV_WRITE);
-	timer_set(&u->timer, u->pool->opt.connect_ms);
-	return 0;
-}
-
-static struct upstream *upstream_new(struct upstream_pool *p, struct err *err)
-{
-	struct upstream *u = mem_zalloc(1, sizeof(*u), err);
-
-	if (!u)
-		return NULL;
-	u->pool = p;
-	u->s.fd = -1;
-	p->count.open++;
-	u->ev = event_new(loop_base(p->loop), -1, 0, on_ready, u);
-	if (!u->ev || timer_init(&u->timer, p->loop, on_timer, u, err)) {
-		err_nomem(err);
-		upstream_free(u);
-		return NULL;
-	}
-	return u;
-}
-
+// ---- ends ----------------------------------------------------------------------------------------------------------
 // Ends the exchange; the connection is closed.
 static void drop(struct upstream *u)
 {
@@ -152,30 +30,12 @@ static void fail(struct upstream *u, int status)
 // A clean end: to the pool, or closed.
 static void finish(struct upstream *u)
 {
-	struct upstream_pool *p = u->pool;
 	const struct upstream_events *events = u->events;
 	void *ctx = u->ctx;
-	bool keep = u->response_keep && u->request_done && u->in.len == 0 && u->out.len == 0 && !u->private &&
-		    p->count.idle < p->opt.max_idle;
+	bool keep = u->response_keep && u->request_done && u->in.len == 0 && u->out.len == 0 && !u->private;
 
-	if (keep) {
-		u->state = U_IDLE;
-		u->used = true;
-		buf_free(&u->in);
-		buf_free(&u->out);
-		buf_free(&u->again);
-		u->next = p->idle;
-		if (p->idle)
-			p->idle->prev = u;
-		else
-			p->idle_last = u;
-		p->idle = u;
-		p->count.idle++;
-		arm(u, EV_READ);
-		timer_set(&u->timer, p->opt.idle_ms);
-	} else {
+	if (!keep || !upstream_pool_keep(u))
 		u->gone = true;
-	}
 	events->on_end(ctx);
 }
 
@@ -186,14 +46,14 @@ static bool try_again(struct upstream *u)
 
 	if (!u->used || u->got_bytes || !u->idempotent || u->again.len == 0)
 		return false;
-	arm(u, 0);
+	upstream_arm(u, 0);
 	stream_close(&u->s);
 	spare = u->out;
 	u->out = u->again;
 	u->again = spare;
 	u->again.len = 0;
 	u->out_off = 0;
-	if (open_connection(u, NULL))
+	if (upstream_connect(u, NULL))
 		return false;
 	u->pool->count.retries++;
 	return true;
@@ -373,7 +233,7 @@ static void wait_next(struct upstream *u)
 		u->starved = false;
 		u->kick = u->in.len > 0;
 	}
-	arm(u, stream_events(&u->s, !u->starved, u->out.len > 0 || u->state == U_CONNECT));
+	upstream_arm(u, stream_events(&u->s, !u->starved, u->out.len > 0 || u->state == U_CONNECT));
 	if (u->kick)
 		event_active(u->ev, EV_READ, 1);
 }
@@ -402,13 +262,13 @@ static void run(struct upstream *u)
 		upstream_free(u);
 }
 
-static void on_ready(evutil_socket_t fd, short what, void *arg)
+void upstream_on_ready(evutil_socket_t fd, short what, void *arg)
 {
 	struct upstream *u = arg;
 
 	(void)fd;
 	if (u->state == U_IDLE) { // closed by the service, or it speaks out of turn
-		unlink_idle(u);
+		upstream_pool_forget(u);
 		upstream_free(u);
 		return;
 	}
@@ -429,13 +289,13 @@ static void on_ready(evutil_socket_t fd, short what, void *arg)
 	run(u);
 }
 
-static void on_timer(void *ctx)
+void upstream_on_timer(void *ctx)
 {
 	struct upstream *u = ctx;
 	uint64_t quiet = loop_now_ms() - u->last_ms;
 
 	if (u->state == U_IDLE) {
-		unlink_idle(u);
+		upstream_pool_forget(u);
 	} else if (u->state != U_CONNECT && (u->starved || !u->request_done || quiet < u->pool->opt.response_ms)) {
 		// While the front has no room or more to say, it is not the service that is late.
 		bool late = u->starved || !u->request_done;
@@ -450,67 +310,10 @@ static void on_timer(void *ctx)
 }
 
 // ---- the front's calls ---------------------------------------------------------------------------------------------
-struct upstream_pool *upstream_pool_new(struct loop *l, const struct upstream_options *options, struct err *err)
-{
-	struct upstream_pool *p = mem_zalloc(1, sizeof(*p), err);
-
-	if (!p)
-		return NULL;
-	p->loop = l;
-	p->opt = *options;
-	return p;
-}
-
-void upstream_pool_free(struct upstream_pool *p)
-{
-	if (!p)
-		return;
-	while (p->idle) {
-		struct upstream *u = p->idle;
-
-		unlink_idle(u);
-		upstream_free(u);
-	}
-	free(p);
-}
-
-const struct upstream_counters *upstream_pool_counters(const struct upstream_pool *p)
-{
-	return &p->count;
-}
-
-// A kept connection that is still open, or a new one.
-static struct upstream *take_connection(struct upstream_pool *p, const struct upstream_request *rq, struct err *err)
-{
-	struct upstream *u;
-
-	while (!rq->greeting && p->idle) {
-		char c;
-
-		u = p->idle;
-		unlink_idle(u);
-		if (recv(u->s.fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-			u->state = U_HEAD;
-			p->count.reuses++;
-			timer_set(&u->timer, p->opt.response_ms);
-			return u;
-		}
-		upstream_free(u);
-	}
-	u = upstream_new(p, err);
-	if (!u || (open_connection(u, NULL) == 0))
-		return u;
-	// The refusal is told from the loop, as every other: the timer fires at once.
-	u->state = U_CONNECT;
-	u->refused = true;
-	timer_set(&u->timer, 1);
-	return u;
-}
-
 struct upstream *upstream_start(struct upstream_pool *p, const struct upstream_request *rq,
 				const struct upstream_events *events, void *ctx, struct err *err)
 {
-	struct upstream *u = take_connection(p, rq, err);
+	struct upstream *u = upstream_pool_take(p, rq, err);
 
 	if (!u)
 		return NULL;
@@ -535,7 +338,7 @@ struct upstream *upstream_start(struct upstream_pool *p, const struct upstream_r
 	if (u->state == U_HEAD)
 		flush_out(u);
 	if (u->s.fd >= 0)
-		arm(u, stream_events(&u->s, true, u->out.len > 0 || u->state == U_CONNECT));
+		upstream_arm(u, stream_events(&u->s, true, u->out.len > 0 || u->state == U_CONNECT));
 	return u;
 }
 
@@ -565,7 +368,7 @@ static void push(struct upstream *u)
 		u->out.len = u->out_off = 0;
 	u->busy = was_busy;
 	if (!u->busy && (u->out.len || u->s.write_broken))
-		arm(u, stream_events(&u->s, true, true));
+		upstream_arm(u, stream_events(&u->s, true, true));
 }
 
 int upstream_body(struct upstream *u, const char *p, size_t n)
@@ -623,7 +426,7 @@ int upstream_steal(struct upstream *u, struct stream *out, struct buf *rest)
 		rc = -1; // an upgrade request has no content, so its head is out before the answer
 	if (rc)
 		return -1;
-	arm(u, 0);
+	upstream_arm(u, 0);
 	*out = u->s;
 	u->s = (struct stream)STREAM_INIT;
 	u->stolen = true;
