@@ -127,6 +127,17 @@ variant; printf '/etc/text\n' >v/cmd; pack v >v.cpio
 t "a file that may not be executed: the machine ends" start noexec b.cpio v.cpio
 says "and init says why" noexec "cage-init: unable to run /etc/text: Permission denied"
 
+# The driver of the security module: any module can stand in for it where there is none.
+cp -a b bn; mv "bn/modules.d/$(head -n 1 bn/modules)" bn/nsm.ko; sed -i 1d bn/modules; pack bn >bn.cpio
+t "a bootstrap ramdisk with nsm.ko: the service boots" start nsm bn.cpio root.cpio
+says "nsm.ko was loaded, before the modules that need it" nsm \
+	"modules=$(sed 's|.*/||; s|\.ko$||' "$TOP/$platform/modules.list" | sort | xargs echo)"
+says "and the service runs" nsm "nonce=$nonce two= three=last word"
+echo "no module at all" >bn/nsm.ko; pack bn >bn.cpio
+t "a broken nsm.ko: the machine ends" start badnsm bn.cpio root.cpio
+says "and init names it" badnsm \
+	"cage-init: fatal: unable to load the kernel module /nsm.ko: Exec format error (it was built for another kernel)"
+
 cp -a b b2; echo "no module at all" >b2/modules.d/vsock.ko; pack b2 >b2.cpio
 t "a broken module: the machine ends" start badmodule b2.cpio root.cpio
 says "and init names it" badmodule \
