@@ -93,6 +93,12 @@ t "whole" test "$(jq '[.entries[].path | length] | max' "$TEST_TMP/out")" = 1999
 t_exit 2 "and is still none that a ramdisk can hold" build "oci:$W/img:deep" --max-path 30000 -o "$W/no.eif"
 t_says "which is said" "the kernel drops names past 4095"
 
+truncate -s 4G "$W/big"; tar -C "$W" -S -cf "$W/big.tar" big; rm "$W/big"
+umoci new --image "$W/img:big" && umoci raw add-layer --image "$W/img:big" "$W/big.tar" &&
+	umoci config --image "$W/img:big" --config.cmd /x >/dev/null 2>&1
+t_exit 2 "a sparse file of 4 GiB" build "oci:$W/img:big" -o "$W/no.eif"
+t_says "does not fit, which is said with its path" 'entry "big": size 4294967296 does not fit newc'
+
 # ---- a reader that goes away
 for form in "" --json; do
 	eifgen ls "oci:$W/img:many" $form >"$W/whole" 2>/dev/null
@@ -104,6 +110,33 @@ for form in "" --json; do
 	t "and no other" test "$(wc -l <"$W/pipe.err")" = 1
 	t "head got the listing's first line" cmp "$W/first" <(head -n 1 "$W/whole")
 done
+
+# ---- what newc cannot carry: a line each, and an error under --strict
+python3 - "$W/lossy.tar" <<'P'
+import base64, sys, tarfile
+tar = tarfile.open(sys.argv[1], "w", format=tarfile.PAX_FORMAT)
+for name, records in (("cap", {"SCHILY.xattr.security.capability": "x"}), ("plain", {}), ("sub", {"mtime": "7.5"}),
+                      ("xattr", {"SCHILY.xattr.user.note": "x"})):
+    m = tarfile.TarInfo(name)
+    m.pax_headers = records
+    tar.addfile(m)
+P
+umoci new --image "$W/img:lossy" && umoci raw add-layer --image "$W/img:lossy" "$W/lossy.tar" &&
+	umoci config --image "$W/img:lossy" --config.cmd /x >/dev/null 2>&1
+t_exit 0 "an image that loses something builds" eifgen build "oci:$W/img:lossy" --blobs "$W/blobs" -o "$W/lossy.eif"
+t "and each loss is one line" diff "$W/err" - <<'END'
+eifgen: warning: entry "cap": its file capability is lost: newc has none
+eifgen: warning: entry "sub": its time's fraction of a second is lost
+eifgen: warning: entry "xattr": its extended attributes are lost: newc has none
+END
+t_exit 2 "--strict makes them errors" build "oci:$W/img:lossy" --strict -o "$W/no.eif"
+t_says "with the first one's path" 'entry "cap": its file capability is lost'
+
+# ---- pcr predicts and writes nothing
+mkdir "$W/empty"
+t_exit 0 "pcr in an empty directory" env -C "$W/empty" TMPDIR="$W/empty" "$EIFGEN_BIN/eifgen" pcr "$TOP/$images/links" --blobs "$W/blobs"
+t "leaves it empty" test -z "$(ls -A "$W/empty")"
+t "and says what a build says" test "$(jq -c .Measurements "$W/out")" = "$(build $images/links -o "$W/l.eif" | jq -c .Measurements)"
 
 # ---- texts that must be one line
 t_exit 2 "a NUL in --cmd" build $images/plain --cmd '["a\u0000b"]' -o "$W/no.eif"
