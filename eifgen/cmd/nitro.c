@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "eifgen/cmd/sign_record.h"
 #include "eifgen/cmd/time_option.h"
 #include "eifgen/eif_sign.h"
 #include "eifgen/report.h"
@@ -91,6 +92,7 @@ static int sign(const char *path, struct signer_options *opt)
 	_cleanup_atomic_file_ struct atomic_file file = ATOMIC_FILE_INIT;
 	_cleanup_eif_file_ struct eif_file *f = NULL;
 	_cleanup_signer_ struct signer *signer = NULL;
+	_cleanup_sign_record_ struct sign_record record = SIGN_RECORD_INIT; // nitro-cli knows none; ours stay true
 	_cleanup_buf_ struct buf section = BUF_INIT(0);
 	_cleanup_jout_ struct jout o = JOUT_INIT(true);
 	struct err err = ERR_INIT;
@@ -98,18 +100,19 @@ static int sign(const char *path, struct signer_options *opt)
 	const char *text;
 
 	if (time_option(NULL, &opt->at, &err) || signer_open(opt, &signer, &err) || eif_file_open(path, &f, &err) ||
-	    eif_sign_allowed(f, &err))
+	    eif_sign_allowed(f, &err) || sign_record_find(&record, path, NULL, f, &err))
 		return cmd_fail("sign", path, &err);
 	pcrs = f->pcrs;
 	pcrs.has_pcr8 = true;
 	if (signer_pcr8(signer, pcrs.pcr8, &err) || signer_section(signer, pcrs.pcr0, &section, &err) ||
-	    atomic_file_open(&file, path, &err) || eif_sign_copy(f, &section, file.fd, &err))
+	    atomic_file_open(&file, path, &err) || eif_sign_copy(f, &section, file.fd, &err) ||
+	    sign_record_write(&record, signer, false, pcrs.pcr8, &section, file.fd, &err))
 		return cmd_fail("sign", path, &err);
 	jout_open(&o, NULL, '{');
 	report_measurements(&o, &pcrs);
 	jout_close(&o, '}');
 	text = jout_text(&o, &err);
-	return text ? cmd_finish(&(struct atomic_file *){&file}, 1, text) : cmd_fail("sign", path, &err);
+	return text ? cmd_finish((struct atomic_file *[]){&file, &record.file}, 2, text) : cmd_fail("sign", path, &err);
 }
 
 static int run_sign(int argc, char **argv)

@@ -58,6 +58,12 @@ if [ "$machine" = x86_64 ]; then
 	t "in nitro-cli's form" cmp "$TEST_TMP/out" <(jq --indent 2 . "$W/s.json")
 	t "HashAlgorithm first, PCR8 last" test "$(jq -c '.Measurements | keys_unsorted' "$TEST_TMP/out")" = '["HashAlgorithm","PCR0","PCR1","PCR2","PCR8"]'
 	t_exit 0 "verifies" eifgen verify --require-signed "$W/a.eif"
+	t "and no record appears" test ! -e "$W/a.eif.record.json"
+	eifgen -q build $I/plain --blobs "$NITRO_CLI_BLOBS" -o "$W/r.eif" >/dev/null
+	eifgen -q build $I/plain --blobs "$NITRO_CLI_BLOBS" --sign-key "$W/k.pem" --sign-cert "$W/c.pem" -o "$W/rs.eif" >/dev/null
+	t_exit 0 "sign-eif beside a record of ours" eifgen sign-eif --eif-path "$W/r.eif" --signing-certificate "$W/c.pem" --private-key "$W/k.pem"
+	t "gives what the signed build gives" cmp "$W/r.eif" "$W/rs.eif"
+	t "and its record" cmp "$W/r.eif.record.json" "$W/rs.eif.record.json"
 	cp "$W/a.eif" "$W/before.eif"
 	t_exit 2 "sign-eif with a key in KMS is told the way" eifgen sign-eif --eif-path "$W/a.eif" --signing-certificate "$W/c.pem" \
 		--private-key arn:aws:kms:eu-west-1:123456789012:key/x

@@ -33,6 +33,7 @@ t "gives the same bytes as PKCS#8" cmp "$W/form.eif" "$W/p384.eif"
 t_exit 0 "a SEC1 key behind EC PARAMETERS" s form
 t "gives the same bytes too" cmp "$W/form.eif" "$W/p384.eif"
 openssl pkcs8 -topk8 -in "$W/p384.key" -passout pass:secret -out "$W/form.key"
+cp "$W/form.key" "$W/locked.key"
 t_exit 2 "an encrypted key without a passphrase" s form
 t_says "is told what it needs" "--passphrase-file"
 echo secret >"$W/pass"; echo wrong >"$W/wrong"
@@ -90,15 +91,20 @@ for c in p256 p384 p521; do
 	t "$c: --digest gives the digest's bytes" cmp "$W/digest" <(openssl dgst -$md -binary <"$W/tbs")
 	openssl pkeyutl -sign -inkey "$W/$c.key" -in "$W/digest" -out "$W/sig2.der"
 	t_exit 0 "$c: attach a signature over the digest" eifgen sign "$B" --cert "$W/$c.crt" --attach "$W/sig2.der" -o "$W/att.eif"
+	python3 - "$W/sig.der" "$W/sig.raw" $c <<-'PY'
+		import sys
+		d = open(sys.argv[1], "rb").read(); at = 2 if d[1] < 128 else 3; out = b""
+		width = {"p256": 32, "p384": 48, "p521": 66}[sys.argv[3]]
+		for _ in range(2):
+		    n = d[at + 1]; out += int.from_bytes(d[at + 2:at + 2 + n], "big").to_bytes(width, "big"); at += 2 + n
+		open(sys.argv[2], "wb").write(out)
+	PY
+	t_exit 0 "$c: attach r and s raw" eifgen sign "$B" --cert "$W/$c.crt" --attach "$W/sig.raw" -o "$W/raw.eif"
+	eifgen -q sign "$B" --cert "$W/$c.crt" --attach "$W/sig.der" -o "$W/att.eif" >/dev/null
+	t "$c: to the same bytes as from DER" cmp "$W/raw.eif" "$W/att.eif"
+	head -c -1 "$W/sig.raw" >"$W/short.raw"
+	t_exit 2 "$c: a byte less is neither" eifgen sign "$B" --cert "$W/$c.crt" --attach "$W/short.raw" -o "$W/no.eif"
 done
-python3 - "$W/sig.der" "$W/sig.raw" <<'PY'
-import sys
-d = open(sys.argv[1], "rb").read(); at = 2 if d[1] < 128 else 3; out = b""
-for _ in range(2):
-    n = d[at + 1]; out += int.from_bytes(d[at + 2:at + 2 + n], "big").to_bytes(66, "big"); at += 2 + n
-open(sys.argv[2], "wb").write(out)
-PY
-t_exit 0 "attach r and s raw" eifgen sign "$B" --cert "$W/p521.crt" --attach "$W/sig.raw" -o "$W/att.eif"
 printf '\001' | dd of="$W/sig.raw" bs=1 seek=50 conv=notrunc 2>/dev/null; rm -f "$W/att.eif"
 t_exit 2 "a signature that does not verify is refused" eifgen sign "$B" --cert "$W/p521.crt" --attach "$W/sig.raw" -o "$W/att.eif"
 t_exit 2 "one of another image too" eifgen sign $V/good/01-one-ramdisk/image.eif --cert "$W/p521.crt" --attach "$W/sig.der" -o "$W/att.eif"
@@ -175,8 +181,23 @@ rm -f "$W/no.eif"
 t_exit 2 "a key without its certificate" b --sign-key "$W/p384.key" -o "$W/no.eif"
 t_exit 2 "a certificate without its key" b --sign-cert "$W/p384.crt" -o "$W/no.eif"
 t_exit 2 "a key that cannot be read" b --sign-key "$W/none" --sign-cert "$W/p384.crt" -o "$W/no.eif"
+faketime '2020-01-01 00:00:00' openssl req -x509 -new -key "$W/p384.key" -subj /CN=old -days 10 -out "$W/old.crt" 2>/dev/null
+faketime '2090-01-01 00:00:00' openssl req -x509 -new -key "$W/p384.key" -subj /CN=later -days 10 -out "$W/later.crt" 2>/dev/null
+t_exit 2 "an expired certificate" b --sign-key "$W/p384.key" --sign-cert "$W/old.crt" -o "$W/no.eif"
+t_says "says when" "expired on Jan 11"
+t_exit 2 "one that is not valid yet" b --sign-key "$W/p384.key" --sign-cert "$W/later.crt" -o "$W/no.eif"
+t_says "says when" "not valid before Jan  1"
+t_exit 2 "RSA" b --sign-key "$W/rsa.key" --sign-cert "$W/rsa.crt" -o "$W/no.eif"
+t_exit 2 "another curve" b --sign-key "$W/k1.key" --sign-cert "$W/k1.crt" -o "$W/no.eif"
+t_exit 2 "an encrypted key" b --sign-key "$W/locked.key" --sign-cert "$W/p384.crt" -o "$W/no.eif"
+t_says "is told what it needs" "passphrase-file"
+t_exit 0 "and gets it" b --sign-key "$W/locked.key" --sign-cert "$W/p384.crt" --sign-passphrase-file "$W/pass" -o "$W/b4.eif"
+t "to the same file" cmp "$W/b1.eif" "$W/b4.eif"
+t_exit 2 "a private key inside the certificate file" b --sign-key "$W/p384.key" --sign-cert "$W/both.crt" -o "$W/no.eif"
 t_exit 2 "another's key" b --sign-key "$W/p256.key" --sign-cert "$W/p384.crt" -o "$W/no.eif"
 t "none of them leaves an unsigned image" test ! -e "$W/no.eif"
+
+t "one file alone lowers OPENSSL_API_COMPAT" test "$(grep -rl --include='*.[ch]' '^#define OPENSSL_API_COMPAT' base pcr eifgen layerfs epoch runtime)" = pcr/openssl_old.c
 
 # cert new
 t_exit 0 "cert new" eifgen cert new --key-out "$W/new.key" --cert-out "$W/new.crt" --subject "CN=build,O=Company" --days 10
