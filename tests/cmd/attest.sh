@@ -68,7 +68,7 @@ t "which is said" grep -q "nonce is absent" "$TEST_TMP/out"
 t_exit 0 "and passes where the nonce is waived" cage --no-nonce
 start none sound
 t_exit 1 "a host that attests nothing" cage
-for fault in other-root forged-chain expired-link pcr-absent pcr-zero pcr-other nonce-other nonce-absent binding-other signature-short \
+for fault in other-root forged-chain expired-link link-p256 pcr-absent pcr-zero pcr-other nonce-other nonce-absent binding-other signature-short \
 	payload-changed trailing too-old; do
 	[ "${mode:-}" = san ] && mode=well-known || mode=san
 	start $mode $fault

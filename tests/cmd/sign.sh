@@ -120,6 +120,16 @@ if command -v softhsm2-util >/dev/null && [ -e /usr/lib/softhsm/libsofthsm2.so ]
 	t_exit 0 "sign with a key in a token" eifgen sign "$B" --key "$uri&pin-value=1234" --cert "$W/p384.crt" -o "$W/token.eif"
 	t "the token's nonce is recorded as its own" test "$(jq -r .Nonce "$TEST_TMP/out")" = "token"
 	t_exit 0 "verify" eifgen verify --require-signed "$W/token.eif"
+	n=2
+	for c in p256 p521; do
+		softhsm2-util --import "$W/$c.key" --token eif --label "$c" --id 0$n --pin 1234 >/dev/null 2>&1; n=$((n + 1))
+		t_exit 0 "$c: in a token" eifgen sign "$B" --key "${uri/signer/$c}&pin-value=1234" --cert "$W/$c.crt" -o "$W/token.eif"
+		t_exit 0 "$c: verify" eifgen verify --require-signed "$W/token.eif"
+	done
+	t_exit 2 "another object's certificate" eifgen sign "$B" --key "${uri/signer/p256}&pin-value=1234" --cert "$W/p384.crt" -o "$W/no.eif"
+	t_exit 0 "a build signs with a token too" eifgen -q build testdata/images/plain --blobs testdata/images/platform \
+		--sign-key "$uri&pin-value=1234" --sign-cert "$W/p384.crt" -o "$W/tb.eif"
+	t "and records whose nonce it is" test "$(jq -r .Signature.Nonce "$W/tb.eif.record.json")" = token
 	echo 1234 >"$W/pin"
 	t_exit 0 "the PIN from a file" eifgen sign "$B" --key "$uri" --passphrase-file "$W/pin" --cert "$W/p384.crt" -o "$W/token.eif"
 	t_exit 2 "a wrong PIN is an error" eifgen sign "$B" --key "$uri&pin-value=9999" --cert "$W/p384.crt" -o "$W/token.eif"

@@ -19,7 +19,7 @@ enum { HOUR = 3600, DAY = 24 * HOUR };
 static const char *const names[PKI_FAULTS] = {
 	"sound",	    "other-root",      "forged-chain",	  "bundle-order",   "bundle-short",    "expired-link",
 	"future-link",	    "path-length",     "not-ca",	  "no-cert-sign",   "critical-extension", "sha256-link",
-	"other-name",	    "leaf-p256",       "leaf-is-ca",	  "leaf-no-signing", "cert-trailing",  "signature-short",
+	"other-name",	    "link-p256",       "leaf-p256",       "leaf-is-ca",	  "leaf-no-signing", "cert-trailing",  "signature-short",
 	"signature-other-key", "payload-changed", "trailing",	  "duplicate-field", "duplicate-pcr",  "indefinite",
 	"not-minimal",	    "unprotected",     "es256",		  "missing-field",  "empty-bundle",    "digest-name",
 	"pcr-absent",	    "pcr-zero",	       "pcr-short",	  "pcr-other",	    "nonce-other",     "nonce-absent",
@@ -203,7 +203,9 @@ static void make_chain(const struct pki *p, enum pki_fault fault, struct chain *
 								  : "critical,digitalSignature",
 				      .md = EVP_sha384()};
 
-		c->keys[i] = EVP_EC_gen(fault == PKI_LEAF_P256 && i + 1 == PKI_LEVELS ? "P-256" : "P-384");
+		bool p256 = (fault == PKI_LEAF_P256 && i + 1 == PKI_LEVELS) || (fault == PKI_LINK_P256 && i == 2);
+
+		c->keys[i] = EVP_EC_gen(p256 ? "P-256" : "P-384");
 		must(c->keys[i] != NULL);
 		s.key = c->keys[i];
 		spoil_cert(&s, i, fault, p->now);

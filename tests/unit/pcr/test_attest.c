@@ -4,6 +4,7 @@
 // rule, each with one fault, refused for the reason that names it.
 #include "pcr/attest_doc.h"
 
+#include "base/cbor.h"
 #include "base/hex.h"
 #include "base/io.h"
 #include "pcr/cert.h"
@@ -59,6 +60,7 @@ static const char *const reasons[PKI_FAULTS] = {
 	[PKI_CRITICAL_EXTENSION] = "cabundle[2]: an extension is broken, or critical and unknown",
 	[PKI_SHA256_LINK] = "cabundle[2]: it is not signed by ECDSA with SHA-384",
 	[PKI_OTHER_NAME] = "cabundle[2]: its issuer is not the certificate above it",
+	[PKI_LINK_P256] = "cabundle[2]: its key is not on P-384",
 	[PKI_LEAF_P256] = "algorithm -7, not ES384",
 	[PKI_LEAF_IS_CA] = "certificate: it is a CA",
 	[PKI_LEAF_NO_SIGNING] = "certificate: it may not sign documents",
@@ -258,6 +260,109 @@ START_TEST(test_attest_doc_from_cert_a_real_cage_is_bound_to_its_key)
 }
 END_TEST
 
+// A document whose fields have these sizes, signed by nobody: parsing looks at its form alone.
+struct shape {
+	const char *module_id;
+	uint64_t timestamp, pcr_index;
+	size_t pcr, pcrs, certificate, bundle, user_data;
+};
+
+static const struct shape largest = {"i-1", 1, 31, 64, 1, ATTEST_CERT_MAX, ATTEST_BUNDLE_MAX, ATTEST_FIELD_MAX};
+
+static void put_text_and(struct buf *b, const char *key, const void *bytes, size_t n)
+{
+	struct err err = ERR_INIT;
+
+	assert_ok(cbor_put_text(b, key, &err));
+	assert_ok(cbor_put_bytes(b, bytes, n, &err));
+}
+
+static int parse_shape(const struct shape *s, int tag, struct err *why)
+{
+	static const uint8_t zeros[4096];
+	struct err err = ERR_INIT;
+	_cleanup_buf_ struct buf p = BUF_INIT(0), m = BUF_INIT(0);
+	_cleanup_attest_doc_ struct attest_doc doc = ATTEST_DOC_INIT;
+
+	assert_ok(cbor_put_map(&p, 7, &err));
+	assert_ok(cbor_put_text(&p, "module_id", &err));
+	assert_ok(cbor_put_text(&p, s->module_id, &err));
+	assert_ok(cbor_put_text(&p, "digest", &err));
+	assert_ok(cbor_put_text(&p, "SHA384", &err));
+	assert_ok(cbor_put_text(&p, "timestamp", &err));
+	assert_ok(cbor_put_uint(&p, s->timestamp, &err));
+	assert_ok(cbor_put_text(&p, "pcrs", &err));
+	assert_ok(cbor_put_map(&p, s->pcrs, &err));
+	for (size_t i = 0; i < s->pcrs; i++) {
+		assert_ok(cbor_put_uint(&p, s->pcr_index - i, &err));
+		assert_ok(cbor_put_bytes(&p, zeros, s->pcr, &err));
+	}
+	put_text_and(&p, "certificate", zeros, s->certificate);
+	assert_ok(cbor_put_text(&p, "cabundle", &err));
+	assert_ok(cbor_put_array(&p, s->bundle, &err));
+	for (size_t i = 0; i < s->bundle; i++)
+		assert_ok(cbor_put_bytes(&p, zeros, i ? 1 : s->certificate, &err));
+	put_text_and(&p, "user_data", zeros, s->user_data);
+	if (tag)
+		assert_ok(buf_add_byte(&m, (uint8_t)tag, &err));
+	assert_ok(cose_sign1_write(cose_alg_of_id(COSE_ES384), p.data, p.len, zeros, &m, &err));
+	return attest_doc_parse(&doc, m.data, m.len, why);
+}
+
+START_TEST(test_attest_doc_parse_each_limit_is_the_last_that_passes)
+{
+	static const struct {
+		struct shape shape;
+		const char *reason;
+	} rows[] = {
+		{{"", 1, 31, 64, 1, 9, 1, 1}, "module_id: 0 bytes"},
+		{{"i-1", 0, 31, 64, 1, 9, 1, 1}, "timestamp: zero"},
+		{{"i-1", 1ull << 63, 31, 64, 1, 9, 1, 1}, "timestamp: "},
+		{{"i-1", 1, 32, 64, 1, 9, 1, 1}, "pcrs: "},
+		{{"i-1", 1, 31, 49, 1, 9, 1, 1}, "pcrs: PCR31 has 49 bytes"},
+		{{"i-1", 1, 31, 0, 1, 9, 1, 1}, "pcrs: PCR31 has 0 bytes"},
+		{{"i-1", 1, 31, 64, 0, 9, 1, 1}, "pcrs: empty"},
+		{{"i-1", 1, 31, 64, 1, 0, 1, 1}, "certificate: a certificate of 0 bytes"},
+		{{"i-1", 1, 31, 64, 1, ATTEST_CERT_MAX + 1, 1, 1}, "certificate: a certificate of 1025 bytes"},
+		{{"i-1", 1, 31, 64, 1, 9, 0, 1}, "cabundle: empty"},
+		{{"i-1", 1, 31, 64, 1, 9, ATTEST_BUNDLE_MAX + 1, 1}, "cabundle: more than 16 certificates"},
+		{{"i-1", 1, 31, 64, 1, 9, 1, ATTEST_FIELD_MAX + 1}, "user_data: 1025 bytes"},
+	};
+	struct err err = ERR_INIT;
+
+	assert_ok(parse_shape(&largest, 0, &err));
+	assert_ok(parse_shape(&largest, 0xd2, &err)); // tag 18, a COSE_Sign1
+	ck_assert_int_eq(parse_shape(&largest, 0xd1, &err), -1);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct err why = ERR_INIT;
+
+		ck_assert_int_eq(parse_shape(&rows[i].shape, 0, &why), -1);
+		ck_assert_msg(strstr(why.msg, rows[i].reason) != NULL, "row %zu: %s", i, why.msg);
+		ck_assert_int_eq(why.class, ERR_INPUT);
+	}
+}
+END_TEST
+
+START_TEST(test_attest_check_chain_the_root_has_dates_too)
+{
+	struct err err = ERR_INIT;
+	struct pki pki;
+	_cleanup_buf_ struct buf root = BUF_INIT(0), bytes = BUF_INIT(0);
+	_cleanup_attest_doc_ struct attest_doc doc = ATTEST_DOC_INIT;
+
+	assert_ok(pki_make(&pki, NOW, &err));
+	assert_ok(pki_root_der(&pki, &root, &err));
+	assert_ok(pki_document(&pki, PKI_SOUND, nonce, sizeof(nonce), spki, sizeof(spki), &bytes, &err));
+	assert_ok(attest_doc_parse(&doc, bytes.data, bytes.len, &err));
+	assert_ok(attest_check_chain(&doc, root.data, root.len, NOW, &err));
+	ck_assert_int_eq(attest_check_chain(&doc, root.data, root.len, NOW + 21LL * 365 * 86400, &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.msg, "root: the certificate expired"));
+	ck_assert_int_eq(attest_check_chain(&doc, root.data, 0, NOW, &err), -1);
+	ck_assert_int_eq(err.class, ERR_USAGE);
+	pki_free(&pki);
+}
+END_TEST
+
 START_TEST(test_attest_doc_parse_every_cut_is_refused)
 {
 	struct err err = ERR_INIT;
@@ -280,4 +385,6 @@ UNIT_MAIN("pcr/attest", ADD(test_attest_verify_each_fault_is_refused_for_its_rea
 	ADD(test_attest_verify_nothing_can_be_left_out_by_omission) ADD(test_attest_aws_root_has_the_published_fingerprint)
 	ADD(test_attest_verify_a_real_document_holds_at_its_time_and_not_today)
 	ADD(test_attest_verify_a_debug_document_is_refused_for_its_zeros)
-	ADD(test_attest_doc_from_cert_a_real_cage_is_bound_to_its_key) ADD(test_attest_doc_parse_every_cut_is_refused))
+	ADD(test_attest_doc_from_cert_a_real_cage_is_bound_to_its_key)
+	ADD(test_attest_doc_parse_each_limit_is_the_last_that_passes)
+	ADD(test_attest_check_chain_the_root_has_dates_too) ADD(test_attest_doc_parse_every_cut_is_refused))

@@ -30,6 +30,8 @@ START_TEST(test_pcr_expect_check_only_an_equal_value_passes)
 	assert_ok(pcr_expect_check(&e, 0, a, sizeof(a), &err));
 	assert_ok(pcr_expect_check(&e, 0, b, sizeof(b), &err));
 	ck_assert(pcr_expect_has(&e, 0) && !pcr_expect_has(&e, 1));
+	ck_assert_mem_eq(pcr_expect_first(&e, 0), a, sizeof(a));
+	ck_assert_ptr_null(pcr_expect_first(&e, 1));
 }
 END_TEST
 

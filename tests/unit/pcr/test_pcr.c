@@ -90,6 +90,22 @@ START_TEST(test_pcr_extend_may_write_over_its_input)
 }
 END_TEST
 
-UNIT_MAIN("pcr/pcr", ADD(test_pcr_measure_no_second_ramdisk_gives_the_constant_pcr2)
+START_TEST(test_pcr_value_gives_what_is_there_and_nothing_else)
+{
+	struct pcr_values v = {.has_pcr8 = false};
+
+	ck_assert_ptr_eq(pcr_value(&v, 0), v.pcr0);
+	ck_assert_ptr_eq(pcr_value(&v, 1), v.pcr1);
+	ck_assert_ptr_eq(pcr_value(&v, 2), v.pcr2);
+	ck_assert_ptr_null(pcr_value(&v, 8)); // not signed
+	v.has_pcr8 = true;
+	ck_assert_ptr_eq(pcr_value(&v, 8), v.pcr8);
+	ck_assert_ptr_null(pcr_value(&v, 3));
+	ck_assert_ptr_null(pcr_value(&v, 32));
+}
+END_TEST
+
+UNIT_MAIN("pcr/pcr", ADD(test_pcr_value_gives_what_is_there_and_nothing_else)
+	ADD(test_pcr_measure_no_second_ramdisk_gives_the_constant_pcr2)
 	ADD(test_pcr_measure_three_ramdisks_split_after_the_first) ADD(test_pcr_measure_odd_order_keeps_file_order)
 	ADD(test_pcr_extend_may_write_over_its_input))
