@@ -55,6 +55,7 @@ struct docker_image {
 	bool healthcheck;			 // a HEALTHCHECK other than NONE
 	char *base;	     // of the stage: what FROM names when no stage of the file has that name
 	bool onbuild;	     // the last stage holds ONBUILD, which acts in other builds only
+	struct docker_list triggers; // ONBUILD's instructions; they act at once in a stage whose base this is
 	size_t stages;
 };
 

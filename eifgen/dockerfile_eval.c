@@ -244,12 +244,32 @@ static int image_copy(struct docker_image *to, const struct docker_image *from, 
 	       docker_list_copy(&to->env, &from->env, err) || docker_list_copy(&to->expose, &from->expose, err) ? -1 : 0;
 }
 
+static int do_one(struct evaluation *e, const struct docker_instruction *i, struct err *err);
+
+// What a base's ONBUILD left for whoever builds upon it. A trigger cannot set triggers, so this nests once.
+static int do_triggers(struct evaluation *e, const struct docker_list *triggers, struct err *err)
+{
+	for (size_t i = 0; i < triggers->count; i++) {
+		_cleanup_free_ char *text = mem_printf(err, "# escape=%c\n%s\n", e->d->escape, triggers->item[i]);
+		_cleanup_(dockerfile_freep) struct dockerfile *d = NULL;
+
+		if (!text || dockerfile_parse(text, strlen(text), &d, err))
+			return err_prefix(err, "ONBUILD of the base: ");
+		if (d->count != 1 || !strcmp(d->items[0].word, "FROM") || !strcmp(d->items[0].word, "ONBUILD"))
+			return err_set(err, ERR_INPUT, "ONBUILD of the base: wants one instruction, and neither FROM nor ONBUILD");
+		if (do_one(e, &d->items[0], err))
+			return err_prefix(err, "ONBUILD of the base: ");
+	}
+	return 0;
+}
+
 static int do_from(struct evaluation *e, const char *args, struct err *err)
 {
 	const char *p = skip_flags(args);
 	_cleanup_free_ char *raw = next_word(&p, e->d->escape, err), *as = raw ? next_word(&p, e->d->escape, err) : NULL,
 			    *name = as ? next_word(&p, e->d->escape, err) : NULL, *more = name ? next_word(&p, e->d->escape, err) : NULL;
 	_cleanup_free_ char *ref = raw ? docker_expand(raw, e->d->escape, &e->global, err) : NULL;
+	const struct docker_image *base = NULL;
 	const struct stage *from = NULL;
 
 	if (!raw || more || (as && (strcasecmp(as, "AS") || !name)))
@@ -265,11 +285,14 @@ static int do_from(struct evaluation *e, const char *args, struct err *err)
 			from = &e->stage[i];
 	struct stage *s = &e->stage[e->count++];
 
+	base = from ? &from->image : strcmp(ref, "scratch") ? e->base : NULL;
 	s->name = steal_ptr(&name);
-	if (image_copy(&s->image, from ? &from->image : strcmp(ref, "scratch") ? e->base : NULL, err))
+	if (image_copy(&s->image, base, err))
 		return -1;
 	s->image.base = mem_strdup(from ? from->image.base : ref, err);
-	return !s->image.base || docker_list_add(&s->shell, "/bin/sh", err) || docker_list_add(&s->shell, "-c", err) ? -1 : 0;
+	if (!s->image.base || docker_list_add(&s->shell, "/bin/sh", err) || docker_list_add(&s->shell, "-c", err))
+		return -1;
+	return base ? do_triggers(e, &base->triggers, err) : 0;
 }
 
 static bool is_inert(const char *word)
@@ -317,7 +340,7 @@ static int do_one(struct evaluation *e, const struct docker_instruction *i, stru
 	}
 	if (!strcmp(i->word, "ONBUILD")) {
 		s->image.onbuild = true;
-		return 0;
+		return docker_list_add(&s->image.triggers, i->args, err);
 	}
 	return is_inert(i->word) ? 0 : err_set(err, ERR_INPUT, "unknown instruction %.32s", i->word);
 }
@@ -365,6 +388,7 @@ void docker_image_clear(struct docker_image *i)
 	docker_list_clear(&i->cmd);
 	docker_list_clear(&i->env);
 	docker_list_clear(&i->expose);
+	docker_list_clear(&i->triggers);
 	free(i->user);
 	free(i->workdir);
 	free(i->base);

@@ -44,6 +44,20 @@ printf 'FROM scratch\nRUN <<EOF\n' >"$TEST_TMP/open"
 t_exit 2 "a heredoc without an end is refused" eifgen cage dockerfile -f "$TEST_TMP/open" --config "$TEST_TMP/cage.json" --runtime "$TEST_TMP/bundle"
 t_says "with its line" "line 2: a heredoc has no end"
 
+echo '{"name": "x", "tls_termination": false}' >"$TEST_TMP/noport.json"
+printf 'FROM scratch\nEXPOSE 80 81\nCMD ["/x"]\n' >"$TEST_TMP/two-ports"
+t_exit 2 "two ports and none in cage.json are refused" eifgen cage dockerfile -f "$TEST_TMP/two-ports" --config "$TEST_TMP/noport.json" \
+	--runtime "$TEST_TMP/bundle"
+t_says "with the key" "service.port: missing"
+jq '.config.OnBuild = ["USER builder", "ENV TRIGGERED=yes"]' $dir/base.config.json >"$TEST_TMP/onbuild.json"
+t_exit 0 "a base image's ONBUILD" eifgen cage dockerfile -q -f $dir/base.in --config "$TEST_TMP/cage.json" --runtime "$TEST_TMP/bundle" \
+	--base-config "$TEST_TMP/onbuild.json"
+t "acts as it does in the builder" test "$(grep -c "u='builder'.* 'TRIGGERED=yes'" "$TEST_TMP/out")" = 1
+t_exit 0 "a Dockerfile that is named by cage.json" bash -c 'mkdir -p "$1/proj/sub" && cp "$2/forms.in" "$1/proj/sub/My.Dockerfile" &&
+	echo "{\"name\": \"x\", \"dockerfile\": \"sub/My.Dockerfile\"}" >"$1/proj/cage.json" && "$3" cage dockerfile --config "$1/proj/cage.json" --runtime "$1/bundle"' - \
+	"$TEST_TMP" $dir "$EIFGEN_BIN/eifgen"
+t "is found beside it" cmp $dir/forms.in <(head -c "$(stat -c %s $dir/forms.in)" "$TEST_TMP/out")
+
 # ---- init ------------------------------------------------------------------------------------------------------------
 mkdir "$TEST_TMP/My Project"
 cp testdata/cage/full/Dockerfile "$TEST_TMP/My Project/"
@@ -62,26 +76,35 @@ printf 'int main(void) { return 0; }\n' >"$TEST_TMP/dp.c"
 gcc -static -O2 -o "$TEST_TMP/cage-data-plane" "$TEST_TMP/dp.c" && cp "$TEST_TMP/cage-data-plane" "$TEST_TMP/cage-data-plane-no-egress"
 t "a runtime bundle is made" runtime/bundle "$TEST_TMP/real" "$EIFGEN_BIN/init" "$EIFGEN_BIN/cage-service" \
 	build/installer/runtime-dependencies.tar "$TEST_TMP/cage-data-plane" "$TEST_TMP/cage-data-plane-no-egress"
-context=$TEST_TMP/context
-cp -r testdata/cage/full "$context"; cp /bin/busybox "$context/"
 limits=(--ulimit "nofile=$(ulimit -Hn):$(ulimit -Hn)")
-build() { buildah build --isolation chroot "${limits[@]}" -f "$1" -t "localhost/eifgen-two-$$" "$context" && buildah push "localhost/eifgen-two-$$" "oci:$2:x" &&
-	buildah rmi "localhost/eifgen-two-$$"; }
 platform=$TOP/build/debian-platform
 t "Debian's kernel can be had" tests/tools/debian-platform.sh "$platform"
-t "the overlay way" eifgen cage build "$context" --runtime "$TEST_TMP/real" --blobs "$platform" --init "$TEST_TMP/real/init" --no-nsm \
-	-o "$TEST_TMP/overlay.eif" --no-write
-eifgen cage dockerfile "$context" --runtime "$TEST_TMP/real" >"$TEST_TMP/Dockerfile"
-mkdir "$context/cage-runtime"; cp "$TEST_TMP"/real/* "$context/cage-runtime/"
-t "the Dockerfile way" build "$TEST_TMP/Dockerfile" "$TEST_TMP/two"
-t_exit 0 "its image builds" eifgen build "oci:$TEST_TMP/two:x" --blobs "$platform" --init "$TEST_TMP/real/init" --no-nsm -o "$TEST_TMP/two.eif"
-# Paths, types, modes, owners, contents below rootfs; what README names is left out (the builders' own files in /etc, /run).
+build() { # build DOCKERFILE CONTEXT LAYOUT
+	buildah build --isolation chroot "${limits[@]}" -f "$1" -t "localhost/eifgen-two-$$" "$2" && buildah push "localhost/eifgen-two-$$" "oci:$3:x" &&
+		buildah rmi "localhost/eifgen-two-$$"
+}
+# Paths, types, modes, owners, contents below rootfs; what README names is left out: the builders' own files.
 rows() { eifgen ls "$1" --json | jq -r '.entries[] | select(.path | startswith("rootfs/")) |
-	[.path, .type, .mode, .uid, .gid, .sha256 // "", .target // ""] | @tsv' | grep -vE '^rootfs/(etc/(hosts|resolv.conf|hostname)|run/.*|proc|sys|dev)\b'; }
-rows "$TEST_TMP/overlay.eif" >"$TEST_TMP/one.rows"
-rows "$TEST_TMP/two.eif" >"$TEST_TMP/two.rows"
-t "a whole tree is compared" test "$(wc -l <"$TEST_TMP/one.rows")" -gt 100
-t "both ways give the same root file system" diff "$TEST_TMP/one.rows" "$TEST_TMP/two.rows"
-for e in overlay two; do eifgen extract "$TEST_TMP/$e.eif" -C "$TEST_TMP/$e.parts" >/dev/null; (cd "$TEST_TMP/$e.parts" && cpio -i --quiet --to-stdout cmd <ramdisk-2.cpio >cmd); done
-t "and the same command" cmp "$TEST_TMP/overlay.parts/cmd" "$TEST_TMP/two.parts/cmd"
+	[.path, .type, .mode, .uid, .gid, .sha256 // "", .target // ""] | @tsv' | grep -vE '^rootfs/etc/(hosts|resolv.conf|hostname)\b'; }
+for name in full forms; do
+	context=$TEST_TMP/$name
+	cp -r "testdata/cage/$name" "$context"; cp /bin/busybox "$context/"
+	t "$name: the overlay way" eifgen cage build "$context" --runtime "$TEST_TMP/real" --blobs "$platform" --init "$TEST_TMP/real/init" --no-nsm \
+		-o "$TEST_TMP/$name.overlay.eif" --no-write
+	eifgen cage dockerfile "$context" --runtime "$TEST_TMP/real" >"$TEST_TMP/Dockerfile"
+	mkdir "$context/cage-runtime"; cp "$TEST_TMP"/real/* "$context/cage-runtime/"
+	t "$name: the Dockerfile way" build "$TEST_TMP/Dockerfile" "$context" "$TEST_TMP/$name.two"
+	t_exit 0 "$name: its image builds" eifgen build "oci:$TEST_TMP/$name.two:x" --blobs "$platform" --init "$TEST_TMP/real/init" --no-nsm \
+		-o "$TEST_TMP/$name.two.eif"
+	rows "$TEST_TMP/$name.overlay.eif" >"$TEST_TMP/one.rows"
+	rows "$TEST_TMP/$name.two.eif" >"$TEST_TMP/two.rows"
+	t "$name: a whole tree is compared" test "$(wc -l <"$TEST_TMP/one.rows")" -gt 100
+	t "$name: both ways give the same root file system" diff "$TEST_TMP/one.rows" "$TEST_TMP/two.rows"
+	for e in overlay two; do
+		eifgen extract "$TEST_TMP/$name.$e.eif" -C "$TEST_TMP/$e.parts" >/dev/null
+		(cd "$TEST_TMP/$e.parts" && cpio -i --quiet --to-stdout cmd <ramdisk-2.cpio >cmd)
+	done
+	t "$name: and the same command" cmp "$TEST_TMP/overlay.parts/cmd" "$TEST_TMP/two.parts/cmd"
+	rm -rf "$TEST_TMP"/{overlay,two}.parts
+done
 t_done

@@ -3,11 +3,12 @@
 # timeout: 1800
 # serial
 #
-# `eifgen cage build`, for real: four projects of testdata/cage, each cloned twice and built cold with buildah, give the same
-# PCRs; cage.json gets them and nothing else changes; the cages boot, the service waits for the data plane, runs as its
+# `eifgen cage build`, for real: four projects of testdata/cage, each cloned twice and built cold with buildah (one with podman,
+# too), give the same PCRs; cage.json gets them and nothing else changes; the cages boot, the service waits for the data plane, runs as its
 # user in its directory with its environment, and is started again when it ends.
 . tests/lib.sh
 . tests/tools/boot-lib.sh
+. tests/tools/cage-lib.sh
 
 platform=$TOP/build/debian-platform
 t "Debian's kernel can be had" tests/tools/debian-platform.sh "$platform"
@@ -42,35 +43,6 @@ cp build/plane/cage-data-plane "$TEST_TMP/"
 runtime=$TEST_TMP/bundle
 t "a runtime bundle is made" runtime/bundle "$runtime" "$EIFGEN_BIN/init" "$EIFGEN_BIN/cage-service" \
 	build/installer/runtime-dependencies.tar "$TEST_TMP/cage-data-plane" "$TEST_TMP/cage-data-plane-no-egress"
-
-# base NAME PACKAGES: an image of Debian with these packages, as oci:build/NAME:base.
-base() {
-	[ ! -e "$TOP/build/$1/index.json" ] || return 0
-	tests/tools/debian-root.sh "$TOP/build/$1.tar" "$2" && rm -rf "$TOP/build/$1.new" &&
-		umoci --log=error init --layout "$TOP/build/$1.new" && umoci --log=error new --image "$TOP/build/$1.new:base" &&
-		umoci --log=error raw add-layer --image "$TOP/build/$1.new:base" "$TOP/build/$1.tar" &&
-		mv "$TOP/build/$1.new" "$TOP/build/$1"
-}
-
-# project NAME: a git repository of it, committed at a fixed time.
-project() {
-	cp -r "testdata/cage/$1" "$TEST_TMP/$1.git"
-	printf 'cage.json\n.git\nout.*\nerr\n' >"$TEST_TMP/$1.git/.dockerignore"
-	printf 'busybox\nout.*\nerr\n' >"$TEST_TMP/$1.git/.gitignore"
-	(cd "$TEST_TMP/$1.git" && git -c init.defaultBranch=main init -q && git add . &&
-		GIT_COMMITTER_DATE=@1700000000 git -c user.name=a -c user.email=a@b commit -q -m one)
-}
-
-# clone NAME WHERE: a fresh clone, with what git does not hold.
-clone() {
-	git clone -q "$TEST_TMP/$1.git" "$2" && { ! grep -q 'COPY busybox' "$2/Dockerfile" || cp /bin/busybox "$2/busybox"; }
-}
-build() { # build DIR [OPTION…]: in DIR
-	local dir=$1; shift
-	(cd "$dir" && "$EIFGEN_BIN/eifgen" cage build --no-cache --runtime "$runtime" --blobs "$platform" --init "$runtime/init" --no-nsm \
-		"${modules[@]}" -o out.eif "$@" >out.json 2>err) || { tail -n 20 "$dir/err"; return 1; }
-}
-pcrs() { jq -c '.Measurements' "$1/out.json"; }
 
 # twice NAME [OPTION…]: two cold builds from two clones.
 twice() {
@@ -110,6 +82,15 @@ t "busybox: the service waited for the data plane" test "$(grep -anE 'data plane
 t "busybox: the record says which tool came from where" test "$(jq -r '.CageTools[] | select(.Name == "ifconfig" or .Name == "runsv") | .Source' \
 	"$TEST_TMP/busybox-one/out.eif.record.json" | cut -d' ' -f1 | sort | xargs echo)" = "$(echo image "$(tar -xOf \
 	build/installer/runtime-dependencies.tar runtime-dependencies/PROVENANCE | sed -n 's/^runsv \([a-z]*\) .*/\1/p')" | xargs -n1 | sort | xargs echo)"
+# The same by podman, which keeps layers and names of its own.
+if podman_works; then
+	clone busybox "$TEST_TMP/busybox-podman"
+	t "busybox: builds with podman" build "$TEST_TMP/busybox-podman" --builder podman
+	t "busybox: to the same PCRs" test "$(pcrs "$TEST_TMP/busybox-podman")" = "$(pcrs "$TEST_TMP/busybox-one")"
+	t "busybox: and podman keeps nothing of it" bash -c '! podman images --format "{{.Repository}}" | grep -q eifgen-cage'
+else
+	t_skip "busybox: builds with podman" "podman does not run here: $(podman info 2>&1 | tail -n 1 | tr -d '#' | cut -c1-150)"
+fi
 # The write-back, committed, does not move the next build.
 (cd "$TEST_TMP/busybox-one" && git add cage.json && GIT_COMMITTER_DATE=@1710000000 git -c user.name=a -c user.email=a@b commit -qm pcrs)
 cp "$TEST_TMP/busybox-one/cage.json" "$TEST_TMP/before.json"

@@ -166,6 +166,10 @@ static const struct {
 	 ";;;app:grp;/a/c/d;<80/tcp><443/tcp><53/udp>;a"},
 	{"FROM a\nWORKDIR x\nWORKDIR ../..", ";;;;/;;a"},
 	{"FROM a AS one\nUSER u\nCMD [\"c\"]\nENV K=1\nFROM b\nCMD [\"last\"]", ";<last>;;;;;b"},
+	{"FROM a AS one\nONBUILD ENV K=1 L=$K\nONBUILD user u\nENV M=1\nFROM one\nENV N=$K\nCMD [\"c\"]", ";<c>;<M=1><K=1><L=><N=1>;u;;;a"},
+	{"FROM a AS one\nONBUILD USER u\nFROM one AS two\nFROM two\nCMD [\"c\"]", ";<c>;;u;;;a"},
+	{"FROM a AS one\nONBUILD USER u\nFROM b\nCMD [\"c\"]", ";<c>;;;;;b"},
+	{"# escape=`\nFROM a AS one\nONBUILD WORKDIR c:\\dir\nFROM one\nCMD [\"c\"]", ";<c>;;;/c:\\dir;;a"},
 	{"FROM a AS one\nUSER u\nCMD [\"c\"]\nENV K=1\nFROM ONE\nENTRYPOINT [\"e\"]", "<e>;;<K=1>;u;;;a"},
 	{"FROM --platform=linux/amd64 a as x\nFROM scratch\nCOPY --from=x / /", ";;;;;;scratch"},
 };
