@@ -194,7 +194,8 @@ int cage_dockerfile_base(const void *json, size_t n, struct docker_image *out, s
 
 	if (json_parse(json, n, CAGE_PROGRAM_MAX, &root, err) || json_get_object(root, "config", JSON_REQUIRED, &config, err) ||
 	    take_strings(config, "Entrypoint", &out->entrypoint, err) || take_strings(config, "Cmd", &out->cmd, err) ||
-	    take_strings(config, "Env", &out->env, err) || take_strings(config, "OnBuild", &out->triggers, err) || json_get_string(config, "User", JSON_OPTIONAL, &user, err) ||
+	    take_strings(config, "Env", &out->env, err) || take_strings(config, "OnBuild", &out->triggers, err) ||
+	    json_get_string(config, "User", JSON_OPTIONAL, &user, err) ||
 	    json_get_string(config, "WorkingDir", JSON_OPTIONAL, &dir, err) ||
 	    json_get_object(config, "ExposedPorts", JSON_OPTIONAL, &ports, err))
 		return -1;
