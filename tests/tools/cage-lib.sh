@@ -26,6 +26,7 @@ project() {
 clone() {
 	git clone -q "$TEST_TMP/$1.git" "$2" && { ! grep -q 'COPY busybox' "$2/Dockerfile" || cp /bin/busybox "$2/busybox"; }
 }
+# shellcheck disable=SC2154 # modules: the caller sets it
 build() { # build DIR [OPTION…]: in DIR
 	local dir=$1; shift
 	(cd "$dir" && "$EIFGEN_BIN/eifgen" cage build --no-cache --runtime "${runtime:?}" --blobs "${platform:?}" --init "$runtime/init" --no-nsm \
