@@ -61,6 +61,12 @@ jq -c '.manifests |= .[:1]' "$TEST_TMP/index.json" >"$TEST_TMP/arm.json"
 curl -sf -X PUT -H "Content-Type: $i" --data-binary "@$TEST_TMP/arm.json" "http://$plain/v2/team/app/manifests/arm"
 t_exit 2 "an index without the wanted platform" eifgen ls "docker://$plain/team/app:arm"
 t_says "names what there is" '"linux/arm64"'
+for lie in "+ 1:shorter" "- 1:longer"; do # the digest is right, the size is not
+	jq -c ".manifests[1].size |= . ${lie%:*}" "$TEST_TMP/index.json" >"$TEST_TMP/liar.json"
+	curl -sf -X PUT -H "Content-Type: $i" --data-binary "@$TEST_TMP/liar.json" "http://$plain/v2/team/app/manifests/liar"
+	t_exit 2 "an index that lies about a manifest's size (${lie%:*})" eifgen ls "docker://$plain/team/app:liar"
+	t_says "is refused for it" "$manifest: ${lie#*:} than the"
+done
 
 # ---- TLS ----------------------------------------------------------------------------------------------------------------
 registry_start tls
