@@ -9,7 +9,7 @@ cp -r $P "$W/blobs"; cp "$W/blobs/bzImage" "$W/blobs/Image"
 build() { eifgen -q build "$@" --blobs "$W/blobs"; }
 
 # ---- one architecture: the EIF's, the index's, the config's
-# index NAME [PLATFORM-ARCH CONFIG-ARCH]…: an OCI layout whose index lists images of images/plain so.
+# index NAME [PLATFORM-ARCH CONFIG-ARCH]…: an OCI layout whose index lists images of images/plain so, less the key DROP.
 index() {
 	python3 - $images/plain "$W/$1" "${@:2}" <<-'P'
 		import hashlib, json, os, shutil, sys
@@ -24,6 +24,7 @@ index() {
 		first = json.load(open(os.path.join(out, "index.json")))["manifests"][0]
 		manifest = json.load(open(blob(first["digest"])))
 		config = json.load(open(blob(manifest["config"]["digest"])))
+		config.pop(os.environ.get("DROP"), None)
 		rows = []
 		for listed, said in zip(pairs[::2], pairs[1::2]):
 		    c = dict(manifest["config"], **put(dict(config, architecture=said)))
@@ -99,6 +100,21 @@ umoci new --image "$W/img:big" && umoci raw add-layer --image "$W/img:big" "$W/b
 t_exit 2 "a sparse file of 4 GiB" build "oci:$W/img:big" -o "$W/no.eif"
 t_says "does not fit, which is said with its path" 'entry "big": size 4294967296 does not fit newc'
 
+# ---- memory does not grow with the image
+truncate -s 400M "$W/zeros"; tar -C "$W" -S -cf "$W/zeros.tar" zeros; rm "$W/zeros"
+umoci new --image "$W/img:zeros" && umoci raw add-layer --image "$W/img:zeros" "$W/zeros.tar" &&
+	umoci config --image "$W/img:zeros" --config.cmd /x >/dev/null 2>&1
+# peak KILOBYTES COMMAND…: the command ends with 0 and had at most that in memory (the sanitizers' own is another matter).
+peak() {
+	python3 -c 'import resource, subprocess, sys
+status = subprocess.call(sys.argv[2:], stdout=subprocess.DEVNULL)
+most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+sys.exit(status or (most > int(sys.argv[1]) and "%d KB" % most or 0))' "$@"
+}
+[ "${EIFGEN_VARIANT:-rel}" = rel ] && most=100000 || most=1000000000
+t "an image of 400 MB is measured in less than 100 MB" peak "$most" "$EIFGEN_BIN/eifgen" pcr "oci:$W/img:zeros" --blobs "$W/blobs"
+t_not "more would be seen" peak 1000 "$EIFGEN_BIN/eifgen" pcr "oci:$W/img:zeros" --blobs "$W/blobs"
+
 # ---- a reader that goes away
 for form in "" --json; do
 	eifgen ls "oci:$W/img:many" $form >"$W/whole" 2>/dev/null
@@ -137,6 +153,24 @@ mkdir "$W/empty"
 t_exit 0 "pcr in an empty directory" env -C "$W/empty" TMPDIR="$W/empty" "$EIFGEN_BIN/eifgen" pcr "$TOP/$images/links" --blobs "$W/blobs"
 t "leaves it empty" test -z "$(ls -A "$W/empty")"
 t "and says what a build says" test "$(jq -c .Measurements "$W/out")" = "$(build $images/links -o "$W/l.eif" | jq -c .Measurements)"
+
+# ---- the epoch of a build: a dirty tree is warned of and recorded, an image that says no time is an error
+export HOME=$W GIT_CONFIG_NOSYSTEM=1
+git init -q "$W/repo"; echo 1 >"$W/repo/file"
+GIT_COMMITTER_DATE="1600000000 +0000" git -C "$W/repo" -c user.name=a -c user.email=a@b commit -q --allow-empty -m one
+t_exit 0 "a build from a tree with a file that no commit has" eifgen build $images/plain --blobs "$W/blobs" --epoch "git:$W/repo" -o "$W/g.eif"
+t_says "warns" "eifgen: warning: the epoch is that of a commit, but the work tree differs from it"
+t "and records the commit, and that" test "$(jq -r '.Epoch | "\(.Seconds) \(.Commit) \(.Dirty)"' "$W/g.eif.record.json")" = \
+	"1600000000 $(git -C "$W/repo" rev-parse HEAD) true"
+t_exit 2 "which is an error under --strict" build $images/plain --epoch "git:$W/repo" --strict -o "$W/no.eif"
+git -C "$W/repo" add file
+GIT_COMMITTER_DATE="1600000001 +0000" git -C "$W/repo" -c user.name=a -c user.email=a@b commit -q -m two
+t_exit 0 "and no matter once it is committed" build $images/plain --epoch "git:$W/repo" --strict -o "$W/g.eif"
+DROP=created index timeless amd64 amd64
+t_exit 2 "--epoch image of an image without a time" build "$W/timeless" --epoch image -o "$W/no.eif"
+t_says "says so" "says no time of creation"
+t_exit 2 "SOURCE_DATE_EPOCH that is no number" env SOURCE_DATE_EPOCH=now "$EIFGEN_BIN/eifgen" build $images/plain --blobs "$W/blobs" -o "$W/no.eif"
+t_says "is named" "SOURCE_DATE_EPOCH"
 
 # ---- texts that must be one line
 t_exit 2 "a NUL in --cmd" build $images/plain --cmd '["a\u0000b"]' -o "$W/no.eif"
