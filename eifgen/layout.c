@@ -165,6 +165,8 @@ int layout_content(struct layout_out *o, const struct tree *tree, const struct i
 			return -1;
 		off += (uint64_t)got;
 	}
+	if (o->opt->drop)
+		tree_content_drop(tree, inode);
 	return 0;
 }
 

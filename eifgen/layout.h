@@ -46,6 +46,7 @@ struct layout_options {
 	uint32_t epoch;
 	bool strict;	  // every warning becomes an error
 	bool allow_large; // a ramdisk past 4 GiB
+	bool drop;	  // the tree's contents are not needed once they are written: they may go (tree_content_drop)
 	// Takes the place of reading a file's content and writing it into `out` (warm.h); NULL: read and write. Called after
 	// everything before it has gone to `out`.
 	int (*content)(void *ctx, const struct tree *tree, const struct inode *inode, struct err *err);

@@ -25,10 +25,10 @@ enum {
 	SHA = 32,
 	FOOTER = 8 + 7 * 8,
 	NAME = 2 * SHA + 8,
-	META_MAX = 1 << 30, // lists and digests of one layer, in memory while it is loaded
+	META_MAX = 1 << 30, // lists and sums of one layer, in memory while it is loaded
 	OPEN_SHARE = 4,	    // at most a quarter of the descriptors go to cached layers
 };
-static const char MAGIC[8] = "eifgenL1";
+static const char MAGIC[8] = "eifgenL2";
 
 struct layer_cache {
 	char *dir;
@@ -96,11 +96,10 @@ static char *path_of(const struct layer_cache *c, const char *name, struct err *
 	return mem_printf(err, "%s/%s", c->dir, name);
 }
 
-// The name says all that the contents depend on.
-static char *layer_path(const struct layer_cache *c, const struct image_layer *what, struct err *err)
+// The name says all that the contents depend on; its digest is also the sums' seed.
+static char *layer_path(const struct layer_cache *c, const struct image_layer *what, uint8_t sha[SHA], struct err *err)
 {
 	char text[3 * DIGEST_TEXT_MAX], hex[2 * SHA + 1], name[NAME];
-	uint8_t sha[SHA];
 	int n = snprintf(text, sizeof(text), "%.8s %s %s %s %d", MAGIC, EIFGEN_VERSION, what->digest, what->diff_id,
 			 (int)what->compression);
 
@@ -115,13 +114,13 @@ static char *layer_path(const struct layer_cache *c, const struct image_layer *w
 // ---- loading -------------------------------------------------------------------------------------------------------
 
 struct footer {
-	uint64_t content, digests, entries, removals, entry_count, removal_count, expanded;
+	uint64_t content, sums, entries, removals, entry_count, removal_count, expanded;
 };
 
 static int read_footer(int fd, uint64_t size, struct footer *f, struct err *err)
 {
 	uint8_t b[FOOTER];
-	uint64_t *const fields[] = {&f->content,     &f->digests,	&f->entries, &f->removals,
+	uint64_t *const fields[] = {&f->content,     &f->sums,	&f->entries, &f->removals,
 				    &f->entry_count, &f->removal_count, &f->expanded};
 	uint64_t rest;
 
@@ -130,9 +129,9 @@ static int read_footer(int fd, uint64_t size, struct footer *f, struct err *err)
 	for (size_t i = 0; i < 7; i++)
 		*fields[i] = get_be64(b + 8 + 8 * i);
 	rest = size - SHA - FOOTER;
-	if (f->content > rest || f->digests > rest || f->entries > rest || f->removals > rest ||
-	    f->content + f->digests + f->entries + f->removals != rest ||
-	    f->digests != (f->content + SPOOL_PIECE - 1) / SPOOL_PIECE * SHA || rest - f->content > META_MAX)
+	if (f->content > rest || f->sums > rest || f->entries > rest || f->removals > rest ||
+	    f->content + f->sums + f->entries + f->removals != rest ||
+	    f->sums != (f->content + SPOOL_PIECE - 1) / SPOOL_PIECE * SPOOL_SUM || rest - f->content > META_MAX)
 		return err_set(err, ERR_MISMATCH, "no cached layer");
 	return 0;
 }
@@ -157,7 +156,7 @@ static int read_meta(int fd, uint64_t size, const struct footer *f, uint8_t **me
 static int make_lists(const uint8_t *meta, const struct footer *f, uint64_t base, struct layer_content *out,
 		      struct err *err)
 {
-	const uint8_t *p = meta + f->digests;
+	const uint8_t *p = meta + f->sums;
 
 	*out = (struct layer_content){.expanded = f->expanded, .base = base, .content = f->content};
 	out->entries = entry_list_read(p, (size_t)f->entries, f->entry_count, base, err);
@@ -168,20 +167,21 @@ static int make_lists(const uint8_t *meta, const struct footer *f, uint64_t base
 	return -1;
 }
 
-static int load(struct layer_cache *c, const char *path, int *fd, struct spool *spool, struct layer_content *out, struct err *err)
+static int load(struct layer_cache *c, const char *path, const uint8_t seed[SHA], int *fd, struct spool *spool,
+		struct layer_content *out, struct err *err)
 {
-	_cleanup_free_ uint8_t *meta = NULL, *digests = NULL;
+	_cleanup_free_ uint8_t *meta = NULL, *sums = NULL;
 	struct footer f;
 	uint64_t size, base;
 
 	if (io_file_size(*fd, &size, err) || read_footer(*fd, size, &f, err) || read_meta(*fd, size, &f, &meta, err))
 		return -1;
-	digests = mem_dup(meta, (size_t)f.digests, err);
-	base = digests ? spool_adopt(spool, path, *fd, f.content, digests, &c->damaged, err) : 0;
+	sums = mem_dup(meta, (size_t)f.sums, err);
+	base = sums ? spool_adopt(spool, path, *fd, f.content, seed, sums, &c->damaged, err) : 0;
 	if (!base)
 		return -1;
 	*fd = -1; // both are the spool's now
-	steal_ptr(&digests);
+	steal_ptr(&sums);
 	return make_lists(meta, &f, base, out, err);
 }
 
@@ -206,7 +206,8 @@ static int spend(struct layer_budget *b, const struct layer_content *c)
 int layer_cache_load(struct layer_cache *c, const struct image_layer *what, struct spool *spool,
 		     struct layer_budget *budget, struct layer_content *out, struct err *err)
 {
-	_cleanup_free_ char *path = layer_path(c, what, err);
+	uint8_t seed[SHA];
+	_cleanup_free_ char *path = layer_path(c, what, seed, err);
 	_cleanup_close_ int fd = -1;
 	struct err why = ERR_INIT;
 
@@ -216,7 +217,7 @@ int layer_cache_load(struct layer_cache *c, const struct image_layer *what, stru
 	if (fd < 0)
 		return 0;
 	futimens(fd, NULL); // used now: the last to go
-	if (load(c, path, &fd, spool, out, &why)) {
+	if (load(c, path, seed, &fd, spool, out, &why)) {
 		if (why.class == ERR_MISMATCH || why.class == ERR_INPUT)
 			unlink(path);
 		return 0;
@@ -245,12 +246,12 @@ static int hashed_write(void *ctx, const void *p, size_t n, struct err *err)
 	return io_write(f->fd, p, n, err);
 }
 
-// Copies the contents; their pieces' digests into `digests`.
-static int copy_contents(int fd, const struct spool *spool, const struct layer_content *c, struct buf *digests,
-			 struct err *err)
+// Copies the contents; their pieces' sums into `sums`.
+static int copy_contents(int fd, const struct spool *spool, const uint8_t seed[SHA], const struct layer_content *c,
+			 struct buf *sums, struct err *err)
 {
 	_cleanup_free_ uint8_t *piece = mem_alloc(SPOOL_PIECE, err);
-	uint8_t sha[SHA];
+	uint8_t sum[SPOOL_SUM];
 
 	if (!piece)
 		return -1;
@@ -259,20 +260,18 @@ static int copy_contents(int fd, const struct spool *spool, const struct layer_c
 
 		if (spool_read(spool, c->base, at, piece, n, err) || io_write(fd, piece, n, err))
 			return -1;
-		if (EVP_Digest(piece, n, sha, NULL, EVP_sha256(), NULL) != 1)
-			return err_nomem(err);
-		if (buf_add(digests, sha, SHA, err))
+		if (spool_piece_sum(seed, at / SPOOL_PIECE, piece, n, sum, err) || buf_add(sums, sum, SPOOL_SUM, err))
 			return -1;
 		at += n;
 	}
 	return 0;
 }
 
-static int write_meta(struct hashed_file *f, const struct buf *digests, const struct layer_content *c, struct err *err)
+static int write_meta(struct hashed_file *f, const struct buf *sums, const struct layer_content *c, struct err *err)
 {
 	struct sink to = {hashed_write, f};
 	const uint64_t fields[] = {c->content,
-				   digests->len,
+				   sums->len,
 				   entry_list_bytes(c->entries),
 				   entry_list_bytes(c->removals),
 				   entry_list_count(c->entries),
@@ -283,7 +282,7 @@ static int write_meta(struct hashed_file *f, const struct buf *digests, const st
 	memcpy(footer, MAGIC, sizeof(MAGIC));
 	for (size_t i = 0; i < 7; i++)
 		put_be64(footer + 8 + 8 * i, fields[i]);
-	if (sink_write(&to, digests->data, digests->len, err) || entry_list_write(c->entries, to, err) ||
+	if (sink_write(&to, sums->data, sums->len, err) || entry_list_write(c->entries, to, err) ||
 	    entry_list_write(c->removals, to, err) || sink_write(&to, footer, FOOTER, err))
 		return -1;
 	if (EVP_DigestFinal_ex(f->md, sha, NULL) != 1)
@@ -291,17 +290,18 @@ static int write_meta(struct hashed_file *f, const struct buf *digests, const st
 	return io_write(f->fd, sha, SHA, err);
 }
 
-static int write_layer(const char *path, const struct spool *spool, const struct layer_content *c, struct err *err)
+static int write_layer(const char *path, const uint8_t seed[SHA], const struct spool *spool,
+		       const struct layer_content *c, struct err *err)
 {
 	_cleanup_atomic_file_ struct atomic_file out = ATOMIC_FILE_INIT;
-	_cleanup_buf_ struct buf digests = BUF_INIT(META_MAX);
+	_cleanup_buf_ struct buf sums = BUF_INIT(META_MAX);
 	struct hashed_file f = {-1, EVP_MD_CTX_new()};
 	int rc = -1;
 
 	if (f.md && EVP_DigestInit_ex(f.md, EVP_sha256(), NULL) == 1 && !atomic_file_open(&out, path, err)) {
 		f.fd = out.fd;
 		out.lazy = true; // a file that the disk lost half of fails its digest
-		rc = copy_contents(f.fd, spool, c, &digests, err) || write_meta(&f, &digests, c, err) ||
+		rc = copy_contents(f.fd, spool, seed, c, &sums, err) || write_meta(&f, &sums, c, err) ||
 				     atomic_file_commit(&out, err)
 			     ? -1
 			     : 0;
@@ -314,9 +314,11 @@ void layer_cache_store(struct layer_cache *c, const struct image_layer *what, co
 		       const struct layer_content *content)
 {
 	struct err ignored = ERR_INIT;
-	_cleanup_free_ char *path = layer_path(c, what, &ignored);
+	uint8_t seed[SHA];
+	_cleanup_free_ char *path = layer_path(c, what, seed, &ignored);
 
-	if (path && (!c->max_bytes || content->content < c->max_bytes) && !write_layer(path, spool, content, &ignored))
+	if (path && (!c->max_bytes || content->content < c->max_bytes) &&
+	    !write_layer(path, seed, spool, content, &ignored))
 		layer_cache_trim(c);
 }
 

@@ -3,11 +3,11 @@
 // Layers that were read before: their entry lists and file contents in a directory, one file a layer, named by what it
 // was made from (blob digest, diff_id and the version of this form). A layer found here is neither opened nor inflated.
 //
-//   contents | SHA-256 of each SPOOL_PIECE of them | entries, packed | removals, packed |
+//   contents | spool_piece_sum of each SPOOL_PIECE of them | entries, packed | removals, packed |
 //   footer: magic, four lengths, two counts, expanded size | SHA-256 of all behind the contents
 //
-// What stands behind the contents is checked when the file is opened, the contents piece by piece as they are read. A file
-// that is wrong in any way is removed and the layer read again. Files appear by rename, so runs beside each other are
+// What stands behind the contents is checked when the file is opened, the contents piece by piece as they are read, under
+// sums that the digest covers. The seed of the sums is the SHA-256 that names the file. A file that is wrong in any way is removed and the layer read again. Files appear by rename, so runs beside each other are
 // safe; the oldest by use go when the directory outgrows its bound.
 #ifndef LAYERFS_LAYER_CACHE_H
 #define LAYERFS_LAYER_CACHE_H

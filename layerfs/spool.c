@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Appending goes through one buffer a file: layers are full of files of a few hundred bytes. What is larger than the
-// buffer is written past it. Zeros are not written but skipped; spool_flush gives the file its length, so a hole at
-// the end reads as zeros too.
+// buffer is written past it. Zeros are not written but skipped; spool_flush gives each piece its length, so a hole at
+// its end reads as zeros too, and a piece in which nothing was written has no descriptor and is all zeros.
+//
+// Descriptors are few: when a quarter of those that the process may have are in use here, a piece goes behind the one
+// before it into the same file of the system's. Such a file is given back only at the end.
 #include "layerfs/spool.h"
 
+#include "base/be.h"
 #include "base/checked.h"
 #include "base/io.h"
 #include "base/mem.h"
@@ -15,16 +19,26 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SPOOL_BUFFER = 256 * 1024, OFFSET_BITS = 48 };
+enum { SPOOL_BUFFER = 256 * 1024, OFFSET_BITS = 48, OPEN_SHARE = 4 };
 static const uint64_t OFFSET_MAX = (UINT64_C(1) << OFFSET_BITS) - 1;
 
+struct piece {
+	int fd;		 // -1: nothing was written here yet, or given back
+	bool gone;	 // given back
+	bool shared;	 // its file is that of the piece before or behind, too
+	uint64_t at;	 // where in fd the piece begins
+	uint64_t length; // bytes of it that the system's file is known to have
+	uint64_t expected;
+};
+
 struct spool_file {
-	int fd;		  // -1 until first use
-	uint64_t written; // file offset where the buffer's first byte belongs
-	uint64_t length;  // what ftruncate has promised so far
+	uint64_t written; // offset where the buffer's first byte belongs
+	struct piece *pieces;
+	size_t count, cap;
 	size_t buffered;
 	uint8_t *buffer;
 };
@@ -33,7 +47,8 @@ struct adopted {
 	char *path;
 	int fd;
 	uint64_t size;
-	uint8_t *digests;
+	uint8_t seed[SPOOL_SEED];
+	uint8_t *sums;
 	atomic_uchar *checked; // a flag a piece
 	bool *damaged;
 };
@@ -41,11 +56,20 @@ struct adopted {
 struct spool {
 	char *dir;
 	unsigned count;
+	unsigned open_max;
+	atomic_uint open; // the system's files of all writers
 	pthread_mutex_t lock; // over adopted_count
 	unsigned adopted_count;
 	struct adopted adopted[SPOOL_ADOPTED_MAX];
 	struct spool_file files[];
 };
+
+static unsigned descriptors(void)
+{
+	struct rlimit l;
+
+	return getrlimit(RLIMIT_NOFILE, &l) || l.rlim_cur > UINT32_MAX ? UINT16_MAX : (unsigned)l.rlim_cur / OPEN_SHARE;
+}
 
 struct spool *spool_new(const char *tmpdir, unsigned files, struct err *err)
 {
@@ -59,9 +83,8 @@ struct spool *spool_new(const char *tmpdir, unsigned files, struct err *err)
 	if (!s)
 		return NULL;
 	s->count = files;
+	s->open_max = descriptors();
 	pthread_mutex_init(&s->lock, NULL);
-	for (unsigned i = 0; i < files; i++)
-		s->files[i].fd = -1;
 	s->dir = mem_strdup(tmpdir ? tmpdir : "/var/tmp", err);
 	if (!s->dir) {
 		spool_free(s);
@@ -70,19 +93,30 @@ struct spool *spool_new(const char *tmpdir, unsigned files, struct err *err)
 	return s;
 }
 
+// A file that pieces share is closed with the first of them, which has it at 0.
+static void close_piece(struct spool_file *f, size_t k)
+{
+	struct piece *p = &f->pieces[k];
+
+	if (p->fd >= 0 && p->at == 0)
+		close(p->fd);
+	p->fd = -1;
+}
+
 void spool_free(struct spool *s)
 {
 	if (!s)
 		return;
 	for (unsigned i = 0; i < s->count; i++) {
-		if (s->files[i].fd >= 0)
-			close(s->files[i].fd);
+		for (size_t k = 0; k < s->files[i].count; k++)
+			close_piece(&s->files[i], k);
+		free(s->files[i].pieces);
 		free(s->files[i].buffer);
 	}
 	for (unsigned i = 0; i < s->adopted_count; i++) {
 		close(s->adopted[i].fd);
 		free(s->adopted[i].path);
-		free(s->adopted[i].digests);
+		free(s->adopted[i].sums);
 		free(s->adopted[i].checked);
 	}
 	pthread_mutex_destroy(&s->lock);
@@ -123,15 +157,43 @@ static struct spool_file *file_ready(struct spool *s, unsigned file, struct err 
 
 	if (!f->buffer)
 		f->buffer = mem_alloc(SPOOL_BUFFER, err);
-	if (!f->buffer)
+	return f->buffer ? f : NULL;
+}
+
+// Pieces up to number k, without files.
+static int grow_to(struct spool_file *f, size_t k, struct err *err)
+{
+	while (f->count <= k) {
+		if (mem_grow(&f->pieces, &f->cap, f->count, sizeof(*f->pieces), err))
+			return -1;
+		f->pieces[f->count++] = (struct piece){.fd = -1};
+	}
+	return 0;
+}
+
+// Piece k, with a file to write it to.
+static struct piece *piece_ready(struct spool *s, struct spool_file *f, size_t k, struct err *err)
+{
+	struct piece *p, *before;
+
+	if (grow_to(f, k, err))
 		return NULL;
-	if (f->fd < 0)
-		f->fd = spool_open_unnamed(s->dir, err);
-	if (f->fd < 0) {
+	p = &f->pieces[k];
+	if (p->fd >= 0)
+		return p;
+	before = k && f->pieces[k - 1].fd >= 0 ? p - 1 : NULL;
+	if (before && atomic_load(&s->open) >= s->open_max) {
+		*p = (struct piece){.fd = before->fd, .shared = true, .at = before->at + SPOOL_CHUNK};
+		before->shared = true;
+		return p;
+	}
+	p->fd = spool_open_unnamed(s->dir, err);
+	if (p->fd < 0) {
 		fail(s, err);
 		return NULL;
 	}
-	return f;
+	atomic_fetch_add(&s->open, 1);
+	return p;
 }
 
 uint64_t spool_position(const struct spool *s, unsigned file)
@@ -139,17 +201,28 @@ uint64_t spool_position(const struct spool *s, unsigned file)
 	return (uint64_t)file << OFFSET_BITS | (s->files[file].written + s->files[file].buffered);
 }
 
-static int write_out(const struct spool *s, struct spool_file *f, const void *p, size_t n, struct err *err)
+static int write_out(struct spool *s, struct spool_file *f, const void *data, size_t n, struct err *err)
 {
-	if (io_pwrite(f->fd, p, n, f->written, err))
-		return fail(s, err);
-	f->written += n;
-	if (f->length < f->written)
-		f->length = f->written;
+	const uint8_t *b = data;
+
+	while (n) {
+		uint64_t at = f->written % SPOOL_CHUNK;
+		size_t part = n < SPOOL_CHUNK - at ? n : (size_t)(SPOOL_CHUNK - at);
+		struct piece *p = piece_ready(s, f, (size_t)(f->written / SPOOL_CHUNK), err);
+
+		if (!p)
+			return -1;
+		if (io_pwrite(p->fd, b, part, p->at + at, err))
+			return fail(s, err);
+		p->length = at + part;
+		f->written += part;
+		b += part;
+		n -= part;
+	}
 	return 0;
 }
 
-static int drain(const struct spool *s, struct spool_file *f, struct err *err)
+static int drain(struct spool *s, struct spool_file *f, struct err *err)
 {
 	size_t n = f->buffered;
 
@@ -199,19 +272,34 @@ int spool_append_zeros(struct spool *s, unsigned file, uint64_t n, struct err *e
 	return 0;
 }
 
+// Gives every piece the length that its contents have.
+static int extend(const struct spool *s, struct spool_file *f, struct err *err)
+{
+	if (f->written && grow_to(f, (size_t)((f->written - 1) / SPOOL_CHUNK), err))
+		return -1;
+	for (size_t k = 0; k < f->count; k++) {
+		struct piece *p = &f->pieces[k];
+		uint64_t left = f->written - (uint64_t)k * SPOOL_CHUNK, want = left < SPOOL_CHUNK ? left : SPOOL_CHUNK;
+
+		if (p->fd < 0 || p->length >= want)
+			continue;
+		p->length = want;
+		if (k + 1 < f->count && f->pieces[k + 1].fd == p->fd)
+			continue; // what comes behind it in the same file sees to that
+		if (ftruncate(p->fd, (off_t)(p->at + want))) {
+			err_sys(err, errno, "extend");
+			return fail(s, err);
+		}
+	}
+	return 0;
+}
+
 int spool_flush(struct spool *s, unsigned file, struct err *err)
 {
 	struct spool_file *f = &s->files[file];
 
-	if (f->fd < 0)
-		return 0;
-	if (drain(s, f, err))
+	if (drain(s, f, err) || extend(s, f, err))
 		return -1;
-	if (f->length < f->written && ftruncate(f->fd, (off_t)f->written)) {
-		err_sys(err, errno, "extend");
-		return fail(s, err);
-	}
-	f->length = f->written;
 	free(f->buffer);
 	f->buffer = NULL;
 	return 0;
@@ -219,8 +307,27 @@ int spool_flush(struct spool *s, unsigned file, struct err *err)
 
 // ---- contents from earlier -----------------------------------------------------------------------------------------
 
-uint64_t spool_adopt(struct spool *s, const char *path, int fd, uint64_t size, uint8_t *digests, bool *damaged,
-		     struct err *err)
+int spool_piece_sum(const uint8_t seed[SPOOL_SEED], uint64_t number, const void *p, size_t n, uint8_t sum[SPOOL_SUM],
+		    struct err *err)
+{
+	uint8_t text[SPOOL_SEED + 8], key[32];
+	EVP_MAC *mac = EVP_MAC_fetch(NULL, "POLY1305", NULL);
+	EVP_MAC_CTX *c = mac ? EVP_MAC_CTX_new(mac) : NULL;
+	size_t len = 0;
+	int ok;
+
+	memcpy(text, seed, SPOOL_SEED);
+	put_be64(text + SPOOL_SEED, number);
+	ok = c && EVP_Digest(text, sizeof(text), key, NULL, EVP_sha256(), NULL) == 1 &&
+	     EVP_MAC_init(c, key, sizeof(key), NULL) == 1 && EVP_MAC_update(c, p, n) == 1 &&
+	     EVP_MAC_final(c, sum, &len, SPOOL_SUM) == 1 && len == SPOOL_SUM;
+	EVP_MAC_CTX_free(c);
+	EVP_MAC_free(mac);
+	return ok ? 0 : err_nomem(err);
+}
+
+uint64_t spool_adopt(struct spool *s, const char *path, int fd, uint64_t size, const uint8_t seed[SPOOL_SEED],
+		     uint8_t *sums, bool *damaged, struct err *err)
 {
 	size_t pieces = (size_t)((size + SPOOL_PIECE - 1) / SPOOL_PIECE);
 	char *copy = mem_strdup(path, err);
@@ -234,7 +341,9 @@ uint64_t spool_adopt(struct spool *s, const char *path, int fd, uint64_t size, u
 	pthread_mutex_lock(&s->lock);
 	if (s->adopted_count < SPOOL_ADOPTED_MAX) {
 		i = s->adopted_count++;
-		s->adopted[i] = (struct adopted){copy, fd, size, digests, checked, damaged};
+		s->adopted[i] = (struct adopted){.path = copy, .fd = fd, .size = size, .sums = sums, .checked = checked,
+						 .damaged = damaged};
+		memcpy(s->adopted[i].seed, seed, SPOOL_SEED);
 	}
 	pthread_mutex_unlock(&s->lock);
 	if (i == SPOOL_ADOPTED_MAX) {
@@ -249,16 +358,16 @@ static int check_piece(const struct adopted *a, uint64_t piece, struct err *err)
 {
 	uint64_t at = piece * SPOOL_PIECE;
 	size_t n = a->size - at < SPOOL_PIECE ? (size_t)(a->size - at) : SPOOL_PIECE;
-	uint8_t *p = mem_alloc(n, err), digest[32];
+	uint8_t *p = mem_alloc(n, err), sum[SPOOL_SUM];
 	int rc;
 
 	if (!p)
 		return -1;
 	rc = io_pread_full(a->fd, p, n, at, err);
-	if (!rc && EVP_Digest(p, n, digest, NULL, EVP_sha256(), NULL) != 1)
-		rc = err_nomem(err);
+	if (!rc)
+		rc = spool_piece_sum(a->seed, piece, p, n, sum, err);
 	free(p);
-	if (!rc && memcmp(digest, a->digests + piece * sizeof(digest), sizeof(digest)))
+	if (!rc && memcmp(sum, a->sums + piece * SPOOL_SUM, SPOOL_SUM))
 		rc = err_set(err, ERR_MISMATCH, "a cached layer is damaged");
 	if (rc) {
 		__atomic_store_n(a->damaged, true, __ATOMIC_RELAXED);
@@ -284,10 +393,62 @@ int spool_read(const struct spool *s, uint64_t ref, uint64_t off, void *p, size_
 {
 	unsigned file = (unsigned)(ref >> OFFSET_BITS);
 	const struct spool_file *f = &s->files[file];
+	uint8_t *to = p;
 
 	if (file >= SPOOL_FILES_MAX)
 		return read_adopted(&s->adopted[file - SPOOL_FILES_MAX], (ref & OFFSET_MAX) + off, p, n, err);
-	if (io_pread_full(f->fd, p, n, (ref & OFFSET_MAX) + off, err))
-		return fail(s, err);
+	for (off += ref & OFFSET_MAX; n;) {
+		const struct piece *piece = &f->pieces[off / SPOOL_CHUNK];
+		uint64_t at = off % SPOOL_CHUNK;
+		size_t part = n < SPOOL_CHUNK - at ? n : (size_t)(SPOOL_CHUNK - at);
+
+		if (piece->gone)
+			return err_set(err, ERR_IO, "contents were given back too early");
+		if (piece->fd < 0)
+			memset(to, 0, part);
+		else if (io_pread_full(piece->fd, to, part, piece->at + at, err))
+			return fail(s, err);
+		off += part;
+		to += part;
+		n -= part;
+	}
 	return 0;
+}
+
+// ---- giving back ---------------------------------------------------------------------------------------------------
+
+// The file of a reference and the pieces of its span; NULL if there is nothing to count.
+static struct spool_file *span(struct spool *s, uint64_t ref, uint64_t size, size_t *first, size_t *last)
+{
+	unsigned file = (unsigned)(ref >> OFFSET_BITS);
+
+	if (file >= SPOOL_FILES_MAX || !size)
+		return NULL;
+	*first = (size_t)((ref & OFFSET_MAX) / SPOOL_CHUNK);
+	*last = (size_t)(((ref & OFFSET_MAX) + size - 1) / SPOOL_CHUNK);
+	return &s->files[file];
+}
+
+void spool_expect(struct spool *s, uint64_t ref, uint64_t size)
+{
+	size_t first, last;
+	struct spool_file *f = span(s, ref, size, &first, &last);
+
+	for (size_t k = first; f && k <= last; k++)
+		f->pieces[k].expected++;
+}
+
+void spool_drop(struct spool *s, uint64_t ref, uint64_t size)
+{
+	size_t first, last;
+	struct spool_file *f = span(s, ref, size, &first, &last);
+
+	for (size_t k = first; f && k <= last; k++) {
+		struct piece *p = &f->pieces[k];
+
+		if (p->expected && !--p->expected && !p->shared) {
+			close_piece(f, k);
+			p->gone = true;
+		}
+	}
 }

@@ -6,7 +6,9 @@
 //
 //   file (16 bits) | offset (48 bits)
 //
-// References depend on which thread read which layer and never reach a measured byte.
+// References depend on which thread read which layer and never reach a measured byte. A file is kept in pieces of
+// SPOOL_CHUNK, each a file of the system's, so that a piece whose contents have all gone into the ramdisk is given back
+// before the ramdisk is complete: what is in memory and on disk is then one image, not two.
 #ifndef LAYERFS_SPOOL_H
 #define LAYERFS_SPOOL_H
 
@@ -19,7 +21,7 @@
 
 struct spool; // opaque
 
-enum { SPOOL_FILES_MAX = 16, SPOOL_ADOPTED_MAX = 128, SPOOL_PIECE = 1 << 20 };
+enum { SPOOL_FILES_MAX = 16, SPOOL_ADOPTED_MAX = 128, SPOOL_PIECE = 1 << 20, SPOOL_CHUNK = 16 << 20, SPOOL_SUM = 16, SPOOL_SEED = 32 };
 
 // `files` writers at most (1..SPOOL_FILES_MAX); the files are made at first use. tmpdir is copied; NULL means /var/tmp (/tmp may be memory).
 struct spool *spool_new(const char *tmpdir, unsigned files, struct err *err);
@@ -34,15 +36,27 @@ int spool_append_zeros(struct spool *s, unsigned file, uint64_t n, struct err *e
 // Writes out what is buffered: before any read of the file by spool_read.
 int spool_flush(struct spool *s, unsigned file, struct err *err);
 
-// Takes over a file that holds contents from earlier (layer_cache.h): `size` bytes from its start. digests (owned from
-// now on, as fd is): a SHA-256 of each SPOOL_PIECE of it, the last one shorter. A piece is checked when it is first read;
+// The sum that guards piece `number` of contents from earlier: Poly1305 under a key of the seed and the number. Damage
+// passes with a chance below 2^-80, as it would with a digest, at a tenth of SHA-256's cost; who can write the cache can
+// make it say anything, with either.
+int spool_piece_sum(const uint8_t seed[SPOOL_SEED], uint64_t number, const void *p, size_t n, uint8_t sum[SPOOL_SUM],
+		    struct err *err);
+
+// Takes over a file that holds contents from earlier (layer_cache.h): `size` bytes from its start. sums (owned from
+// now on, as fd is): one for each SPOOL_PIECE of it, the last one shorter. A piece is checked when it is first read;
 // if it is wrong, the read fails with ERR_MISMATCH, *damaged is set and the file at `path` (copied) removed. Any thread.
-// The reference of its first byte; or 0 if there is no room (fd and digests stay the caller's).
-uint64_t spool_adopt(struct spool *s, const char *path, int fd, uint64_t size, uint8_t *digests, bool *damaged,
-		     struct err *err);
+// The reference of its first byte; or 0 if there is no room (fd and sums stay the caller's).
+uint64_t spool_adopt(struct spool *s, const char *path, int fd, uint64_t size, const uint8_t seed[SPOOL_SEED],
+		     uint8_t *sums, bool *damaged, struct err *err);
 
 // n bytes at ref + off, all of them. Any thread.
 int spool_read(const struct spool *s, uint64_t ref, uint64_t off, void *p, size_t n, struct err *err);
+
+// Giving back: first every span that will be read again is expected (once or more), then each is dropped as often once it
+// has been read for the last time. A piece in which nothing is expected any more is gone; to read it is a mistake.
+// Nothing is given back before the first drop, and nothing of contents from earlier. One thread, when no other reads.
+void spool_expect(struct spool *s, uint64_t ref, uint64_t size);
+void spool_drop(struct spool *s, uint64_t ref, uint64_t size);
 
 // A file in dir that has no name, for reading and writing: the descriptor, the caller's, or -1 with ERR_IO.
 int spool_open_unnamed(const char *dir, struct err *err);

@@ -575,3 +575,33 @@ bool tree_content_origin(const struct tree *tree, const struct inode *inode, siz
 	*offset = inode->content - tree->layer_bases[inode->layer];
 	return true;
 }
+
+static bool is_spooled(const struct tree *tree, const struct inode *inode)
+{
+	return S_ISREG(inode->mode) && inode->content < IN_MEMORY && tree->spool;
+}
+
+void tree_content_expect(struct tree *tree)
+{
+	bool linked = false;
+
+	for (struct node *n = tree->root; n; n = tree_next(tree->root, n)) {
+		struct inode *inode = n->inode;
+
+		if (!is_spooled(tree, inode) || inode->mark)
+			continue;
+		if (inode->names > 1) { // its other names do not count
+			inode->mark = 1;
+			linked = true;
+		}
+		spool_expect(tree->spool, inode->content, inode->size);
+	}
+	for (struct node *n = tree->root; n && linked; n = tree_next(tree->root, n))
+		n->inode->mark = 0;
+}
+
+void tree_content_drop(const struct tree *tree, const struct inode *inode)
+{
+	if (is_spooled(tree, inode))
+		spool_drop(tree->spool, inode->content, inode->size);
+}

@@ -97,6 +97,12 @@ ssize_t tree_content_read(const struct tree *tree, const struct inode *inode, ui
 // and the offset among that layer's contents, in the archive's order. False: held in memory (a layout's, an overlay's).
 bool tree_content_origin(const struct tree *tree, const struct inode *inode, size_t *layer, uint64_t *offset);
 
+// For who reads every content once more and then no more: tree_content_expect counts them all (marks must be zero, and
+// are again), tree_content_drop says that this inode's has been read for the last time, so that the spool can give back
+// what nobody waits for. One thread, while nobody else reads. Without the first the second does nothing.
+void tree_content_expect(struct tree *tree);
+void tree_content_drop(const struct tree *tree, const struct inode *inode);
+
 // The next node in pre-order after `n` within the walk that began at `top`, or NULL at the end; no recursion, no memory.
 struct node *tree_next(const struct node *top, const struct node *n);
 
