@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Threads and order. Workers take layers from a counter, lowest first, and read each into entry lists and the spool,
-// every worker into a file of its own; the caller's thread applies the lists to the tree in layer order as they come.
+// Threads and order. Workers take layers, the largest first so that none is left alone with it at the end, and read
+// each into entry lists and the spool, every worker into a file of its own; the caller's thread applies the lists to
+// the tree in layer order as they come.
 //
 //   worker: layer 0 ─ layer 2 ─ layer 5 …      each slot:  WAITING ─► DONE (content) or FAILED (error)
-//   worker: layer 1 ─ layer 3 ─ layer 4 …
+//   worker: layer 3 ─ layer 1 ─ layer 4 …
 //   caller:          apply 0 ─ apply 1 ─ apply 2 …
 //
 // What a layer says does not depend on who read it or when, and the order of application is fixed, so the tree is the
@@ -35,13 +36,19 @@ struct slot {
 	struct err *err; // FAILED: owned; NULL if there was no memory for it
 };
 
+struct sized {
+	uint64_t size;
+	size_t layer;
+};
+
 struct pool {
 	const struct layer_set *set;
 	struct spool *spool;
 	struct layer_budget budget;
 	pthread_mutex_t lock; // over next, failed_at and the slots' state
 	pthread_cond_t changed;
-	size_t next, failed_at; // failed_at: lowest layer known to have failed
+	size_t next, failed_at; // next: of `order`; failed_at: lowest layer known to have failed
+	struct sized *order;	// all layers, those with the largest blobs first
 	bool threads; // more than the caller's
 	struct layer_cache *cache;
 	struct slot *slots;
@@ -92,6 +99,24 @@ static void finish(struct pool *p, size_t i, bool failed, const struct err *err)
 	pthread_mutex_unlock(&p->lock);
 }
 
+// The layer to read next, or count. Above a layer that failed nothing is of interest.
+static size_t take_layer(struct pool *p)
+{
+	size_t i = p->set->count;
+
+	pthread_mutex_lock(&p->lock);
+	while (p->next < p->set->count) {
+		size_t candidate = p->order[p->next++].layer;
+
+		if (candidate < p->failed_at) {
+			i = candidate;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&p->lock);
+	return i;
+}
+
 static void *work(void *ctx)
 {
 	struct worker *w = ctx;
@@ -99,11 +124,8 @@ static void *work(void *ctx)
 
 	for (;;) {
 		struct err err = ERR_INIT;
-		size_t i;
+		size_t i = take_layer(p);
 
-		pthread_mutex_lock(&p->lock);
-		i = p->next < p->set->count && p->next < p->failed_at ? p->next++ : p->set->count;
-		pthread_mutex_unlock(&p->lock);
 		if (i == p->set->count)
 			return NULL;
 		finish(p, i, read_layer(p, i, w->file, &err) != 0, &err);
@@ -199,6 +221,28 @@ static int run(struct pool *p, unsigned threads, struct tree *tree, struct err *
 	return rc;
 }
 
+static int larger_first(const void *va, const void *vb)
+{
+	const struct sized *a = va, *b = vb;
+
+	if (a->size != b->size)
+		return a->size > b->size ? -1 : 1;
+	return a->layer < b->layer ? -1 : 1;
+}
+
+static int choose_order(struct pool *p, struct err *err)
+{
+	size_t n = p->set->count;
+
+	p->order = mem_zalloc(n, sizeof(*p->order), err);
+	if (!p->order)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		p->order[i] = (struct sized){p->set->what(p->set->ctx, i)->size, i};
+	qsort(p->order, n, sizeof(*p->order), larger_first);
+	return 0;
+}
+
 CLEANUP_DEFINE(struct tree, tree_cleanup, tree_free)
 
 int layer_set_merge(const struct layer_set *set, const struct layer_options *opt, struct tree **out, struct err *err)
@@ -226,12 +270,13 @@ int layer_set_merge(const struct layer_set *set, const struct layer_options *opt
 	p.slots = tree->layer_bases ? mem_zalloc(set->count, sizeof(*p.slots), err) : NULL;
 	if (!p.slots)
 		return -1;
-	rc = run(&p, threads, tree, err);
+	rc = choose_order(&p, err) || run(&p, threads, tree, err) ? -1 : 0;
 	for (size_t i = 0; i < set->count; i++) {
 		layer_content_clear(&p.slots[i].content);
 		free(p.slots[i].err);
 	}
 	free(p.slots);
+	free(p.order);
 	if (rc || tree_sort(tree, err))
 		return -1;
 	*out = steal_ptr(&tree);
