@@ -3,9 +3,13 @@
 // Sections in the order of AWS's writer: kernel, cmdline, metadata, bootstrap ramdisk, application ramdisk, signature.
 // Every byte of a section goes through `section_write`, which feeds the EIF writer and, if asked, a SHA-384 of the
 // section for the record.
+//
+// The sections before the application ramdisk, its head, need no layer: a thread writes them while the layers are read.
+// It is joined before anything else touches the writer, so the order of the bytes is that of one thread.
 #include "eifgen/build.h"
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/mem.h"
 #include "eifgen/sbom.h"
 #include "eifgen/warm.h"
@@ -13,6 +17,7 @@
 
 #include <errno.h>
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -166,12 +171,15 @@ static int measure_app_warm(struct pass *x, struct build_input *in, struct layou
 static int write_app(struct pass *x, struct build_input *in, struct tree *tree, struct err *err)
 {
 	struct layout_app app = {tree, &in->config, in->cmd_override};
+	struct layout_options opt = in->layout;
 
+	tree_content_expect(tree);
+	opt.drop = true;
 	if (section_begin(x, EIF_SECTION_RAMDISK, err))
 		return -1;
 	x->digest_off = true;
 	if (in->layers.cache && x->measure_only ? measure_app_warm(x, in, &app, err)
-						: layout_write_app(&in->layout, &app, section_sink(x), err))
+						: layout_write_app(&opt, &app, section_sink(x), err))
 		return -1;
 	x->digest_off = false;
 	return section_end(x, err);
@@ -202,18 +210,60 @@ static int write_signature(struct pass *x, const struct build_input *in, struct 
 	return section_bytes(x, EIF_SECTION_SIGNATURE, section.data, section.len, err);
 }
 
-static int write_all(struct pass *x, struct build_input *in, struct tree *tree, struct err *err)
+static int write_head(struct pass *x, struct build_input *in, struct err *err)
 {
 	const struct platform *p = in->platform;
 
-	if (section_bytes(x, EIF_SECTION_KERNEL, p->kernel.data, p->kernel.size, err) ||
-	    section_bytes(x, EIF_SECTION_CMDLINE, p->cmdline, strlen(p->cmdline), err) || write_metadata(x, in, err) ||
-	    write_bootstrap(x, in, err) || write_app(x, in, tree, err) ||
-	    measure(x, err) || write_signature(x, in, err) ||
+	return section_bytes(x, EIF_SECTION_KERNEL, p->kernel.data, p->kernel.size, err) ||
+			       section_bytes(x, EIF_SECTION_CMDLINE, p->cmdline, strlen(p->cmdline), err) ||
+			       write_metadata(x, in, err) || write_bootstrap(x, in, err)
+		       ? -1
+		       : 0;
+}
+
+static int write_rest(struct pass *x, struct build_input *in, struct tree *tree, struct err *err)
+{
+	if (write_app(x, in, tree, err) || measure(x, err) || write_signature(x, in, err) ||
 	    eif_writer_finish(x->writer, err))
 		return -1;
 	x->result->size = eif_writer_size(x->writer);
 	return 0;
+}
+
+struct head {
+	struct pass *pass;
+	struct build_input *in;
+	struct err err;
+	int rc;
+	bool beside;
+	pthread_t thread;
+};
+
+static void *run_head(void *ctx)
+{
+	struct head *h = ctx;
+
+	base_delay();
+	h->rc = write_head(h->pass, h->in, &h->err);
+	return NULL;
+}
+
+static void start_head(struct head *h)
+{
+	if (h->in->layers.threads != 1)
+		h->beside = !pthread_create(&h->thread, NULL, run_head, h);
+}
+
+// After the layers: what they had to say comes first, as if the head had come behind them.
+static int finish_head(struct head *h, bool wanted, struct err *err)
+{
+	if (h->beside)
+		pthread_join(h->thread, NULL);
+	else if (wanted)
+		run_head(h);
+	if (wanted && h->rc)
+		*err = h->err;
+	return wanted ? h->rc : -1;
 }
 
 static void watch_layers(struct build_input *in)
@@ -245,28 +295,38 @@ static void watch_ramdisk(const struct build_input *in, const struct tree *tree)
 	atomic_store(&in->progress->stage, 1);
 }
 
+static int open_pass(struct pass *x, const struct build_input *in, int fd, struct err *err)
+{
+	if (in->want_sections && !(x->digest = EVP_MD_CTX_new()))
+		return err_nomem(err);
+	x->writer = eif_writer_new(fd, in->platform->arch, err);
+	if (!x->writer)
+		return -1;
+	return in->layers.threads == 1 ? 0 : eif_writer_use_threads(x->writer, err);
+}
+
+static void close_pass(struct pass *x)
+{
+	eif_writer_free(x->writer);
+	EVP_MD_CTX_free(x->digest);
+}
+
 static int build_once(struct build_input *in, int fd, struct build_output *result, struct err *err)
 {
 	_cleanup_(tree_freep) struct tree *tree = NULL;
-	struct pass x = {.result = result, .measure_only = fd < 0, .progress = in->progress};
-	int rc;
+	_cleanup_(close_pass) struct pass x = {.result = result, .measure_only = fd < 0, .progress = in->progress};
+	struct head head = {.pass = &x, .in = in, .err = ERR_INIT};
+	bool merged;
 
-	watch_layers(in);
-
-	if (build_tree(in, result, &tree, err) || list_packages(in, tree, err))
+	if (open_pass(&x, in, fd, err))
 		return -1;
-	if (tree_sort(tree, err))
+	watch_layers(in);
+	start_head(&head);
+	merged = !build_tree(in, result, &tree, err) && !list_packages(in, tree, err) && !tree_sort(tree, err);
+	if (finish_head(&head, merged, err))
 		return -1;
 	watch_ramdisk(in, tree);
-	if (in->want_sections && !(x.digest = EVP_MD_CTX_new()))
-		return err_nomem(err);
-	x.writer = eif_writer_new(fd, in->platform->arch, err);
-	rc = x.writer && (in->layers.threads == 1 || !eif_writer_use_threads(x.writer, err))
-		     ? write_all(&x, in, tree, err)
-		     : -1;
-	eif_writer_free(x.writer);
-	EVP_MD_CTX_free(x.digest);
-	return rc;
+	return write_rest(&x, in, tree, err);
 }
 
 // A damaged cache entry shows only when it is read. It is gone then, so the build begins again without it; damage in

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // From a job to its record. The EIF is read once more for its own digest and for that of its listing: the file that was
-// written is what is described, not the stream that was meant.
+// written is what is described, not the stream that was meant. The two read it beside each other, the listing on a thread
+// of its own: the header, which a digest begins with, holds the CRC of all behind it, so neither could run while the file
+// was being written.
 #include "eifgen/cmd/build_record.h"
 
 #include "base/mem.h"
@@ -9,6 +11,7 @@
 #include "eifgen/report.h"
 #include "layerfs/digest.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -53,6 +56,14 @@ static int digest_sink(void *ctx, const void *p, size_t n, struct err *err)
 	return digester_add(ctx, p, n, err);
 }
 
+struct listing {
+	const struct build_output *out;
+	int fd;
+	char *digest;
+	struct err err;
+	int rc;
+};
+
 static int digest_listing(const struct build_output *out, int fd, char digest[DIGEST_TEXT_MAX], struct err *err)
 {
 	_cleanup_digester_ struct digester *d = digester_new(err);
@@ -69,11 +80,31 @@ static int digest_listing(const struct build_output *out, int fd, char digest[DI
 	return digester_end(d, digest, err);
 }
 
+static void *run_listing(void *ctx)
+{
+	struct listing *l = ctx;
+
+	l->rc = digest_listing(l->out, l->fd, l->digest, &l->err);
+	return NULL;
+}
+
 int build_job_digests(const struct build_job *job, int fd, char *eif, char *listing, struct err *err)
 {
-	if (digest_file(fd, job->output.size, eif, err))
-		return -1;
-	return listing ? digest_listing(&job->output, fd, listing, err) : 0;
+	struct listing l = {.out = &job->output, .fd = fd, .digest = listing, .err = ERR_INIT};
+	bool beside = false;
+	pthread_t thread;
+	int rc;
+
+	if (listing && job->opt->threads != 1)
+		beside = !pthread_create(&thread, NULL, run_listing, &l);
+	rc = digest_file(fd, job->output.size, eif, err);
+	if (beside)
+		pthread_join(thread, NULL);
+	else if (listing && !rc)
+		run_listing(&l);
+	if (!rc && l.rc)
+		*err = l.err;
+	return rc || l.rc ? -1 : 0;
 }
 
 void build_job_report(const struct build_job *job, struct jout *o)
