@@ -3,7 +3,8 @@
 # timeout: 1200
 #
 # The parallel build equals the serial one: the release program with 1 to 8 threads, and the program built under the
-# thread sanitizer with random delays at every hand-over between stages, over an image of several layers. One EIF.
+# thread sanitizer with random delays at every hand-over between stages, over an image of several layers. One EIF, one
+# record, one prediction, in either layout, with a cache that is empty and with one that is full.
 . tests/lib.sh
 
 img=$TEST_TMP/img
@@ -25,24 +26,48 @@ head -c 300000 /dev/zero | tr '\0' k >"$TEST_TMP/plat/bzImage"
 printf 'reboot=k' >"$TEST_TMP/plat/cmdline"
 echo init >"$TEST_TMP/plat/init"
 
-# one NAME PROGRAM THREADS: builds $TEST_TMP/NAME.eif, quietly.
+# one NAME PROGRAM THREADS LAYOUT [OPTION…]: builds $TEST_TMP/NAME.eif and its record, quietly; predicts into NAME.pcr.
 one() {
-	"$2" -q build "oci:$img:bench" --blobs "$TEST_TMP/plat" --no-nsm -o "$TEST_TMP/$1.eif" --threads "$3" --record \
-		"$TEST_TMP/$1.json" --epoch 7
+	local name=$1 program=$2 options=(--blobs "$TEST_TMP/plat" --no-nsm --epoch 7 --threads "$3" --layout "$4"); shift 4
+	"$program" -q build "oci:$img:bench" "${options[@]}" -o "$TEST_TMP/$name.eif" --record "$TEST_TMP/$name.json" "$@" &&
+		"$program" -q pcr "oci:$img:bench" "${options[@]}" "$@" >"$TEST_TMP/$name.pcr"
+}
+same() { # same NAME LAYOUT: as the serial one
+	local end
+	for end in eif json pcr; do cmp "$TEST_TMP/serial-$2.$end" "$TEST_TMP/$1.$end" || return 1; done
+	rm "$TEST_TMP/$1".*
 }
 
-t "one thread builds" one serial "$EIFGEN_BIN/eifgen" 1
-for n in 2 3 4 5 6 7 8; do
-	t "$n threads build" one "t$n" "$EIFGEN_BIN/eifgen" "$n"
-	t "$n threads give the same file" cmp "$TEST_TMP/serial.eif" "$TEST_TMP/t$n.eif"
+export XDG_CACHE_HOME=$TEST_TMP/xdg
+for layout in canonical nitro-cli; do
+	t "$layout: one thread" one "serial-$layout" "$EIFGEN_BIN/eifgen" 1 "$layout"
+	t "$layout: its prediction is what it builds" test "$(jq -c .Measurements "$TEST_TMP/serial-$layout.pcr")" = \
+		"$(eifgen pcr "$TEST_TMP/serial-$layout.eif" | jq -c .Measurements)"
+	for n in 2 3 4 5 6 7 8; do
+		t "$layout: $n threads" one "t$n" "$EIFGEN_BIN/eifgen" "$n" "$layout"
+		t "$layout: $n threads, the same files" same "t$n" "$layout"
+	done
+	for n in 1 2 3 4 5 6 7 8; do
+		rm -rf "$XDG_CACHE_HOME"
+		t "$layout: $n threads fill a cache" one "c$n" "$EIFGEN_BIN/eifgen" "$n" "$layout" --cache
+		t "$layout: $n threads and an empty cache, the same files" same "c$n" "$layout"
+		t "$layout: $n threads use it" one "w$n" "$EIFGEN_BIN/eifgen" "$n" "$layout" --cache
+		t "$layout: $n threads and a full cache, the same files" same "w$n" "$layout"
+	done
 done
+t "the images differ by layout" bash -c '! cmp -s "$0/serial-canonical.eif" "$0/serial-nitro-cli.eif"' "$TEST_TMP"
 
 if make -s --no-print-directory TSAN=1 -j"$(nproc)" build/tsan/bin/eifgen >"$TEST_TMP/make.log" 2>&1; then
 	export TSAN_OPTIONS="halt_on_error=1:exitcode=66"
 	for n in 1 2 4 8; do
 		export EIFGEN_DELAY=$((n * 7919))
-		t "$n threads under the thread sanitizer, with delays" one "d$n" build/tsan/bin/eifgen "$n"
-		t "$n delayed threads give the same file" cmp "$TEST_TMP/serial.eif" "$TEST_TMP/d$n.eif"
+		t "$n threads under the thread sanitizer, with delays" one "d$n" build/tsan/bin/eifgen "$n" canonical
+		t "$n delayed threads, the same files" same "d$n" canonical
+		rm -rf "$XDG_CACHE_HOME"
+		t "$n delayed threads fill a cache" one "e$n" build/tsan/bin/eifgen "$n" nitro-cli --cache
+		t "… the same files" same "e$n" nitro-cli
+		t "$n delayed threads use it" one "f$n" build/tsan/bin/eifgen "$n" nitro-cli --cache
+		t "… the same files" same "f$n" nitro-cli
 	done
 else
 	t_fail "the thread sanitizer's build"
