@@ -7,8 +7,9 @@
 //   footer: magic, four lengths, two counts, expanded size | SHA-256 of all behind the contents
 //
 // What stands behind the contents is checked when the file is opened, the contents piece by piece as they are read, under
-// sums that the digest covers. The seed of the sums is the SHA-256 that names the file. A file that is wrong in any way is removed and the layer read again. Files appear by rename, so runs beside each other are
-// safe; the oldest by use go when the directory outgrows its bound.
+// sums that the digest covers; their seed is the SHA-256 that names the file. A file that is wrong in any way is removed
+// and the layer read again. Files appear by rename, so runs beside each other are safe; the oldest by use go when the
+// directory outgrows its bound.
 #ifndef LAYERFS_LAYER_CACHE_H
 #define LAYERFS_LAYER_CACHE_H
 
