@@ -90,7 +90,7 @@ t_exit 1 "the program that its user builds" client plain "$p0"
 TEST_ROOT=$W/none t_exit 1 "a root that is not there" client shared "$p0"
 silent "a no for the client's own reasons"
 for fault in other-root forged-chain bundle-order bundle-short expired-link future-link path-length not-ca no-cert-sign \
-	sha256-link link-p256 leaf-p256 leaf-is-ca signature-short signature-other-key payload-changed trailing duplicate-field \
+	sha256-link link-p256 leaf-p256 leaf-is-ca signature-short signature-other-key payload-changed trailing payload-trailing duplicate-field \
 	duplicate-pcr indefinite unprotected pcr-absent pcr-zero pcr-short pcr-other nonce-other nonce-absent binding-other \
 	too-old too-new; do
 	start san $fault

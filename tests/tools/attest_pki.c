@@ -17,13 +17,13 @@
 enum { HOUR = 3600, DAY = 24 * HOUR };
 
 static const char *const names[PKI_FAULTS] = {
-	"sound",	    "other-root",      "forged-chain",	  "bundle-order",   "bundle-short",    "expired-link",
-	"future-link",	    "path-length",     "not-ca",	  "no-cert-sign",   "critical-extension", "sha256-link",
-	"other-name",	    "link-p256",       "leaf-p256",       "leaf-is-ca",	  "leaf-no-signing", "cert-trailing",  "signature-short",
-	"signature-other-key", "payload-changed", "trailing",	  "duplicate-field", "duplicate-pcr",  "indefinite",
-	"not-minimal",	    "unprotected",     "es256",		  "missing-field",  "empty-bundle",    "digest-name",
-	"pcr-absent",	    "pcr-zero",	       "pcr-short",	  "pcr-other",	    "nonce-other",     "nonce-absent",
-	"binding-other",    "too-old",	       "too-new",
+	"sound", "other-root", "forged-chain", "bundle-order", "bundle-short", "expired-link", "future-link",
+	"path-length", "not-ca", "no-cert-sign", "critical-extension", "sha256-link", "other-name", "link-p256",
+	"leaf-p256", "leaf-is-ca", "leaf-no-signing", "cert-trailing", "signature-short", "signature-other-key",
+	"payload-changed", "trailing", "payload-trailing", "duplicate-field", "duplicate-pcr", "indefinite",
+	"not-minimal", "unprotected", "es256", "missing-field", "empty-bundle", "digest-name", "pcr-absent",
+	"pcr-zero", "pcr-short", "pcr-other", "nonce-other", "nonce-absent", "binding-other", "too-old",
+	"too-new",
 };
 
 const char *pki_fault_name(enum pki_fault f)
@@ -88,7 +88,8 @@ static X509 *make_cert(const struct cert_spec *s)
 	static long serial;
 	X509 *cert = X509_new();
 
-	must(cert && X509_set_version(cert, X509_VERSION_3) && ASN1_INTEGER_set(X509_get_serialNumber(cert), ++serial) &&
+	must(cert && X509_set_version(cert, X509_VERSION_3) &&
+	     ASN1_INTEGER_set(X509_get_serialNumber(cert), ++serial) &&
 	     ASN1_TIME_set(X509_getm_notBefore(cert), (time_t)s->from) &&
 	     ASN1_TIME_set(X509_getm_notAfter(cert), (time_t)s->to) && X509_set_pubkey(cert, s->key));
 	set_name(X509_get_subject_name(cert), s->name);
@@ -250,7 +251,8 @@ static void put_pcrs(struct buf *b, const struct pki *p, enum pki_fault fault)
 		     !cbor_put_bytes(b, v, i == 0 && fault == PKI_PCR_SHORT ? 32 : 48, &err));
 	}
 	if (doubled)
-		must(!cbor_put_uint(b, 15, &err) && !cbor_put_bytes(b, "................................................", 48, &err));
+		must(!cbor_put_uint(b, 15, &err) &&
+		     !cbor_put_bytes(b, "................................................", 48, &err));
 }
 
 static void put_bundle(struct buf *b, const struct chain *c, enum pki_fault fault)
@@ -296,8 +298,10 @@ static void put_payload(struct buf *b, const struct pki *p, const struct chain *
 		must(!buf_add(b, "\xb8\x09", 2, &err));
 	else
 		must(!cbor_put_map(b, (uint64_t)(9 - missing + doubled), &err));
-	must(!cbor_put_text(b, "module_id", &err) && !cbor_put_text(b, "i-0123456789abcdef0-enc0123456789abcdef", &err));
-	must(!cbor_put_text(b, "digest", &err) && !cbor_put_text(b, fault == PKI_DIGEST_NAME ? "SHA256" : "SHA384", &err));
+	must(!cbor_put_text(b, "module_id", &err) &&
+	     !cbor_put_text(b, "i-0123456789abcdef0-enc0123456789abcdef", &err));
+	must(!cbor_put_text(b, "digest", &err) &&
+	     !cbor_put_text(b, fault == PKI_DIGEST_NAME ? "SHA256" : "SHA384", &err));
 	if (!missing)
 		must(!cbor_put_text(b, "timestamp", &err) && !cbor_put_uint(b, (uint64_t)made * 1000 + 7, &err));
 	must(!cbor_put_text(b, "pcrs", &err));
@@ -315,6 +319,8 @@ static void put_payload(struct buf *b, const struct pki *p, const struct chain *
 		     fault == PKI_NONCE_OTHER ? 5 : in->nonce_len);
 	if (fault == PKI_INDEFINITE)
 		must(!buf_add_byte(b, 0xff, &err));
+	if (fault == PKI_PAYLOAD_TRAILING)
+		must(!buf_add_byte(b, 0, &err));
 }
 
 static void spoil_message(struct buf *m, enum pki_fault fault)
@@ -346,7 +352,8 @@ int pki_document(const struct pki *p, enum pki_fault fault, const void *nonce, s
 		 size_t user_data_len, struct buf *out, struct err *err)
 {
 	_cleanup_buf_ struct buf payload = BUF_INIT(0), message = BUF_INIT(0), tbs = BUF_INIT(0);
-	const struct cose_alg *alg = cose_alg_of_id(fault == PKI_LEAF_P256 || fault == PKI_ES256 ? COSE_ES256 : COSE_ES384);
+	const struct cose_alg *alg =
+	    cose_alg_of_id(fault == PKI_LEAF_P256 || fault == PKI_ES256 ? COSE_ES256 : COSE_ES384);
 	struct content in = {nonce, user_data, nonce_len, user_data_len};
 	uint8_t digest[EVP_MAX_MD_SIZE], rs[2 * COSE_SIGNATURE_MAX];
 	struct chain c;

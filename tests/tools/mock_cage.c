@@ -5,9 +5,9 @@
 //   mock_cage DIR MODE FAULT [PCR0 PCR1 PCR2]
 //
 // MODE san: the document stands in the certificate's SAN, made for the nonce in the SNI (<hex>.attest.<host>; labels
-// before `attest` are joined); well-known: a plain certificate, and GET /.well-known/attestation?nonce=<hex> answers with
-// {"attestation_doc": base64}; stale: as well-known, but the nonce is ignored; none: neither.
-// Writes DIR/root.pem and, when it listens, DIR/port. Serves until its parent ends or 120 s have passed.
+// before `attest` are joined); well-known: a plain certificate, and GET /.well-known/attestation?nonce=<hex> answers
+// with {"attestation_doc": base64}; stale: as well-known, but the nonce is ignored; none: neither. Writes DIR/root.pem
+// and, when it listens, DIR/port. Serves until its parent ends or 120 s have passed.
 #include "base/hex.h"
 #include "base/io.h"
 #include "pcr/cert.h"
@@ -57,11 +57,12 @@ static X509 *tls_cert(const char *names)
 	X509 *cert = X509_new();
 	X509_EXTENSION *san = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, names);
 
-	must(cert && san && X509_set_version(cert, X509_VERSION_3) && ASN1_INTEGER_set(X509_get_serialNumber(cert), 7) &&
-	     X509_gmtime_adj(X509_getm_notBefore(cert), -10) && X509_gmtime_adj(X509_getm_notAfter(cert), 3600) &&
-	     X509_set_pubkey(cert, key) && X509_add_ext(cert, san, -1) &&
-	     X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_UTF8, (const unsigned char *)"cage", -1,
-					-1, 0) &&
+	must(cert && san && X509_set_version(cert, X509_VERSION_3) &&
+	     ASN1_INTEGER_set(X509_get_serialNumber(cert), 7) && X509_gmtime_adj(X509_getm_notBefore(cert), -10) &&
+	     X509_gmtime_adj(X509_getm_notAfter(cert), 3600) && X509_set_pubkey(cert, key) &&
+	     X509_add_ext(cert, san, -1) &&
+	     X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_UTF8, (const unsigned char *)"cage",
+					-1, -1, 0) &&
 	     X509_set_issuer_name(cert, X509_get_subject_name(cert)) && X509_sign(cert, key, EVP_sha384()));
 	X509_EXTENSION_free(san);
 	return cert;
@@ -124,8 +125,10 @@ static void answer(SSL *ssl, char *request)
 		document(nonce, mode == MODE_STALE ? 0 : n, &doc);
 		must(!buf_reserve(&text, doc.len * 2 + 4, &err));
 		text.len = (size_t)EVP_EncodeBlock(text.data, doc.data, (int)doc.len);
-		buf_printf(&out, &err, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
-			   "Connection: close\r\n\r\n{\"attestation_doc\": \"%s\"}\n", text.len + 24, buf_cstr(&text, &err));
+		buf_printf(&out, &err,
+			   "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
+			   "Connection: close\r\n\r\n{\"attestation_doc\": \"%s\"}\n",
+			   text.len + 24, buf_cstr(&text, &err));
 	}
 	SSL_write(ssl, out.data, (int)out.len);
 }

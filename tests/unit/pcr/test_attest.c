@@ -69,6 +69,7 @@ static const char *const reasons[PKI_FAULTS] = {
 	[PKI_SIGNATURE_OTHER_KEY] = "the signature is not that of the certificate's key",
 	[PKI_PAYLOAD_CHANGED] = "the signature is not that of the certificate's key",
 	[PKI_TRAILING] = "bytes after the end",
+	[PKI_PAYLOAD_TRAILING] = "bytes after the end",
 	[PKI_DUPLICATE_FIELD] = "a field stands twice",
 	[PKI_DUPLICATE_PCR] = "PCR15 stands twice",
 	[PKI_INDEFINITE] = "indefinite length",
@@ -104,9 +105,11 @@ START_TEST(test_attest_verify_each_fault_is_refused_for_its_reason)
 		struct err why = ERR_INIT;
 
 		full_policy(&policy, &root);
-		assert_ok(pki_document(&pki, (enum pki_fault)fault, nonce, sizeof(nonce), spki, sizeof(spki), &bytes, &err));
+		assert_ok(
+		    pki_document(&pki, (enum pki_fault)fault, nonce, sizeof(nonce), spki, sizeof(spki), &bytes, &err));
 		int rc = attest_doc_parse(&doc, bytes.data, bytes.len, &why) || attest_verify(&doc, &policy, &why);
-		ck_assert_msg((rc == 0) == (fault == PKI_SOUND), "%s: %s", pki_fault_name((enum pki_fault)fault), why.msg);
+		ck_assert_msg((rc == 0) == (fault == PKI_SOUND), "%s: %s", pki_fault_name((enum pki_fault)fault),
+			      why.msg);
 		ck_assert_ptr_nonnull(reasons[fault]);
 		ck_assert_msg(strstr(why.msg, reasons[fault]) != NULL, "%s: %s", pki_fault_name((enum pki_fault)fault),
 			      why.msg);
@@ -175,7 +178,8 @@ START_TEST(test_attest_aws_root_has_the_published_fingerprint)
 	char hex[65];
 
 	EVP_Digest(attest_aws_root, attest_aws_root_len, digest, NULL, EVP_sha256(), NULL);
-	ck_assert_str_eq(hex_encode(digest, 32, hex), "641a0321a3e244efe456463195d606317ed7cdcc3c1756e09893f3c68f79bb5b");
+	ck_assert_str_eq(hex_encode(digest, 32, hex),
+			 "641a0321a3e244efe456463195d606317ed7cdcc3c1756e09893f3c68f79bb5b");
 }
 END_TEST
 
@@ -245,7 +249,8 @@ START_TEST(test_attest_doc_from_cert_a_real_cage_is_bound_to_its_key)
 	int n = i2d_PUBKEY(X509_get0_pubkey(cert), &key);
 	p.spki = (struct attest_bytes){key, (size_t)n};
 	assert_ok(pcr_expect_add_hex(
-		&p.pcrs, 0, "d265a83faa7b4fa0d73b82b6d06253e894445922937d0ee5a74fe4891da9817611a71e71b98e5329232902de3cf419af", &err));
+	    &p.pcrs, 0,
+	    "d265a83faa7b4fa0d73b82b6d06253e894445922937d0ee5a74fe4891da9817611a71e71b98e5329232902de3cf419af", &err));
 	assert_ok(attest_verify(&doc, &p, &err));
 	key[n - 1] ^= 1;
 	ck_assert_int_eq(attest_verify(&doc, &p, &err), -1);
@@ -382,9 +387,11 @@ START_TEST(test_attest_doc_parse_every_cut_is_refused)
 END_TEST
 
 UNIT_MAIN("pcr/attest", ADD(test_attest_verify_each_fault_is_refused_for_its_reason)
-	ADD(test_attest_verify_nothing_can_be_left_out_by_omission) ADD(test_attest_aws_root_has_the_published_fingerprint)
-	ADD(test_attest_verify_a_real_document_holds_at_its_time_and_not_today)
-	ADD(test_attest_verify_a_debug_document_is_refused_for_its_zeros)
-	ADD(test_attest_doc_from_cert_a_real_cage_is_bound_to_its_key)
-	ADD(test_attest_doc_parse_each_limit_is_the_last_that_passes)
-	ADD(test_attest_check_chain_the_root_has_dates_too) ADD(test_attest_doc_parse_every_cut_is_refused))
+			    ADD(test_attest_verify_nothing_can_be_left_out_by_omission)
+				ADD(test_attest_aws_root_has_the_published_fingerprint)
+				    ADD(test_attest_verify_a_real_document_holds_at_its_time_and_not_today)
+					ADD(test_attest_verify_a_debug_document_is_refused_for_its_zeros)
+					    ADD(test_attest_doc_from_cert_a_real_cage_is_bound_to_its_key)
+						ADD(test_attest_doc_parse_each_limit_is_the_last_that_passes)
+						    ADD(test_attest_check_chain_the_root_has_dates_too)
+							ADD(test_attest_doc_parse_every_cut_is_refused))
