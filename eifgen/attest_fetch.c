@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One connection, at most one request on it. Everything read is bounded: the certificate by OpenSSL (100 KiB), the answer
-// by RESPONSE_MAX, each wait by the socket's timeouts.
+// One connection, at most one request on it. Everything read is bounded: the certificate by OpenSSL (100 KiB), the
+// answer by RESPONSE_MAX, each wait by the socket's timeouts.
 #include "eifgen/attest_fetch.h"
 
 #include "base/cleanup.h"
@@ -204,8 +204,10 @@ static int take_body(struct buf *response, struct err *err)
 	if (!blank || strncmp(head, "HTTP/1.", 7) != 0)
 		return err_set(err, ERR_INPUT, "no attestation document in the certificate, and no HTTP answer");
 	if (strncmp(head + 8, " 200", 4) != 0)
-		return err_set(err, ERR_INPUT, "no attestation document in the certificate, and HTTP status %.3s for the "
-			       "well-known one", head + 9);
+		return err_set(err, ERR_INPUT,
+			       "no attestation document in the certificate, and HTTP status %.3s for the "
+			       "well-known one",
+			       head + 9);
 	length = header(head, "content-length");
 	coding = header(head, "transfer-encoding");
 	want = length ? strtoul(length, NULL, 10) : 0;
@@ -278,7 +280,8 @@ int attest_fetch(const struct attest_target *t, struct attest_answer *out, struc
 		return err_set(err, ERR_USAGE, "a nonce of more than %d bytes", NONCE_MAX);
 	if (!ctx || !SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION))
 		return err_nomem(err);
-	SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL); // the document is what is verified, against this connection's key
+	// The document is what is verified, against this connection's key.
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
 	fd = connect_to(t, err);
 	if (fd < 0)
 		return -1;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Getting an attestation document from a running cage over TLS, and with it the key that this very connection was made
-// with, which the document must be bound to. The TLS certificate is not judged in any other way: attestation is the trust,
-// so whoever calls this must verify before a byte of anything else is sent.
+// with, which the document must be bound to. The TLS certificate is not judged in any other way: attestation is the
+// trust, so whoever calls this must verify before a byte of anything else is sent.
 //
 //   in the certificate   SNI <nonce in hex>[.<more hex>].attest.<host>; the document stands in the SAN
 //   well-known           GET /.well-known/attestation?nonce=<hex> on the same connection: {"attestation_doc": base64}

@@ -13,8 +13,8 @@ int eif_sign_allowed(const struct eif_file *f, struct err *err)
 			return err_set(err, ERR_INPUT, "not signed, because something is wrong with it: %s",
 				       f->anomalies[i].text);
 	if (f->version != EIF_VERSION)
-		return err_set(err, ERR_INPUT, "not signed: version %u, and only %d is written: build it again", f->version,
-			       EIF_VERSION);
+		return err_set(err, ERR_INPUT, "not signed: version %u, and only %d is written: build it again",
+			       f->version, EIF_VERSION);
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Signing an EIF that exists: its sections copied through the writer, which makes every header field anew, the signature
-// section last. (AWS's sign-eif edits in place and leaves the old signature's size in the header.)
+// Signing an EIF that exists: its sections copied through the writer, which makes every header field anew, the
+// signature section last. (AWS's sign-eif edits in place and leaves the old signature's size in the header.)
 #ifndef EIFGEN_EIF_SIGN_H
 #define EIFGEN_EIF_SIGN_H
 

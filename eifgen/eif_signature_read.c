@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The signature section of a file: certificate, PCR8, COSE signature, and whether it signs this file's PCR0. The section
-// is read as leniently as AWS's reader does; what a writer would not have written is a departure all the same. With more
-// than one such section the last is checked and PCR8 runs over all certificates, as there (facts/eif-format.md 2).
+// The signature section of a file: certificate, PCR8, COSE signature, and whether it signs this file's PCR0. The
+// section is read as leniently as AWS's reader does; what a writer would not have written is a departure all the same.
+// With more than one such section the last is checked and PCR8 runs over all certificates, as there
+// (facts/eif-format.md 2).
 #include "eifgen/eif_reader.h"
 
 #include "pcr/cert.h"
@@ -28,7 +29,8 @@ static int check_form(struct eif_file *f, const struct buf *section, const struc
 	_cleanup_buf_ struct buf again = BUF_INIT(0), message = BUF_INIT(0);
 	const struct cose_alg *alg = cose_alg_of_id(c->alg);
 
-	if (f->sig.entries > 1 && eif_note(f, false, err, "the signature section has %zu entries, not one", f->sig.entries))
+	if (f->sig.entries > 1 &&
+	    eif_note(f, false, err, "the signature section has %zu entries, not one", f->sig.entries))
 		return -1;
 	if (!alg || c->signature.len != 2 * alg->n)
 		return 0; // verification says it better
@@ -65,7 +67,8 @@ static int check_signature(struct eif_file *f, const struct buf *section, struct
 }
 
 // Reads one section into f->sig and f->cert; appends the certificate's DER to `ders`. 1: there it is; 0: noted; -1.
-static int read_section(struct eif_file *f, const struct eif_section *s, struct buf *raw, struct buf *ders, struct err *err)
+static int read_section(struct eif_file *f, const struct eif_section *s, struct buf *raw, struct buf *ders,
+			struct err *err)
 {
 	struct err why = ERR_INIT;
 

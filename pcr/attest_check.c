@@ -57,7 +57,8 @@ static int check_ca(X509 *cert, long cas_below, struct err *err)
 	if (!(flags & EXFLAG_BCONS) || !(flags & EXFLAG_CA))
 		return err_set(err, ERR_MISMATCH, "it is no CA");
 	if (path_len >= 0 && path_len < cas_below)
-		return err_set(err, ERR_MISMATCH, "its path length %ld is too short for %ld CAs below it", path_len, cas_below);
+		return err_set(err, ERR_MISMATCH, "its path length %ld is too short for %ld CAs below it", path_len,
+			       cas_below);
 	if (!(flags & EXFLAG_KUSAGE) || !(X509_get_key_usage(cert) & KU_KEY_CERT_SIGN))
 		return err_set(err, ERR_MISMATCH, "it may not sign certificates");
 	return 0;
@@ -218,7 +219,8 @@ int attest_check_binding(const struct attest_doc *doc, const void *spki, size_t 
 static int need(bool given, bool waived, const char *what, struct err *err)
 {
 	if (given == waived)
-		return err_set(err, ERR_USAGE, given ? "%s is given and waived at once" : "%s is neither given nor waived", what);
+		return err_set(err, ERR_USAGE,
+			       given ? "%s is given and waived at once" : "%s is neither given nor waived", what);
 	return 0;
 }
 
@@ -238,7 +240,8 @@ int attest_verify(const struct attest_doc *doc, const struct attest_policy *p, s
 	const void *root = p->root ? p->root : attest_aws_root;
 	size_t root_len = p->root ? p->root_len : attest_aws_root_len;
 
-	if (check_policy(p, err) || attest_check_time(doc, at, p->max_age ? p->max_age : ATTEST_AGE_MAX, ATTEST_LEEWAY, err))
+	if (check_policy(p, err) ||
+	    attest_check_time(doc, at, p->max_age ? p->max_age : ATTEST_AGE_MAX, ATTEST_LEEWAY, err))
 		return -1;
 	if (made > at)
 		at = made; // our clock is behind within the leeway: a leaf made just now is valid

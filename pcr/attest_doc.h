@@ -3,12 +3,13 @@
 // Attestation documents of the Nitro security module (facts/runtime.md 3.4, AWS's root-of-trust text): an untagged
 // COSE_Sign1 (tag 18 is taken too) by ES384 whose payload is a CBOR map
 //
-//   module_id text  digest "SHA384"  timestamp uint (ms)  pcrs {uint: bstr}  certificate bstr  cabundle [bstr…] (root first)
+//   module_id text  digest "SHA384"  timestamp uint (ms)  pcrs {uint: bstr}  certificate bstr
+//   cabundle [bstr…] (root first)
 //   public_key, user_data, nonce: bstr, null or absent
 //
-// Parsing checks the form alone. Trust comes from attest_verify, which runs every check below in order. None can be left
-// out by forgetting something: what is to be expected must be given, and giving nothing is an error; the few things that a
-// caller may do without must be waived by name.
+// Parsing checks the form alone. Trust comes from attest_verify, which runs every check below in order. None can be
+// left out by forgetting something: what is to be expected must be given, and giving nothing is an error; the few
+// things that a caller may do without must be waived by name.
 #ifndef PCR_ATTEST_DOC_H
 #define PCR_ATTEST_DOC_H
 
@@ -53,11 +54,12 @@ int attest_doc_parse(struct attest_doc *doc, const void *p, size_t n, struct err
 void attest_doc_free(struct attest_doc *doc);
 #define _cleanup_attest_doc_ __attribute__((cleanup(attest_doc_free)))
 
-// The root that AWS publishes (G1), in DER. Its SHA-256 is 641a0321a3e244efe456463195d606317ed7cdcc3c1756e09893f3c68f79bb5b.
+// The root that AWS publishes (G1), in DER. Its SHA-256 is
+// 641a0321a3e244efe456463195d606317ed7cdcc3c1756e09893f3c68f79bb5b.
 extern const uint8_t attest_aws_root[];
 extern const size_t attest_aws_root_len;
 
-// ---- the checks, one function each -----------------------------------------------------------------------------------
+// ---- the checks, one function each ----------------------------------------------------------------------------------
 // 0, or -1 with ERR_MISMATCH (the answer is no) and the reason; an expectation that is empty is ERR_USAGE.
 
 // A path from the pinned root (DER) through cabundle[1…] to `certificate`: every link P-384 and ECDSA-SHA384, names,
@@ -100,8 +102,8 @@ struct attest_policy {
 // All checks, in the order above. ERR_USAGE if something is neither given nor waived, or both.
 int attest_verify(const struct attest_doc *doc, const struct attest_policy *policy, struct err *err);
 
-// The document that a cage's certificate carries: hex in front of the host name in a DNS name of the SAN (facts/runtime.md
-// 2.9). Appends the decoded bytes. ERR_INPUT if there is none.
+// The document that a cage's certificate carries: hex in front of the host name in a DNS name of the SAN
+// (facts/runtime.md 2.9). Appends the decoded bytes. ERR_INPUT if there is none.
 int attest_doc_from_cert(X509 *cert, struct buf *out, struct err *err);
 
 #endif

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The root of all Nitro attestation (G1), DER, as AWS publishes it: CN=aws.nitro-enclaves, O=Amazon, OU=AWS, C=US, serial
-// F93175681B90AFE11D46CCB4E4E7F856, P-384, from 2019-10-28 to 2049-10-28. A test holds its SHA-256 against AWS's text:
-// 64:1A:03:21:A3:E2:44:EF:E4:56:46:31:95:D6:06:31:7E:D7:CD:CC:3C:17:56:E0:98:93:F3:C6:8F:79:BB:5B
+// The root of all Nitro attestation (G1), DER, as AWS publishes it: CN=aws.nitro-enclaves, O=Amazon, OU=AWS, C=US,
+// serial F93175681B90AFE11D46CCB4E4E7F856, P-384, from 2019-10-28 to 2049-10-28. A test holds its SHA-256 against AWS's
+// text: 64:1A:03:21:A3:E2:44:EF:E4:56:46:31:95:D6:06:31:7E:D7:CD:CC:3C:17:56:E0:98:93:F3:C6:8F:79:BB:5B
 #include "pcr/attest_doc.h"
 
 const uint8_t attest_aws_root[] = {

@@ -39,7 +39,8 @@ const struct cose_alg *cose_alg_of_key(EVP_PKEY *key, struct err *err)
 	if (!EVP_PKEY_is_a(key, "EC")) {
 		const char *type = EVP_PKEY_get0_type_name(key);
 
-		err_set(err, ERR_UNSUPPORTED, "a key of type %s: only EC keys on P-256, P-384 and P-521 can sign an EIF",
+		err_set(err, ERR_UNSUPPORTED,
+			"a key of type %s: only EC keys on P-256, P-384 and P-521 can sign an EIF",
 			type ? type : "unknown");
 		return NULL;
 	}
@@ -244,8 +245,8 @@ int cose_to_be_signed(const struct cose_alg *alg, const void *payload, size_t n,
 	return 0;
 }
 
-int cose_sign1_write(const struct cose_alg *alg, const void *payload, size_t n, const uint8_t *signature, struct buf *out,
-		     struct err *err)
+int cose_sign1_write(const struct cose_alg *alg, const void *payload, size_t n, const uint8_t *signature,
+		     struct buf *out, struct err *err)
 {
 	_cleanup_buf_ struct buf header = BUF_INIT(0);
 
@@ -287,7 +288,8 @@ int cose_sign1_verify(const struct cose_sign1 *c, EVP_PKEY *key, struct err *err
 	if (!alg)
 		return -1;
 	if (c->alg != alg->id)
-		return err_set(err, ERR_INPUT, "algorithm %lld does not go with a %s key", (long long)c->alg, alg->curve);
+		return err_set(err, ERR_INPUT, "algorithm %lld does not go with a %s key", (long long)c->alg,
+			       alg->curve);
 	if (c->signature.len != 2 * alg->n)
 		return err_set(err, ERR_INPUT, "signature of %zu bytes, not %zu", c->signature.len, 2 * alg->n);
 	if (sig_structure(c->protected.data, c->protected.len, c->payload.data, c->payload.len, &tbs, err))

@@ -54,16 +54,16 @@ int cose_sign1_parse(struct cose_sign1 *out, const void *p, size_t n, enum cose_
 void cose_sign1_free(struct cose_sign1 *c);
 #define _cleanup_cose_ __attribute__((cleanup(cose_sign1_free)))
 
-// 0 if the signature is that of `key`, its alg is the one of the key's curve and its length is 2n; ERR_MISMATCH if it is
-// not the key's signature, ERR_INPUT or ERR_UNSUPPORTED if it cannot be one.
+// 0 if the signature is that of `key`, its alg is the one of the key's curve and its length is 2n; ERR_MISMATCH if it
+// is not the key's signature, ERR_INPUT or ERR_UNSUPPORTED if it cannot be one.
 int cose_sign1_verify(const struct cose_sign1 *c, EVP_PKEY *key, struct err *err);
 
 // The bytes to be signed for alg and payload, and their digest (alg->digest_len bytes; may be NULL).
 int cose_to_be_signed(const struct cose_alg *alg, const void *payload, size_t n, struct buf *tbs, uint8_t *digest,
 		      struct err *err);
 // The message: protected {1: alg}, empty unprotected map. signature: r || s, 2n bytes.
-int cose_sign1_write(const struct cose_alg *alg, const void *payload, size_t n, const uint8_t *signature, struct buf *out,
-		     struct err *err);
+int cose_sign1_write(const struct cose_alg *alg, const void *payload, size_t n, const uint8_t *signature,
+		     struct buf *out, struct err *err);
 
 // r || s of 2n bytes from what a signer gave: r || s already, or a DER ECDSA-Sig-Value of this curve's size.
 int cose_signature_from_any(const struct cose_alg *alg, const void *p, size_t len, uint8_t out[COSE_SIGNATURE_MAX],

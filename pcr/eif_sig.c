@@ -161,11 +161,12 @@ static int put_ints(struct buf *out, const uint8_t *p, size_t n, struct err *err
 	return 0;
 }
 
-int eif_sig_write(const void *cert, size_t cert_len, const void *cose, size_t cose_len, struct buf *out, struct err *err)
+int eif_sig_write(const void *cert, size_t cert_len, const void *cose, size_t cose_len, struct buf *out,
+		  struct err *err)
 {
-	if (cbor_put_array(out, 1, err) || cbor_put_map(out, 2, err) || cbor_put_text(out, field_names[FIELD_CERT], err) ||
-	    put_ints(out, cert, cert_len, err) || cbor_put_text(out, field_names[FIELD_COSE], err) ||
-	    put_ints(out, cose, cose_len, err))
+	if (cbor_put_array(out, 1, err) || cbor_put_map(out, 2, err) ||
+	    cbor_put_text(out, field_names[FIELD_CERT], err) || put_ints(out, cert, cert_len, err) ||
+	    cbor_put_text(out, field_names[FIELD_COSE], err) || put_ints(out, cose, cose_len, err))
 		return -1;
 	return 0;
 }

@@ -34,7 +34,8 @@ void eif_sig_free(struct eif_sig *s);
 #define _cleanup_eif_sig_ __attribute__((cleanup(eif_sig_free)))
 
 // Appends the section's bytes / the payload for PCR0.
-int eif_sig_write(const void *cert, size_t cert_len, const void *cose, size_t cose_len, struct buf *out, struct err *err);
+int eif_sig_write(const void *cert, size_t cert_len, const void *cose, size_t cose_len, struct buf *out,
+		  struct err *err);
 int eif_sig_payload(const uint8_t pcr0[PCR_SIZE], struct buf *out, struct err *err);
 
 #endif

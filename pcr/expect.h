@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Expected registers: what an EIF or an attestation document must show. Fails closed: a register that is expected must
-// be there, be 48 bytes long and not all zero (an enclave in debug mode shows zeros); an expectation of zeros is refused
-// when it is made. Several values for one register mean any of them, so that an old and a new release both pass during a
-// rollover.
+// be there, be 48 bytes long and not all zero (an enclave in debug mode shows zeros); an expectation of zeros is
+// refused when it is made. Several values for one register mean any of them, so that an old and a new release both pass
+// during a rollover.
 #ifndef PCR_EXPECT_H
 #define PCR_EXPECT_H
 

@@ -75,7 +75,8 @@ static bool bits2int(const uint8_t *p, size_t n, int qlen, BIGNUM *out)
 	return BN_bin2bn(p, (int)n, out) && (surplus <= 0 || BN_rshift(out, out, surplus));
 }
 
-static bool drbg_seed(struct drbg *d, const BIGNUM *x, const BIGNUM *q, const uint8_t *digest, size_t digest_len, BN_CTX *ctx)
+static bool drbg_seed(struct drbg *d, const BIGNUM *x, const BIGNUM *q, const uint8_t *digest, size_t digest_len,
+		      BN_CTX *ctx)
 {
 	int qbytes = BN_num_bytes(q);
 	uint8_t seed[2 * ORDER_MAX];

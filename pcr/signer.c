@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every path ends in attach(): a signature, whoever made it, becomes a COSE message that is parsed and verified with the
-// certificate's key as a reader would, and only then a section. So a faulty token, a key that does not match or an error
-// of ours cannot write an image that nobody accepts.
+// Every path ends in attach(): a signature, whoever made it, becomes a COSE message that is parsed and verified with
+// the certificate's key as a reader would, and only then a section. So a faulty token, a key that does not match or an
+// error of ours cannot write an image that nobody accepts.
 #include "pcr/signer.h"
 
 #include "base/io.h"
@@ -85,14 +85,15 @@ static int open_cert(struct signer *s, const struct signer_options *opt, struct 
 	if (io_slurp(opt->cert, FILE_MAX, &s->cert_text, err))
 		return -1;
 	if (cert_text_has_private_key(s->cert_text.data, s->cert_text.len))
-		return err_set(err, ERR_INPUT, "%s: a private key stands in the certificate file and would be published",
-			       opt->cert);
+		return err_set(err, ERR_INPUT,
+			       "%s: a private key stands in the certificate file and would be published", opt->cert);
 	s->cert = cert_from_pem(s->cert_text.data, s->cert_text.len, err);
 	if (!s->cert)
 		return err_prefix(err, "%s: ", opt->cert);
 	public = X509_get0_pubkey(s->cert);
 	if (!public)
-		return err_set(err, ERR_UNSUPPORTED, "%s: a public key of a kind that OpenSSL does not know", opt->cert);
+		return err_set(err, ERR_UNSUPPORTED, "%s: a public key of a kind that OpenSSL does not know",
+			       opt->cert);
 	s->alg = cose_alg_of_key(public, err);
 	if (!s->alg || cert_check_dates(s->cert, opt->at, err))
 		return err_prefix(err, "%s: ", opt->cert);
@@ -152,7 +153,8 @@ int signer_pcr8(const struct signer *s, uint8_t out[PCR_SIZE], struct err *err)
 	return cert_der(s->cert, &der, err) || pcr8_of_der(der.data, der.len, out, err) ? -1 : 0;
 }
 
-static int attach(const struct signer *s, const struct buf *payload, const uint8_t *rs, struct buf *section, struct err *err)
+static int attach(const struct signer *s, const struct buf *payload, const uint8_t *rs, struct buf *section,
+		  struct err *err)
 {
 	_cleanup_cose_ struct cose_sign1 c = COSE_SIGN1_INIT;
 	_cleanup_buf_ struct buf message = BUF_INIT(0), out = BUF_INIT(0);
@@ -163,8 +165,10 @@ static int attach(const struct signer *s, const struct buf *payload, const uint8
 	    eif_sig_write(s->cert_text.data, s->cert_text.len, message.data, message.len, &out, err))
 		return -1;
 	if (out.len > EIF_SIG_MAX)
-		return err_set(err, ERR_LIMIT, "the signature section would have %zu bytes, more than %d: the certificate file "
-			       "is too long", out.len, EIF_SIG_MAX);
+		return err_set(err, ERR_LIMIT,
+			       "the signature section would have %zu bytes, more than %d: the certificate file "
+			       "is too long",
+			       out.len, EIF_SIG_MAX);
 	return buf_add(section, out.data, out.len, err);
 }
 
@@ -199,7 +203,8 @@ int signer_section(const struct signer *s, const uint8_t pcr0[PCR_SIZE], struct 
 	return attach(s, &payload, rs, section, err);
 }
 
-int signer_detached(const struct signer *s, const uint8_t pcr0[PCR_SIZE], struct buf *tbs, uint8_t *digest, struct err *err)
+int signer_detached(const struct signer *s, const uint8_t pcr0[PCR_SIZE], struct buf *tbs, uint8_t *digest,
+		    struct err *err)
 {
 	_cleanup_buf_ struct buf payload = BUF_INIT(0);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Who signs an EIF: a certificate and, unless the signature is made elsewhere, its private key, from a PEM file or a
-// token. Opening one refuses what must not end in an image: another curve or RSA, a key that is not the certificate's, a
-// certificate out of its dates, a certificate file with a private key in it, an encrypted key without its passphrase.
+// token. Opening one refuses what must not end in an image: another curve or RSA, a key that is not the certificate's,
+// a certificate out of its dates, a certificate file with a private key in it, an encrypted key without its passphrase.
 #ifndef PCR_SIGNER_H
 #define PCR_SIGNER_H
 
@@ -39,13 +39,14 @@ CLEANUP_DEFINE(struct signer, cleanup_signer, signer_free)
 
 int signer_pcr8(const struct signer *s, uint8_t out[PCR_SIZE], struct err *err);
 
-// Appends the signature section for this PCR0. The signature is deterministic (RFC 6979) unless the key is in a token; it
-// is verified with the certificate before anything is appended. ERR_LIMIT if the section would pass EIF_SIG_MAX.
+// Appends the signature section for this PCR0. The signature is deterministic (RFC 6979) unless the key is in a token;
+// it is verified with the certificate before anything is appended. ERR_LIMIT if the section would pass EIF_SIG_MAX.
 int signer_section(const struct signer *s, const uint8_t pcr0[PCR_SIZE], struct buf *section, struct err *err);
 
 // The same in two steps, for a key that is elsewhere: the bytes to be signed and their digest (s->alg->digest_len
 // bytes); the section from a signature over them, r || s or DER, which must verify with the certificate.
-int signer_detached(const struct signer *s, const uint8_t pcr0[PCR_SIZE], struct buf *tbs, uint8_t *digest, struct err *err);
+int signer_detached(const struct signer *s, const uint8_t pcr0[PCR_SIZE], struct buf *tbs, uint8_t *digest,
+		    struct err *err);
 int signer_attach(const struct signer *s, const uint8_t pcr0[PCR_SIZE], const void *signature, size_t len,
 		  struct buf *section, struct err *err);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `eifgen attest`: what runs there? A document, fetched over TLS or read from a file, verified fully and compared with the
-// registers that are expected. For people by default, for scripts with --json.
+// `eifgen attest`: what runs there? A document, fetched over TLS or read from a file, verified fully and compared with
+// the registers that are expected. For people by default, for scripts with --json.
 #include "base/hex.h"
 #include "eifgen/cmd/attest_run.h"
 #include "eifgen/cmd/cmd.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What `attest` and `audit` share: their options and the judgement itself. A command puts ATTEST_LONGS among its options
-// and hands values it does not know to attest_take_option.
+// What `attest` and `audit` share: their options and the judgement itself. A command puts ATTEST_LONGS among its
+// options and hands values it does not know to attest_take_option.
 #ifndef EIFGEN_CMD_ATTEST_RUN_H
 #define EIFGEN_CMD_ATTEST_RUN_H
 
@@ -59,8 +59,8 @@ enum {
 
 // Takes option `option` (ATTEST_OPT_FIRST to _LAST) with optarg. 0, or -1 with a usage error's text.
 int attest_take_option(struct attest *a, int option, struct err *err);
-// Fetches or reads the document and verifies it against a->policy.pcrs. 0: attested. -1: ERR_MISMATCH or ERR_INPUT is the
-// answer no, with its reason; anything else is trouble.
+// Fetches or reads the document and verifies it against a->policy.pcrs. 0: attested. -1: ERR_MISMATCH or ERR_INPUT is
+// the answer no, with its reason; anything else is trouble.
 int attest_run(struct attest *a, struct err *err);
 // Where the document came from: "file", "certificate", "well-known".
 const char *attest_source(const struct attest *a);

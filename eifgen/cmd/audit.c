@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `eifgen audit`: is what runs there what this source builds? Two answers that must both be yes: the record's pinned inputs
-// give the record's registers here and now (`rebuild`), and the enclave at HOST attests those registers (`attest`). Both
-// are asked whatever the first one says, so that a no names everything that is wrong.
+// `eifgen audit`: is what runs there what this source builds? Two answers that must both be yes: the record's pinned
+// inputs give the record's registers here and now (`rebuild`), and the enclave at HOST attests those registers
+// (`attest`). Both are asked whatever the first one says, so that a no names everything that is wrong.
 #include "base/cleanup.h"
 #include "eifgen/cmd/attest_run.h"
 #include "eifgen/cmd/rebuild.h"
@@ -105,8 +105,8 @@ static void compare(struct audit *a)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		if (a->rebuild_no.class == ERR_NONE && memcmp(rows[i].recorded, rows[i].built, PCR_SIZE) != 0)
-			err_set(&a->rebuild_no, ERR_MISMATCH, "the rebuild's %s is not the record's: `eifgen rebuild` says why",
-				rows[i].name);
+			err_set(&a->rebuild_no, ERR_MISMATCH,
+				"the rebuild's %s is not the record's: `eifgen rebuild` says why", rows[i].name);
 }
 
 static int rebuild(struct audit *a, struct err *err)
@@ -143,9 +143,10 @@ static int put_text(const struct audit *a, bool yes, struct buf *out, struct err
 {
 	const char *host = a->attest.host, *no = reason(&a->rebuild_no), *not = reason(&a->attest_no);
 
-	if (buf_printf(out, err, "%s: %s\n", no ? "NOT rebuilt" : "rebuilt", no ? no : "PCR0, PCR1 and PCR2 are the record's") ||
-	    buf_printf(out, err, "%s: %s%s%s\n", not ? "NOT attested" : "attested", host, not ? ": " : ", by its document from the ",
-		       not ? not : attest_source(&a->attest)) ||
+	if (buf_printf(out, err, "%s: %s\n", no ? "NOT rebuilt" : "rebuilt",
+		       no ? no : "PCR0, PCR1 and PCR2 are the record's") ||
+	    buf_printf(out, err, "%s: %s%s%s\n", not ? "NOT attested" : "attested", host,
+		       not ? ": " : ", by its document from the ", not ? not : attest_source(&a->attest)) ||
 	    buf_printf(out, err, "%s: what runs at %s %s what %s builds\n", yes ? "yes" : "NO", host,
 		       yes ? "is" : "is not shown to be", a->path))
 		return -1;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `eifgen build-enclave`: nitro-cli's command of that name, its flags, its JSON, its layout, so that a script changes one
-// word. What differs is what made nitro-cli's file differ from run to run: the clock (BuildTime is the epoch here) and
-// docker-inspect's output (DockerInfo is null). PCRs are the same.
+// `eifgen build-enclave`: nitro-cli's command of that name, its flags, its JSON, its layout, so that a script changes
+// one word. What differs is what made nitro-cli's file differ from run to run: the clock (BuildTime is the epoch here)
+// and docker-inspect's output (DockerInfo is null). PCRs are the same.
 //
-// --docker-uri takes every reference of ours, and Docker names: those are looked for in the Docker daemon's store first,
-// as nitro-cli does, and pulled from their registry if they are not there (or no daemon is). --docker-dir builds as `cage
-// build` does, every time in the image being the epoch: nitro-cli leaves those to Docker, and to the clock.
+// --docker-uri takes every reference of ours, and Docker names: those are looked for in the Docker daemon's store
+// first, as nitro-cli does, and pulled from their registry if they are not there (or no daemon is). --docker-dir builds
+// as `cage build` does, every time in the image being the epoch: nitro-cli leaves those to Docker, and to the clock.
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "eifgen/cmd/build_options.h"
@@ -119,8 +119,8 @@ static void set_defaults(struct request *r)
 // A reference of ours says its form, or is a path by its first character; anything else is a Docker name.
 static bool is_docker_name(const char *uri)
 {
-	static const char *const forms[] = {"oci:", "oci-archive:", "docker-archive:", "docker://", "docker-daemon:", "/",
-					    "./",   "../"};
+	static const char *const forms[] = {"oci:",	      "oci-archive:", "docker-archive:", "docker://",
+					    "docker-daemon:", "/",	      "./",		 "../"};
 
 	for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++)
 		if (!strncmp(uri, forms[i], strlen(forms[i])))

@@ -59,7 +59,8 @@ static int report(const struct buf *cert_pem, struct jout *o, struct err *err)
 	return 0;
 }
 
-static int make(const struct cert_request *req, const char *key_out, const char *cert_out, struct jout *o, struct err *err)
+static int make(const struct cert_request *req, const char *key_out, const char *cert_out, struct jout *o,
+		struct err *err)
 {
 	_cleanup_buf_ struct buf key = BUF_INIT(0), cert = BUF_INIT(0);
 	int rc = cert_new(req, &key, &cert, err) || report(&cert, o, err) || write_key(key_out, &key, err) ? -1 : 0;

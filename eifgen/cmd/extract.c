@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `eifgen extract`: an EIF's sections as files: kernel, cmdline, metadata.json, ramdisk-N.cpio, signature.cbor. A second
-// section of a kind that should stand once gets a number (kernel-2), so that nothing is lost from an odd file.
+// `eifgen extract`: an EIF's sections as files: kernel, cmdline, metadata.json, ramdisk-N.cpio, signature.cbor. A
+// second section of a kind that should stand once gets a number (kernel-2), so that nothing is lost from an odd file.
 #include "base/mem.h"
 #include "eifgen/cmd/cmd.h"
 #include "eifgen/eif_reader.h"

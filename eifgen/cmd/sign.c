@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `eifgen sign`: adds or replaces an EIF's signature. With a key here (PEM or a token) in one step; with a key elsewhere
-// in two: --detached gives the bytes to be signed, --attach takes the signature that some other tool made of them.
+// `eifgen sign`: adds or replaces an EIF's signature. With a key here (PEM or a token) in one step; with a key
+// elsewhere in two: --detached gives the bytes to be signed, --attach takes the signature that some other tool made of
+// them.
 #include "base/hex.h"
 #include "base/io.h"
 #include "eifgen/cmd/cmd.h"
@@ -92,7 +93,8 @@ static int parse(int argc, char **argv, struct sign *s)
 	if (s->digest && !s->detached)
 		return 1 + cmd_usage_error("sign", "--digest goes with --detached");
 	if (s->record.path && (s->record.none || s->detached))
-		return 1 + cmd_usage_error("sign", "--record and %s are at odds", s->detached ? "--detached" : "--no-record");
+		return 1 + cmd_usage_error("sign", "--record and %s are at odds",
+					   s->detached ? "--detached" : "--no-record");
 	return 0;
 }
 
@@ -111,8 +113,8 @@ static int print_detached(const struct sign *s, const struct signer *signer, con
 			 : io_write(STDOUT_FILENO, tbs.data, tbs.len, err);
 }
 
-static int make_section(const struct sign *s, const struct signer *signer, const struct eif_file *f, struct buf *section,
-			struct err *err)
+static int make_section(const struct sign *s, const struct signer *signer, const struct eif_file *f,
+			struct buf *section, struct err *err)
 {
 	_cleanup_buf_ struct buf signature = BUF_INIT(0);
 
@@ -120,7 +122,8 @@ static int make_section(const struct sign *s, const struct signer *signer, const
 		return signer_section(signer, f->pcrs.pcr0, section, err);
 	if (io_slurp(s->attach, SIGNATURE_FILE_MAX, &signature, err))
 		return -1;
-	if (signer_attach(signer, f->pcrs.pcr0, signature.data ? (void *)signature.data : "", signature.len, section, err))
+	if (signer_attach(signer, f->pcrs.pcr0, signature.data ? (void *)signature.data : "", signature.len, section,
+			  err))
 		return err_prefix(err, "%s: ", s->attach);
 	return 0;
 }
@@ -142,7 +145,10 @@ static int write_signed(struct sign *s, const struct signer *signer, const struc
 		return -1;
 	jout_open(&o, NULL, '{');
 	report_measurements(&o, &pcrs);
-	jout_str(&o, "Algorithm", signer->alg->id == COSE_ES256 ? "ES256" : signer->alg->id == COSE_ES384 ? "ES384" : "ES512");
+	jout_str(&o, "Algorithm",
+		 signer->alg->id == COSE_ES256   ? "ES256"
+		 : signer->alg->id == COSE_ES384 ? "ES384"
+						 : "ES512");
 	jout_str(&o, "Nonce", s->attach ? "chosen by the signer" : signer->token ? "token" : "RFC 6979");
 	jout_bool(&o, "Replaced", f->signature_count > 0);
 	jout_str(&o, "Record", s->record.to);

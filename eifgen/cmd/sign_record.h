@@ -20,10 +20,11 @@ struct sign_record {
 
 #define SIGN_RECORD_INIT {.file = ATOMIC_FILE_INIT}
 
-// Finds the record of the EIF at `eif`, open as f, and decides where the signed file's goes: OUT.record.json, or, if the
-// EIF is signed in place (out NULL), where it is. A default record that is another file's, or none at all, is warned of
-// and left alone; one that --record names is ERR_MISMATCH or ERR_INPUT.
-int sign_record_find(struct sign_record *s, const char *eif, const char *out, const struct eif_file *f, struct err *err);
+// Finds the record of the EIF at `eif`, open as f, and decides where the signed file's goes: OUT.record.json, or, if
+// the EIF is signed in place (out NULL), where it is. A default record that is another file's, or none at all, is
+// warned of and left alone; one that --record names is ERR_MISMATCH or ERR_INPUT.
+int sign_record_find(struct sign_record *s, const char *eif, const char *out, const struct eif_file *f,
+		     struct err *err);
 
 // Writes the record of the signed EIF, open as fd, into s->file, for the caller to commit. Nothing to do without one.
 int sign_record_write(struct sign_record *s, const struct signer *signer, bool attached, const uint8_t pcr8[PCR_SIZE],

@@ -20,7 +20,8 @@ int time_option(const char *text, int64_t *at, struct err *err)
 	}
 	number = *text && strspn(text, "0123456789") == strlen(text);
 	if (number ? epoch_from_text(text, EPOCH_FROM_NUMBER, &e, &why) : epoch_from_created(text, &e, &why))
-		return err_set(err, ERR_USAGE, "--at takes seconds since 1970 or an RFC 3339 time, up to 2106, not %s", text);
+		return err_set(err, ERR_USAGE, "--at takes seconds since 1970 or an RFC 3339 time, up to 2106, not %s",
+			       text);
 	*at = e.seconds;
 	epoch_clear(&e);
 	return 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `eifgen verify`: is this file what our writer or AWS's would have written, does its signature hold, is it the one that
-// was expected? Every rule is tried and every failure named; one is enough for a no.
+// `eifgen verify`: is this file what our writer or AWS's would have written, does its signature hold, is it the one
+// that was expected? Every rule is tried and every failure named; one is enough for a no.
 #include "eifgen/cmd/cmd.h"
 #include "eifgen/cmd/time_option.h"
 #include "eifgen/eif_reader.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The client library's face over attest_doc. It fails closed in two ways: the policy begins empty, which attest_verify
-// refuses; and a setter that failed leaves the object broken, so that a caller who does not look at its result gets a no
-// and not a weaker check.
+// refuses; and a setter that failed leaves the object broken, so that a caller who does not look at its result gets a
+// no and not a weaker check.
 #include "pcr/client/cage_attest.h"
 
 #include "base/hex.h"

@@ -8,8 +8,8 @@
 // register. Whatever is forgotten is a no: an object without an expected register or without a nonce (unless it is
 // waived by name) never says yes.
 //
-// Nothing here prints, keeps global state, opens files or connections, or reads clock and environment. One object may be
-// used by one thread at a time. C99 and C++ callers are welcome.
+// Nothing here prints, keeps global state, opens files or connections, or reads clock and environment. One object may
+// be used by one thread at a time. C99 and C++ callers are welcome.
 #ifndef CAGE_ATTEST_H
 #define CAGE_ATTEST_H
 
@@ -35,7 +35,8 @@ int cage_attest_expect_pcr(cage_attest *c, unsigned index, const char *hex);
 // takes it in the TLS server name: hex, in labels of at most 62 digits, in front of `.attest.<host>`. 0 or -1 as above.
 int cage_attest_set_nonce(cage_attest *c, const void *nonce, size_t n);
 // Draws a fresh nonce of 20 bytes, sets it, and writes the server name that carries it: its hex, `.attest.`, `host`, of
-// `size` bytes at most with the NUL. Connect to `host`, show this name (SNI). 0, or -1 as above, `name` then being empty.
+// `size` bytes at most with the NUL. Connect to `host`, show this name (SNI). 0, or -1 as above, `name` then being
+// empty.
 int cage_attest_fresh_nonce(cage_attest *c, const char *host, char *name, size_t size);
 // Without a nonce a document of up to max_age seconds ago passes.
 int cage_attest_waive_nonce(cage_attest *c);
@@ -49,8 +50,8 @@ int cage_attest_set_root(cage_attest *c, const void *der, size_t n);
 // CAGE_ATTEST_YES, or a no with the reason in cage_attest_error.
 int cage_attest_verify_cert(cage_attest *c, const void *cert, size_t n, long long now);
 // The same with a document from elsewhere (/.well-known/attestation, decoded from its base64).
-int cage_attest_verify_document(cage_attest *c, const void *document, size_t document_len, const void *cert, size_t cert_len,
-				long long now);
+int cage_attest_verify_document(cage_attest *c, const void *document, size_t document_len, const void *cert,
+				size_t cert_len, long long now);
 
 // Why the last call failed or said no; never NULL. Valid until the next call with this object.
 const char *cage_attest_error(const cage_attest *c);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // libcage-attest's promises that no server can show: what is forgotten, empty or wrong ends in a no, whether the caller
-// looks at results or not. Judges the certificate of a real cage at its own time: contract CERTIFICATE.der PCR0. Prints the
-// promises that are broken; exit status 1 if there is one.
+// looks at results or not. Judges the certificate of a real cage at its own time: contract CERTIFICATE.der PCR0. Prints
+// the promises that are broken; exit status 1 if there is one.
 #include <cage_attest.h>
 #include <stdio.h>
 #include <string.h>
@@ -90,10 +90,12 @@ static void nonces(void)
 	promise(cage_attest_fresh_nonce(c, "cage.example", one, sizeof(one)) == 0, "a fresh nonce");
 	promise(strlen(one) == 60 && strspn(one, "0123456789abcdef") == 40 && !strcmp(one + 40, ".attest.cage.example"),
 		"travels in the server name");
-	promise(cage_attest_fresh_nonce(c, "cage.example", two, sizeof(two)) == 0 && strcmp(one, two) != 0, "differs each time");
+	promise(cage_attest_fresh_nonce(c, "cage.example", two, sizeof(two)) == 0 && strcmp(one, two) != 0,
+		"differs each time");
 	judge(c, 0, "another nonce than ours: no");
 	c = sound();
-	promise(cage_attest_fresh_nonce(c, "cage.example", small, sizeof(small)) == -1 && !*small, "a name that does not fit");
+	promise(cage_attest_fresh_nonce(c, "cage.example", small, sizeof(small)) == -1 && !*small,
+		"a name that does not fit");
 	judge(c, 0, "leaves a no");
 	c = sound();
 	promise(cage_attest_fresh_nonce(c, "", one, sizeof(one)) == -1 && !*one, "a nonce for no host");

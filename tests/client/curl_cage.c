@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A curl that talks only to a cage with the right PCRs: the example of libcage-attest(3). The certificate is judged inside
-// the handshake, so not a byte is said to anybody else.   curl_cage HOST PORT PCR0 [PCR1 [PCR2 [PCR8]]]
+// A curl that talks only to a cage with the right PCRs: the example of libcage-attest(3). The certificate is judged
+// inside the handshake, so not a byte is said to anybody else.   curl_cage HOST PORT PCR0 [PCR1 [PCR2 [PCR8]]]
 #include <cage_attest.h>
 #include <curl/curl.h>
 #include <openssl/ssl.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// For the example's tests alone: linked with --wrap=cage_attest_new, every object of the library trusts the root (DER) in
-// the file TEST_ROOT in place of Amazon's; without that variable nothing is changed. So the example itself has no way to
-// trust another root.
+// For the example's tests alone: linked with --wrap=cage_attest_new, every object of the library trusts the root (DER)
+// in the file TEST_ROOT in place of Amazon's; without that variable nothing is changed. So the example itself has no
+// way to trust another root.
 #include <cage_attest.h>
 #include <stdio.h>
 #include <stdlib.h>

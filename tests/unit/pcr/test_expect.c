@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Expected registers fail closed: absent, short, zero and other values are a no; empty and zero expectations are errors.
+// Expected registers fail closed: absent, short, zero and other values are a no; empty and zero expectations are
+// errors.
 #include "pcr/expect.h"
 
 #include "tests/unit/unit.h"

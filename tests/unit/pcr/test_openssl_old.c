@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// RFC 6979 appendix A.2.5 to A.2.7: the published signatures of "sample" and "test", each curve with the digest that COSE
-// gives it.
+// RFC 6979 appendix A.2.5 to A.2.7: the published signatures of "sample" and "test", each curve with the digest that
+// COSE gives it.
 #include "pcr/openssl_old.h"
 
 #include "base/hex.h"
