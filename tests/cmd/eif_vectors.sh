@@ -87,6 +87,7 @@ spoilt "$W/z.eif" $zero 0x1a 0005
 t_exit 1 "another wrong count is refused, signed or not" v "$W/z.eif"
 spoilt "$W/z.eif" $zero 0x1c 0000000000000225
 t_exit 1 "and 0 beside a wrong table" v "$W/z.eif"
+t "both are told, and nothing is tolerated" jq -e '(.Reasons | length) == 2 and .Tolerated == []' "$TEST_TMP/out"
 spoilt "$W/z.eif" $zero 0x16 00000001
 t_exit 1 "and 0 beside any other fault" v "$W/z.eif"
 spoilt "$W/z.eif" $zero 0x300 00

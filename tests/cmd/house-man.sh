@@ -45,7 +45,7 @@ done
 # Options that section 5 and the README speak of exist; those of an aws command in an example are aws's.
 cat README.md "$D/usr/share/doc/eifgen/README.md" man/*.[!3].scd man/[!.]*[a-z].scd 2>/dev/null | sed '/^aws .*\\$/,/[^\\]$/d' | grep -oE -- '--[a-z][a-z0-9-]+' | sort -u >"$TEST_TMP/spoken"
 for c in $commands; do eifgen "$c" --help; for sub in new init build dockerfile info clean; do eifgen "$c" $sub --help; done; done 2>/dev/null | grep -oE -- '--[a-z0-9][a-z0-9-]+' | sort -u >"$TEST_TMP/known"
-printf -- '--version\n--unshallow\n--help\n--quiet\n--verbose\n' >>"$TEST_TMP/known"
+printf -- '--version\n--unshallow\n--chmod\n--help\n--quiet\n--verbose\n' >>"$TEST_TMP/known"
 t "no text speaks of an option that does not exist" test -z "$(grep -vxFf "$TEST_TMP/known" "$TEST_TMP/spoken")"
 grep -vxFf "$TEST_TMP/known" "$TEST_TMP/spoken" | sed 's/^/# /'
 
