@@ -37,8 +37,9 @@ static void audit_clear(struct audit *a)
 	attest_clear(&a->attest);
 }
 
-static int take_option(struct audit *a, int option)
+static int take_option(void *ctx, int option)
 {
+	struct audit *a = ctx;
 	struct err err = ERR_INIT;
 
 	if (option == OPT_IMAGE) {
@@ -59,14 +60,10 @@ static int take_option(struct audit *a, int option)
 // 0, or the exit status plus 1.
 static int parse(int argc, char **argv, struct audit *a)
 {
-	int option;
+	int rc = cmd_options(argc, argv, "", longs, take_option, a);
 
-	while ((option = cmd_getopt(argc, argv, "", longs)) != -1) {
-		if (option == CMD_OPT_STOP)
-			return cmd_opt_status + 1;
-		if (take_option(a, option))
-			return 1 + EXIT_TROUBLE;
-	}
+	if (rc)
+		return rc;
 	if (optind + 1 != argc || !a->path)
 		return 1 + cmd_usage_error("audit", "HOST[:PORT] and --record RECORD are needed");
 	if (a->attest.nonce_text && a->attest.no_nonce)

@@ -54,9 +54,10 @@ static void request_clear(struct request *r)
 	buf_free(&r->sbom);
 }
 
-// 0, or EXIT_TROUBLE with the usage error said.
-static int take(struct request *r, int o)
+static int take(void *ctx, int o)
 {
+	struct request *r = ctx;
+
 	switch (o) {
 	case 'o':
 		r->paths[OUT_EIF] = optarg;
@@ -84,20 +85,14 @@ static int take(struct request *r, int o)
 // 0, or the exit status plus 1.
 static int parse(int argc, char **argv, struct request *r)
 {
-	int o;
+	int rc = cmd_options(argc, argv, "o:", longs, take, r);
 
-	while ((o = cmd_getopt(argc, argv, "o:", longs)) != -1) {
-		if (o == CMD_OPT_STOP)
-			return cmd_opt_status + 1;
-		if (take(r, o))
-			return 1 + EXIT_TROUBLE;
-	}
+	if (rc)
+		return rc;
 	if (optind + 1 != argc || !r->paths[OUT_EIF])
 		return 1 + cmd_usage_error("build", "one image and -o OUT.eif are needed");
-	if (r->opt.signer.cert && !r->opt.signer.key)
-		return 1 + cmd_usage_error("build", "--sign-cert goes with --sign-key");
 	r->image = argv[optind];
-	return 0;
+	return build_options_check_key(&r->opt, "build") ? 1 + EXIT_TROUBLE : 0;
 }
 
 static int prepare(struct request *r, struct err *err)

@@ -184,3 +184,8 @@ int build_option_take(struct build_options *o, int opt, const char *command)
 		return take_limit(o, opt, command);
 	}
 }
+
+int build_options_check_key(const struct build_options *o, const char *command)
+{
+	return o->signer.cert && !o->signer.key ? cmd_usage_error(command, "--sign-cert goes with --sign-key") : 0;
+}

@@ -127,6 +127,8 @@ void build_options_init(struct build_options *o);
 void build_options_clear(struct build_options *o);
 // Takes option `opt` (of BUILD_LONGS) with optarg. 0, or EXIT_TROUBLE with the usage error said. `command` is for it.
 int build_option_take(struct build_options *o, int opt, const char *command);
+// For a command that signs, when all options are taken: a certificate without its key would make an unsigned EIF.
+int build_options_check_key(const struct build_options *o, const char *command);
 
 // ---- the job -------------------------------------------------------------------------------------------------------
 struct build_job {

@@ -90,8 +90,9 @@ static void request_clear(struct request *r)
 	free(r->key);
 }
 
-static int take_option(struct request *r, int o)
+static int take_option(void *ctx, int o)
 {
+	struct request *r = ctx;
 	int rc = cage_option_take(&r->cage, o);
 
 	if (rc >= 0)
@@ -126,14 +127,10 @@ static int take_option(struct request *r, int o)
 // 0, or the exit status plus 1.
 static int parse(int argc, char **argv, struct request *r)
 {
-	int o;
+	int rc = cmd_options(argc, argv, CAGE_SHORTS "o:", longs, take_option, r);
 
-	while ((o = cmd_getopt(argc, argv, CAGE_SHORTS "o:", longs)) != -1) {
-		if (o == CMD_OPT_STOP)
-			return cmd_opt_status + 1;
-		if (take_option(r, o))
-			return 1 + EXIT_TROUBLE;
-	}
+	if (rc)
+		return rc;
 	return cage_options_end(&r->cage, argc, argv) ? 1 + EXIT_TROUBLE : 0;
 }
 

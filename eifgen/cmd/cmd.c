@@ -180,3 +180,17 @@ int cmd_getopt(int argc, char **argv, const char *shorts, const struct option *l
 		}
 	}
 }
+
+int cmd_options(int argc, char **argv, const char *shorts, const struct option *longs, int (*take)(void *ctx, int option),
+		void *ctx)
+{
+	int o;
+
+	while ((o = cmd_getopt(argc, argv, shorts, longs)) != -1) {
+		if (o == CMD_OPT_STOP)
+			return 1 + cmd_opt_status;
+		if (take(ctx, o))
+			return 1 + EXIT_TROUBLE;
+	}
+	return 0;
+}

@@ -60,6 +60,11 @@ enum { CMD_OPT_STOP = -2 };
 extern int cmd_opt_status;
 int cmd_getopt(int argc, char **argv, const char *shorts, const struct option *longs);
 
+// All of a command's options: each is handed to take, which returns 0, or EXIT_TROUBLE with the usage error said. 0 when
+// they are at their end (optind is the first operand), or the status to end with plus 1.
+int cmd_options(int argc, char **argv, const char *shorts, const struct option *longs, int (*take)(void *ctx, int option),
+		void *ctx);
+
 // `eifgen: unable to <verb> <object>: <reason>` on stderr. Returns EXIT_TROUBLE, so that `return cmd_fail(…)` reads well.
 int cmd_fail(const char *verb, const char *object, const struct err *err);
 // `eifgen: <text>` for a usage error, with `(try eifgen NAME --help)`. Returns EXIT_TROUBLE.

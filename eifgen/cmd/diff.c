@@ -82,22 +82,28 @@ static int compare(const struct request *r, const char *first, const char *secon
 	return report(r, d, &err);
 }
 
+static int take(void *ctx, int o)
+{
+	struct request *r = ctx;
+
+	if (o == OPT_JSON)
+		r->json = true;
+	else if (o == OPT_HTML)
+		r->html = optarg;
+	else
+		return build_option_take(&r->opt, o, "diff");
+	return 0;
+}
+
 static int run(int argc, char **argv)
 {
 	_cleanup_(request_clear) struct request r = {0};
-	int o;
+	int rc;
 
 	build_options_init(&r.opt);
-	while ((o = cmd_getopt(argc, argv, "", longs)) != -1) {
-		if (o == CMD_OPT_STOP)
-			return cmd_opt_status;
-		if (o == OPT_JSON)
-			r.json = true;
-		else if (o == OPT_HTML)
-			r.html = optarg;
-		else if (build_option_take(&r.opt, o, "diff"))
-			return EXIT_TROUBLE;
-	}
+	rc = cmd_options(argc, argv, "", longs, take, &r);
+	if (rc)
+		return rc - 1;
 	if (optind + 2 != argc)
 		return cmd_usage_error("diff", "two of EIF, record or image are needed");
 	return compare(&r, argv[optind], argv[optind + 1]);

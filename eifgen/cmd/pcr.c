@@ -42,8 +42,9 @@ static void request_clear(struct request *r)
 }
 
 // 0, or the exit status.
-static int take_option(struct request *r, int option)
+static int take_option(void *ctx, int option)
 {
+	struct request *r = ctx;
 	struct err err = ERR_INIT;
 
 	switch (option) {
@@ -68,14 +69,10 @@ static int take_option(struct request *r, int option)
 // 0, or the exit status plus 1.
 static int parse(int argc, char **argv, struct request *r)
 {
-	int option;
+	int rc = cmd_options(argc, argv, "", longs, take_option, r);
 
-	while ((option = cmd_getopt(argc, argv, "", longs)) != -1) {
-		if (option == CMD_OPT_STOP)
-			return cmd_opt_status + 1;
-		if (take_option(r, option))
-			return 1 + EXIT_TROUBLE;
-	}
+	if (rc)
+		return rc;
 	if (argc - optind + !!r->file + !!r->certificate != 1)
 		return 1 + cmd_usage_error("pcr", "one image or EIF is needed");
 	if ((r->file || r->certificate) && (r->expect || r->want.count))

@@ -33,29 +33,32 @@ static void request_clear(struct request *r)
 	record_free(r->record);
 }
 
+static int take(void *ctx, int o)
+{
+	struct request *r = ctx;
+
+	if (o == 'o')
+		r->out = optarg;
+	else if (o == OPT_IMAGE)
+		r->image = optarg;
+	else if (o == BUILD_OPT_CMDLINE || o == BUILD_OPT_ARCH)
+		return cmd_usage_error("rebuild", "the command line and the architecture are the record's");
+	else
+		return build_option_take(&r->opt, o, "rebuild");
+	return 0;
+}
+
 // 0, or the exit status plus 1.
 static int parse(int argc, char **argv, struct request *r)
 {
-	int o;
+	int rc = cmd_options(argc, argv, "o:", longs, take, r);
 
-	while ((o = cmd_getopt(argc, argv, "o:", longs)) != -1) {
-		if (o == CMD_OPT_STOP)
-			return cmd_opt_status + 1;
-		if (o == 'o')
-			r->out = optarg;
-		else if (o == OPT_IMAGE)
-			r->image = optarg;
-		else if (o == BUILD_OPT_CMDLINE || o == BUILD_OPT_ARCH)
-			return 1 + cmd_usage_error("rebuild", "the command line and the architecture are the record's");
-		else if (build_option_take(&r->opt, o, "rebuild"))
-			return 1 + EXIT_TROUBLE;
-	}
+	if (rc)
+		return rc;
 	if (optind + 1 != argc)
 		return 1 + cmd_usage_error("rebuild", "one record is needed");
-	if (r->opt.signer.cert && !r->opt.signer.key)
-		return 1 + cmd_usage_error("rebuild", "--sign-cert goes with --sign-key");
 	r->path = argv[optind];
-	return 0;
+	return build_options_check_key(&r->opt, "rebuild") ? 1 + EXIT_TROUBLE : 0;
 }
 
 static int open_all(struct request *r, struct build_job *job, struct err *err)

@@ -161,26 +161,32 @@ static int scan_image(const struct request *r, const char *ref)
 	return status;
 }
 
+static int take(void *ctx, int o)
+{
+	struct request *r = ctx;
+
+	if (o == OPT_JSON)
+		r->json = true;
+	else if (o == OPT_RULES)
+		r->rules = true;
+	else if (o == OPT_FAIL_ON && entropy_severity_parse(optarg, &r->fail_on))
+		return cmd_usage_error("scan", "--fail-on takes low, medium or high");
+	else if (o == OPT_FAIL_ON)
+		r->gate = true;
+	else
+		return build_option_take(&r->opt, o, "scan");
+	return 0;
+}
+
 static int run(int argc, char **argv)
 {
 	_cleanup_(request_clear) struct request r = {0};
-	int o;
+	int rc;
 
 	build_options_init(&r.opt);
-	while ((o = cmd_getopt(argc, argv, "", longs)) != -1) {
-		if (o == CMD_OPT_STOP)
-			return cmd_opt_status;
-		if (o == OPT_JSON)
-			r.json = true;
-		else if (o == OPT_RULES)
-			r.rules = true;
-		else if (o == OPT_FAIL_ON && !entropy_severity_parse(optarg, &r.fail_on))
-			r.gate = true;
-		else if (o == OPT_FAIL_ON)
-			return cmd_usage_error("scan", "--fail-on takes low, medium or high");
-		else if (build_option_take(&r.opt, o, "scan"))
-			return EXIT_TROUBLE;
-	}
+	rc = cmd_options(argc, argv, "", longs, take, &r);
+	if (rc)
+		return rc - 1;
 	if (r.rules && optind == argc)
 		return print_rules();
 	if (optind + 1 != argc)
