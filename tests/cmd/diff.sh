@@ -61,6 +61,20 @@ t "is an entry of the bootstrap ramdisk" test "$(jq -r '.Entries[] | [.Ramdisk, 
 t_exit 1 "another command line" eifgen diff -q a.eif a3.eif --json
 t "is named with both" test "$(jq -r '.Parts[] | [.Part, .A, .B] | join(" ")' out)" = "cmdline console=ttyS0 other"
 t "and no entry differs" test "$(jq '.Entries | length' out)" = 0
+cp -r plat plat3; head -c 5000 /dev/zero | tr '\0' K >plat3/bzImage
+t "an EIF with another kernel" build oci:a --blobs plat3 -o a4.eif
+t_exit 1 "another kernel" eifgen diff -q a.eif a4.eif --json
+t "is a part that moves PCR0 and PCR1" test "$(jq -r '.Parts[] | [.Part, (.Moves | join("+"))] | join(" ")' out)" = "kernel PCR0+PCR1"
+t "an EIF of the other layout" build oci:a --blobs plat --layout nitro-cli -o a5.eif
+t_exit 1 "records: another layout" eifgen diff -q a.eif.record.json a5.eif.record.json --json
+t "is named" test "$(jq -r '[.Parts[] | select(.Part == "layout") | .Remedy] | length' out)" = 1
+for k in 1 2; do
+	eifgen cert new --key-out k$k.pem --cert-out c$k.pem --subject "CN=$k" >/dev/null
+	eifgen sign a.eif --no-record --key k$k.pem --cert c$k.pem -o signed$k.eif >/dev/null
+done
+t_exit 1 "another certificate" eifgen diff -q signed1.eif signed2.eif --json
+t "is a part that moves PCR8" test "$(jq -r '.Parts[] | [.Part, (.Moves | join("+"))] | join(" ")' out)" = "certificate PCR8"
+t "which alone differs" test "$(jq -r '.PCRs | [.PCR0, .PCR1, .PCR2, .PCR8] | join(" ")' out)" = "same same same differs"
 t_exit 1 "records: another init" eifgen diff -q a.eif.record.json a2.eif.record.json --json
 t "is known by digest" test "$(jq -r '[.Parts[].Part] | join(" ")' out)" = "init ramdisk-1"
 t_exit 1 "a record against an EIF" eifgen diff -q a.eif.record.json b.eif --json

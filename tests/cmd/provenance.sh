@@ -44,10 +44,19 @@ build() { eifgen build "oci:$W/image:latest" --blobs $P -o "$W/$1.eif" --sbom "$
 t_exit 0 "a build with both documents" build a
 t "says where they are" test "$(jq -r '.Sbom, .Provenance' "$W/out")" = "$W/a.spdx"$'\n'"$W/a.prov"
 t "the package list is SPDX 2.3" valid testdata/schemas/spdx-2.3.json "$W/a.spdx"
+broken() { jq -c "$1" "$W/a.spdx" >"$W/broken.spdx"; valid testdata/schemas/spdx-2.3.json "$W/broken.spdx"; }
+t_not "a package without its name is none" broken 'del(.packages[0].name)'
+t_not "nor with a relationship that SPDX does not know" broken '.relationships[0].relationshipType = "LIKES"'
+t_not "nor with a member of its own" broken '.packages[0].Extra = 1'
+t_not "nor without a document's creator" broken 'del(.creationInfo.creators)'
 t "and lists what is installed" test "$(jq -r '[.packages[].name] | sort | join(" ")' "$W/a.spdx")" = "image libstdc++6"
 t "by package URL" test "$(jq -r '.packages[] | select(.name == "libstdc++6").externalRefs[0].referenceLocator' "$W/a.spdx")" = \
 	"pkg:deb/debian/libstdc%2B%2B6@12.2.0-14%2Bdeb12u1?arch=amd64&distro=debian-12"
 t "the statement is in-toto's, with SLSA's predicate" statement_valid "$W/a.prov"
+jq -c '.predicate.buildDefinition.Extra = 1' "$W/a.prov" >"$W/broken.prov"
+t_not "one with a member that SLSA's predicate lacks is refused" statement_valid "$W/broken.prov"
+jq -c '.subject[0].digest = "x"' "$W/a.prov" >"$W/broken.prov"
+t_not "and one whose digest is no map" statement_valid "$W/broken.prov"
 t "its subject is the file" test "$(jq -r '.subject[0].digest.sha256' "$W/a.prov")" = "$(sha256sum <"$W/a.eif" | cut -d' ' -f1)"
 t "it names the record" test "$(jq -r '.predicate.runDetails.byproducts[0].digest.sha256' "$W/a.prov")" = \
 	"$(sha256sum <"$W/a.eif.record.json" | cut -d' ' -f1)"

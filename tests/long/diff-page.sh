@@ -18,13 +18,22 @@ chrome() {
 cp page.html keep.html
 cat >>page.html <<'PROBE'
 <script>for (const x of document.querySelectorAll("details")) x.open = true;
-setTimeout(() => { document.title = "width " + document.documentElement.scrollWidth + " of " + innerWidth; }, 500);</script>
+setTimeout(() => {
+  const rows = () => document.querySelectorAll("#list > details").length, blocks = () => document.querySelectorAll("#map > button").length;
+  const width = document.documentElement.scrollWidth, all = rows(), chip = document.querySelector("#filters button");
+  const own = Number(/\((\d+)\)/.exec(chip.textContent)[1]);
+  chip.click();
+  const left = rows(), drawn = blocks();
+  chip.click();
+  document.title = `width ${width} of ${innerWidth}; filter ${left === all - own && drawn === left && rows() === all}`;
+}, 500);</script>
 PROBE
 for width in 1200 400; do
 	t "it opens at $width" bash -c "$(declare -f chrome); TEST_TMP=$TEST_TMP browser=$browser; chrome --window-size=$width,900 --virtual-time-budget=3000 --dump-dom >dom.$width"
 	t "no console message" bash -c '! grep -q "CONSOLE" log'
 	t "the entries were drawn" grep -q 'rootfs/t/links/hard1' "dom.$width"
 	t "the registers were drawn" grep -q 'differs</td>' "dom.$width"
+	t "a filter takes its cause out of list and map, and puts it back" grep -q 'filter true</title>' "dom.$width"
 	read -r _ inner _ outer < <(grep -o '<title>width [0-9]* of [0-9]*' "dom.$width" | sed 's/<title>//')
 	t "nothing is wider than the window ($inner of $outer)" test "${inner:-9999}" -le "${outer:-0}"
 done
