@@ -192,7 +192,8 @@ static int add_common(struct args *a, const struct cage_build_request *r, struct
 	return 0;
 }
 
-// buildah build … ; buildah push ID oci:WORK:cage ; buildah rmi ID. Podman's flags are the same ones.
+// buildah build … ; buildah push ID oci:WORK:cage ; buildah rmi ID. Podman's flags are the same ones. One layer a build is said
+// aloud: podman's default is one an instruction, and then a WORKDIR behind a USER belongs to root and not to that user.
 static int build_in_store(const char *builder, const struct cage_build_request *r, struct err *err)
 {
 	_cleanup_(args_clear) struct args build = {.n = 0}, push = {.n = 0}, drop = {.n = 0};
@@ -201,7 +202,7 @@ static int build_in_store(const char *builder, const struct cage_build_request *
 
 	snprintf(name, sizeof(name), "localhost/eifgen-cage-%ld", (long)getpid());
 	if (add(&build, err, "%s", builder) || add(&build, err, "build") || add(&build, err, "--timestamp=%u", r->epoch) ||
-	    add(&build, err, "--tag=%s", name) || add(&build, err, "--isolation=chroot") ||
+	    add(&build, err, "--tag=%s", name) || add(&build, err, "--isolation=chroot") || add(&build, err, "--layers=false") ||
 	    add_limit(&build, "nofile", RLIMIT_NOFILE, LIMIT_CAP, err) || add_limit(&build, "nproc", RLIMIT_NPROC, pid_max(), err))
 		return -1;
 	if (add_common(&build, r, err) || add(&build, err, "%s", r->context) || run(&build, r->epoch, err))

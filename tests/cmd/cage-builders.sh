@@ -96,7 +96,7 @@ for b in buildah podman; do
 	t_exit 0 "$b builds cold with an argument" cage "$W/only-$b" --no-cache --build-arg "A=b c" --arch x86_64 .
 	name=$(sed -n 's/.*--tag=\([^ ]*\) .*/\1/p' "$W/calls")
 	cat >"$W/want" <<-END_WANT
-		$b build --timestamp=1700000000 --tag=$name --isolation=chroot $limits --platform=linux/amd64 --build-arg=SOURCE_DATE_EPOCH=1700000000 --file=./Dockerfile --no-cache --build-arg=A=b c .
+		$b build --timestamp=1700000000 --tag=$name --isolation=chroot --layers=false $limits --platform=linux/amd64 --build-arg=SOURCE_DATE_EPOCH=1700000000 --file=./Dockerfile --no-cache --build-arg=A=b c .
 		$b push $name oci:shop.eif.oci.new:cage
 		$b rmi $name
 	END_WANT

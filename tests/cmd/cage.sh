@@ -99,6 +99,13 @@ t "busybox: to the same PCRs, so cage.json does not change" cmp "$TEST_TMP/befor
 t_not "busybox: and nothing is warned of" grep -q "^eifgen: warning" "$TEST_TMP/busybox-one/err"
 
 twice full
+if podman_works; then
+	clone full "$TEST_TMP/full-podman"
+	t "full: builds with podman" build "$TEST_TMP/full-podman" --builder podman
+	t "full: to the same PCRs" test "$(pcrs "$TEST_TMP/full-podman")" = "$(pcrs "$TEST_TMP/full-one")"
+else
+	t_skip "full: builds with podman" "podman does not run here"
+fi
 t "full: boots, and a service that ends is started again" start full "full service run 2: .*"
 t "full: the real data plane was ready before" test "$(grep -an '"plane.ready"' "$TEST_TMP/full.console" | cut -d: -f1)" -lt \
 	"$(grep -an '^full service run 1' "$TEST_TMP/full.console" | cut -d: -f1)"

@@ -34,6 +34,56 @@ t "install.sh is clean to shellcheck, as POSIX sh" shellcheck -s sh installer/in
 t "a source that is not the pinned one is refused" bash -c 'mkdir -p "$1/src" && cp "$0"/busybox* "$1/src/" && cp -r installer "$1/" &&
 	sed -i "s/^faeeb2/000000/" "$1/installer/pins" && "$1/installer/fetch" busybox "$1/src"; test $? = 1' "$src" "$TEST_TMP"
 
+# ---- where the sources come from -------------------------------------------------------------------------------------
+# An apt-get that cannot get the source, as where Debian's mirror lacks it: its lists come, then one file, then a 404.
+mkdir "$TEST_TMP/noapt"
+cat >"$TEST_TMP/noapt/apt-get" <<'END'
+#!/bin/sh
+case "$*" in *" update"*) exit 0 ;; esac
+echo half >runit_2.1.2-54.dsc
+echo "E: Failed to fetch runit_2.1.2.orig.tar.gz  404  Not Found" >&2
+exit 100
+END
+chmod 755 "$TEST_TMP/noapt/apt-get"
+PATH=$TEST_TMP/noapt:$PATH t_exit 3 "a source that is not to be had is told from a wrong one" installer/fetch runit "$TEST_TMP/nosource"
+t_says "and apt's reason is said" "the source of runit 2.1.2-54 is not to be had: E: Failed to fetch"
+t "and nothing of it is left" test -z "$(ls "$TEST_TMP/nosource")"
+ln -s "$src"/busybox_* "$TEST_TMP/nosource/"
+t_not "runit cannot be built without it" installer/build "$TEST_TMP/nosource" "$TEST_TMP/none.tar" runit
+t_not "and nothing is made" test -e "$TEST_TMP/none.tar"
+
+# A runit that is none, in the form of Debian's source package (a directory runit-2.1.2 within): the way that is taken where
+# the real one can be had.
+mkdir -p "$TEST_TMP/withsource/runit-2.1.2/runit-2.1.2/src" "$TEST_TMP/withsource/runit-2.1.2/debian"
+(
+	cd "$TEST_TMP/withsource/runit-2.1.2" || exit 1
+	echo '#include <stdio.h>
+int main(void) { puts("a runit from source"); return 0; }' >runit-2.1.2/src/tool.c
+	printf 'runsv runsvdir sv svlogd chpst: tool.c\n\t$$(head -n 1 conf-cc) -c tool.c -o $@.o && $$(head -n 1 conf-ld) $@.o -o $@\n' \
+		>runit-2.1.2/src/Makefile
+	tar -C .. --exclude=debian -czf ../runit_2.1.2.orig.tar.gz runit-2.1.2
+	printf 'runit (2.1.2-54) stable; urgency=low\n\n  * None.\n\n -- A <a@b>  Thu, 01 Jan 1970 00:00:00 +0000\n' >debian/changelog
+	printf 'Source: runit\nMaintainer: A <a@b>\nStandards-Version: 4.6.0\n\nPackage: runit\nArchitecture: any\nDescription: none\n' >debian/control
+	cd .. && dpkg-source -b --format=1.0 runit-2.1.2
+) >"$TEST_TMP/dpkg.log" 2>&1
+rm -rf "$TEST_TMP/withsource/runit-2.1.2"
+ln -s "$src"/busybox_* "$TEST_TMP/withsource/"
+t "runit is taken where its source is" installer/build "$TEST_TMP/withsource" "$TEST_TMP/runit.tar" auto
+tar -C "$TEST_TMP" -xf "$TEST_TMP/runit.tar"
+t "the five tools are runit's, ifconfig is busybox's, and PROVENANCE says so" diff - "$TEST_TMP/runtime-dependencies/PROVENANCE" <<END
+runsv runit $(awk '$1 == "runit" { print $2 }' installer/pins)
+runsvdir runit $(awk '$1 == "runit" { print $2 }' installer/pins)
+sv runit $(awk '$1 == "runit" { print $2 }' installer/pins)
+svlogd runit $(awk '$1 == "runit" { print $2 }' installer/pins)
+chpst runit $(awk '$1 == "runit" { print $2 }' installer/pins)
+ifconfig busybox $(awk '$1 == "busybox" { print $2 }' installer/pins)
+END
+t "they are programs of their own" test "$("$TEST_TMP/runtime-dependencies/bin/runsv")" = "a runit from source"
+t "static ones" bash -c '! file "$1" | grep -q "dynamically"' - "$TEST_TMP/runtime-dependencies/bin/svlogd"
+t "busybox brings no tool of theirs" bash -c '! "$1" runsv 2>&1 | grep -qi usage' - "$TEST_TMP/runtime-dependencies/bin/cage-tools"
+t "SHA256SUMS lists every file" bash -c 'cd "$1" && sha256sum -c --quiet SHA256SUMS && test "$(wc -l <SHA256SUMS)" = "$(find . -type f ! -name SHA256SUMS | wc -l)"' - \
+	"$TEST_TMP/runtime-dependencies"
+
 # ---- roots -----------------------------------------------------------------------------------------------------------
 # make_busybox DIR: a root with nothing but a busybox of Debian's and the applets an installer needs.
 make_busybox() {

@@ -19,9 +19,10 @@ t "a Debian image with a compiler" base debian-gcc gcc,libc6-dev
 t "a Debian image with Python" base debian-python python3-minimal
 
 matrix() { # matrix NAME [OPTION…]
-	local name=$1 first='' n=0 dir; shift
+	local name=$1 first='' own n=0 dir; shift
 	project "$name"
 	for b in "${builders[@]}"; do
+		own=''
 		for when in now later; do
 			dir=$TEST_TMP/$name/$((n += 1))/$b-$when
 			mkdir -p "${dir%/*}"
@@ -29,9 +30,10 @@ matrix() { # matrix NAME [OPTION…]
 			if [ $when = later ]; then umask 077; export TZ=Asia/Tokyo; sleep 1.1; fi
 			t "$name: $b, $when" build "$dir" --builder "$b" "$@"
 			umask 022; export TZ=UTC
-			[ -n "$first" ] || first=$dir
+			first=${first:-$dir} own=${own:-$dir}
 			t "$name: the same PCRs" test "$(pcrs "$dir")" = "$(pcrs "$first")"
-			t "$name: the same EIF" cmp "$dir/out.eif" "$first/out.eif"
+			# Builders write image configs of their own, whose digest stands in the metadata.
+			t "$name: of one builder the same EIF" cmp "$dir/out.eif" "$own/out.eif"
 		done
 	done
 }
