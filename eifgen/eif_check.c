@@ -147,8 +147,8 @@ int eif_check_layout(struct eif_file *f, struct err *err)
 	return right ? check_order(f, err) : 0;
 }
 
-// AWS's tools describe, verify and sign a file whose count is 0 (testdata/eif/good/86-resign-nsec-zero). Nothing that
-// verify vouches for rests on the count: the tables name every section at its place, the CRC holds, and the signer
+// AWS's tools describe a file whose count is 0 and verify its signature (testdata/eif/good/86-resign-nsec-zero). Nothing
+// that verify vouches for rests on the count: the tables name every section at its place, the CRC holds, and the signer
 // answers for kernel, cmdline and ramdisks. An unsigned file has nothing but its form to speak for it.
 int eif_forgive_count(struct eif_file *f, struct err *err)
 {

@@ -4,7 +4,7 @@
 // on (facts/eif-format.md 7), and hashes them in one pass; but where that reader ignores or crashes, this one bounds
 // everything by the file's size first and writes down what is not as it should be: the anomalies. Each is either a
 // departure, which no writer of ours or of AWS's would make, or tolerated: something that AWS's own tools have written, or
-// sign and verify as it is.
+// verify as it is.
 //
 // A file that cannot be an EIF at all (shorter than the header, or without the magic and without one readable section)
 // is an error; everything else opens.
