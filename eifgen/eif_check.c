@@ -33,8 +33,10 @@ static int check_version(struct eif_file *f, struct err *err)
 	if (f->version == EIF_VERSION)
 		return 0;
 	if (f->version == 2 || f->version == 3)
-		return metadata ? eif_note(f, false, err, "version %u has no metadata section, and here is one", f->version)
-				: eif_note(f, true, err, "version %u, as AWS's tools wrote before %d", f->version, EIF_VERSION);
+		return metadata
+			   ? eif_note(f, false, err, "version %u has no metadata section, and here is one", f->version)
+			   : eif_note(f, true, err, "version %u, as AWS's tools wrote before %d", f->version,
+				      EIF_VERSION);
 	return eif_note(f, false, err, "version %u; %d is written today", f->version, EIF_VERSION);
 }
 
@@ -130,7 +132,8 @@ static int check_order(struct eif_file *f, struct err *err)
 			return eif_note(f, false, err,
 					"a %s section before the %s section; the order is kernel, cmdline, metadata, "
 					"ramdisks, signature",
-					eif_section_name(f->sections[i - 1].type), eif_section_name(f->sections[i].type));
+					eif_section_name(f->sections[i - 1].type),
+					eif_section_name(f->sections[i].type));
 	return 0;
 }
 
@@ -147,9 +150,9 @@ int eif_check_layout(struct eif_file *f, struct err *err)
 	return right ? check_order(f, err) : 0;
 }
 
-// AWS's tools describe a file whose count is 0 and verify its signature (testdata/eif/good/86-resign-nsec-zero). Nothing
-// that verify vouches for rests on the count: the tables name every section at its place, the CRC holds, and the signer
-// answers for kernel, cmdline and ramdisks. An unsigned file has nothing but its form to speak for it.
+// AWS's tools describe a file whose count is 0 and verify its signature (testdata/eif/good/86-resign-nsec-zero).
+// Nothing that verify vouches for rests on the count: the tables name every section at its place, the CRC holds, and
+// the signer answers for kernel, cmdline and ramdisks. An unsigned file has nothing but its form to speak for it.
 int eif_forgive_count(struct eif_file *f, struct err *err)
 {
 	struct eif_anomaly *only = NULL;
@@ -166,7 +169,8 @@ int eif_forgive_count(struct eif_file *f, struct err *err)
 	}
 	if (!only)
 		return 0;
-	text = mem_printf(err, "%s: AWS's readers pass over that, and the signature answers for the content", only->text);
+	text = mem_printf(err, "%s: AWS's readers pass over that, and the signature answers for the content",
+			  only->text);
 	if (!text)
 		return -1;
 	free(only->text);

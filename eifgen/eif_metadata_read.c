@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The metadata section, read as AWS's reader does (facts/eif-format.md 5.3): all five keys and all five inner ones are
-// needed, once each; unknown keys are passed over; an array of five in field order will do; `null` means none. What that
-// reader would fail at is written down and the rest of the file is still described. Beyond that, text that neither
+// needed, once each; unknown keys are passed over; an array of five in field order will do; `null` means none. What
+// that reader would fail at is written down and the rest of the file is still described. Beyond that, text that neither
 // writer would have written (blanks, another key order, unknown keys) is a departure.
 #include "eifgen/eif_reader.h"
 
@@ -110,7 +110,8 @@ static int check_form(struct eif_file *f, const struct buf *text, struct err *er
 		return -1;
 	if (o.text.len == text->len && !memcmp(o.text.data, text->data, text->len))
 		return 0;
-	return eif_note(f, false, err, "metadata is not in the form that writers give it (one line, known keys in order)");
+	return eif_note(f, false, err,
+			"metadata is not in the form that writers give it (one line, known keys in order)");
 }
 
 static int read_text(struct eif_file *f, const struct eif_section *s, struct buf *text, struct err *err)
@@ -129,8 +130,8 @@ static int read_section(struct eif_file *f, const struct eif_section *s, struct 
 	f->image_name = NULL;
 	f->has_metadata = false;
 	if (s->size > TEXT_MAX)
-		return eif_note(f, false, err, "metadata of %llu bytes, more than %d: not read", (unsigned long long)s->size,
-				TEXT_MAX);
+		return eif_note(f, false, err, "metadata of %llu bytes, more than %d: not read",
+				(unsigned long long)s->size, TEXT_MAX);
 	if (read_text(f, s, &text, err))
 		return -1;
 	if (jdoc_parse(&f->meta, text.data, text.len, DEPTH, JDOC_EXACT, &why)) {

@@ -52,8 +52,8 @@ int eif_note(struct eif_file *f, bool tolerated, struct err *err, const char *fm
 static int read_header(struct eif_file *f, uint8_t h[EIF_HEADER_SIZE], struct err *err)
 {
 	if (f->size < EIF_HEADER_SIZE)
-		return err_set(err, ERR_INPUT, "%llu bytes, fewer than an EIF's header of %d", (unsigned long long)f->size,
-			       EIF_HEADER_SIZE);
+		return err_set(err, ERR_INPUT, "%llu bytes, fewer than an EIF's header of %d",
+			       (unsigned long long)f->size, EIF_HEADER_SIZE);
 	if (io_pread_full(f->fd, h, EIF_HEADER_SIZE, 0, err))
 		return -1;
 	f->version = get_be16(h + 4);
@@ -124,7 +124,8 @@ static bool is_measured(uint16_t type)
 	return type == EIF_SECTION_KERNEL || type == EIF_SECTION_CMDLINE || type == EIF_SECTION_RAMDISK;
 }
 
-static int hash_section(struct eif_file *f, const struct eif_section *s, struct pcr_measure *m, uLong *crc, struct err *err)
+static int hash_section(struct eif_file *f, const struct eif_section *s, struct pcr_measure *m, uLong *crc,
+			struct err *err)
 {
 	uint8_t block[BLOCK];
 	uint64_t at = s->offset, end = s->offset + EIF_SECTION_HEADER_SIZE + s->size;
@@ -162,7 +163,8 @@ static int hash(struct eif_file *f, const uint8_t header[EIF_HEADER_SIZE], struc
 	f->crc = (uint32_t)crc;
 	f->crc_ok = !f->cut && f->crc == f->stored_crc;
 	if (!f->cut && !f->crc_ok)
-		return eif_note(f, false, err, "CRC in the header is %08x, that of the content is %08x", f->stored_crc, f->crc);
+		return eif_note(f, false, err, "CRC in the header is %08x, that of the content is %08x", f->stored_crc,
+				f->crc);
 	return 0;
 }
 
@@ -178,8 +180,8 @@ static int read_all(struct eif_file *f, struct err *err)
 	if (read_header(f, header, err))
 		return -1;
 	magic = !memcmp(header, ".eif", 4);
-	if (!magic && eif_note(f, false, err, "magic is %02x %02x %02x %02x, not \".eif\"", header[0], header[1], header[2],
-			       header[3]))
+	if (!magic && eif_note(f, false, err, "magic is %02x %02x %02x %02x, not \".eif\"", header[0], header[1],
+			       header[2], header[3]))
 		return -1;
 	if (walk(f, err))
 		return -1;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reading EIFs from strangers. eif_file_open walks the sections as AWS's reader does, by their own headers from byte 548
-// on (facts/eif-format.md 7), and hashes them in one pass; but where that reader ignores or crashes, this one bounds
-// everything by the file's size first and writes down what is not as it should be: the anomalies. Each is either a
-// departure, which no writer of ours or of AWS's would make, or tolerated: something that AWS's own tools have written, or
-// verify as it is.
+// Reading EIFs from strangers. eif_file_open walks the sections as AWS's reader does, by their own headers from byte
+// 548 on (facts/eif-format.md 7), and hashes them in one pass; but where that reader ignores or crashes, this one
+// bounds everything by the file's size first and writes down what is not as it should be: the anomalies. Each is either
+// a departure, which no writer of ours or of AWS's would make, or tolerated: something that AWS's own tools have
+// written, or verify as it is.
 //
 // A file that cannot be an EIF at all (shorter than the header, or without the magic and without one readable section)
 // is an error; everything else opens.
@@ -56,7 +56,8 @@ struct eif_file {
 	// The last metadata section, if there is one that is sound (facts 5.3). meta.nodes is NULL otherwise.
 	bool has_metadata;
 	struct jdoc meta;
-	const struct jval *image_name, *image_version, *build[5], *docker_info, *custom; // into meta; NULL if it is not sound
+	// Into meta; NULL if it is not sound.
+	const struct jval *image_name, *image_version, *build[5], *docker_info, *custom;
 
 	// The last signature section. `sig` is empty and cert NULL where they could not be read.
 	size_t signature_count;
@@ -65,8 +66,8 @@ struct eif_file {
 	bool cose_ok;	   // the COSE signature is that of the certificate's key
 	bool signature_ok; // and its payload is the one for this file's PCR0
 
-	// Why the file is not whole: the walk ended early, or the header counts more sections than there are. One of the
-	// anomalies' texts; NULL if nothing is missing.
+	// Why the file is not whole: the walk ended early, or the header counts more sections than there are. One of
+	// the anomalies' texts; NULL if nothing is missing.
 	const char *lacks;
 	struct eif_anomaly *anomalies;
 	size_t anomaly_count, anomaly_cap;
@@ -76,8 +77,8 @@ struct eif_file {
 // Names of meta's five build fields, in order.
 extern const char *const eif_build_fields[5];
 
-// *out is the caller's. ERR_IO if it is no regular file or cannot be read, ERR_INPUT if it is no EIF at all, ERR_LIMIT past 65536
-// sections, ERR_MEMORY.
+// *out is the caller's. ERR_IO if it is no regular file or cannot be read, ERR_INPUT if it is no EIF at all, ERR_LIMIT
+// past 65536 sections, ERR_MEMORY.
 int eif_file_open(const char *path, struct eif_file **out, struct err *err);
 void eif_file_free(struct eif_file *f);
 CLEANUP_DEFINE(struct eif_file, cleanup_eif_file, eif_file_free)
@@ -91,7 +92,7 @@ int eif_reader_pcrs(const char *path, struct pcr_values *v, struct err *err);
 int eif_file_copy(const struct eif_file *f, const struct eif_section *s, struct sink out, struct err *err);
 const char *eif_section_name(uint16_t type); // "kernel"; "type 9" is not named: NULL
 
-// ---- between the reader's files ---------------------------------------------------------------------------------------
+// ---- between the reader's files -------------------------------------------------------------------------------------
 // Writes down an anomaly. 0, or -1 out of memory.
 int eif_note(struct eif_file *f, bool tolerated, struct err *err, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
