@@ -7,10 +7,12 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "runtime/common/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -209,6 +211,15 @@ static void on_resume(void *ctx)
 		event_add(a->ev, NULL);
 }
 
+// The socket listens no more, which nothing of ours brings about: a plane that looks alive and takes nobody is worse than
+// one that ends and is started again.
+static void listener_died(struct acceptor *a, int errnum)
+{
+	log_event(LOG_ERROR, "listener.died", LOG_STR("why", strerrordesc_np(errnum)));
+	event_del(a->ev);
+	loop_stop(a->loop, LOOP_PART_DIED);
+}
+
 static void on_acceptable(evutil_socket_t lfd, short what, void *arg)
 {
 	struct acceptor *a = arg;
@@ -225,6 +236,8 @@ static void on_acceptable(evutil_socket_t lfd, short what, void *arg)
 				out_of_descriptors(a);
 			else if (errno == ECONNABORTED || errno == EINTR)
 				continue;
+			else if (errno == EBADF || errno == EINVAL || errno == ENOTSOCK)
+				listener_died(a, errno);
 			return;
 		}
 		if (!conncap_take(a->cap)) {

@@ -31,6 +31,8 @@ int loop_run(struct loop *l);
 // Ends loop_run after the current callback. The first status wins.
 void loop_stop(struct loop *l, int status);
 
+enum { LOOP_PART_DIED = 1 }; // the status when a listener died under an acceptor
+
 uint64_t loop_now_ms(void);
 
 // A block of LOOP_SCRATCH bytes that a callback may use until it returns: one for all connections, so that an idle

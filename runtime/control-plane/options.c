@@ -71,7 +71,7 @@ static void print_help(bool with_egress, FILE *out)
 		fprintf(out, "  %-34s %s\n", left, table[i].help);
 	}
 	fputs("  --help, --version\n\nADDR is vsock:CID:PORT (CID may be `any`), tcp:HOST:PORT or unix:PATH.\n"
-	      "Exit status: 0 drained and done, 1 the enclave could not be launched, 2 usage or trouble.\n",
+	      "Exit status: 0 drained and done, 1 the enclave could not be launched or a listener died, 2 usage or trouble.\n",
 	      out);
 }
 

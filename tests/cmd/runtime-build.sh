@@ -2,8 +2,8 @@
 # shellcheck shell=bash
 # timeout: 300
 #
-# The data plane's programs as files: static, small, stripped, hardened, without egress in the one that has none, and the
-# same bytes from another build in another directory.
+# The data plane's programs as files: static, small, stripped, hardened, without egress in the one that has none; and both
+# planes the same bytes from another build in another directory.
 . tests/lib.sh
 for p in cage-data-plane cage-data-plane-no-egress; do
 	bin=$EIFGEN_BIN/$p full=build/plane/$p
@@ -23,8 +23,8 @@ if [ "${EIFGEN_VARIANT:-rel}" != san ]; then
 	mkdir "$TEST_TMP/elsewhere" && git ls-files -z -- GNUmakefile base runtime epoch layerfs pcr eifgen installer tests/tests.mk |
 		xargs -0 cp --parents -t "$TEST_TMP/elsewhere"
 	t "another build in another directory" env -C "$TEST_TMP/elsewhere" nice make -s -j2 build/rel/bin/cage-data-plane \
-		build/rel/bin/cage-data-plane-no-egress
-	for p in cage-data-plane cage-data-plane-no-egress; do
+		build/rel/bin/cage-data-plane-no-egress build/rel/bin/cage-control-plane build/rel/bin/cage-control-plane-no-egress
+	for p in cage-data-plane cage-data-plane-no-egress cage-control-plane cage-control-plane-no-egress; do
 		t "$p: the same bytes" cmp "$EIFGEN_BIN/$p" "$TEST_TMP/elsewhere/build/rel/bin/$p"
 	done
 fi

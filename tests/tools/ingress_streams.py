@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What comes in below HTTP: the PROXY header, TLS with HTTP/2 and resumption, raw streams, caps and timers, health, readiness,
 and what is reported to the host."""
-import hashlib, os, shutil, socket, ssl, struct, subprocess, sys, threading, time
+import hashlib, json, os, shutil, socket, ssl, struct, subprocess, sys, threading, time
 
 sys.path.insert(0, os.path.dirname(__file__))
 from plane_rig import *  # noqa: F401,F403
@@ -348,5 +348,6 @@ n = says.conns
 until(lambda: says.conns > n + 2)
 says.close()
 tap.check("a host that is gone changes nothing", until(lambda: plane.status(G) == 200))
+tap.check("every line of its log is JSON", all(json.loads(x)["event"] for x in plane.output().splitlines()), plane.output())
 tap.same("with the log at `error` the end is silent", (plane.stop(), "plane.stopped" in open(plane.log.name).read()), (0, False))
 tap.done()

@@ -159,6 +159,26 @@ START_TEST(test_loop_run_ends_with_the_first_status)
 }
 END_TEST
 
+START_TEST(test_acceptor_whose_listener_dies_ends_the_loop)
+{
+	struct err err = ERR_INIT;
+	struct seen s = {.loop = loop_new(&err)};
+	struct acceptor *a;
+	struct addr at;
+	int fd;
+
+	assert_ok(addr_parse("tcp:127.0.0.1:0", &at, &err));
+	fd = addr_listen(&at, 4, &err);
+	ck_assert_int_ge(fd, 0);
+	a = acceptor_new(s.loop, fd, NULL, on_accept, &s, &err);
+	ck_assert_ptr_nonnull(a);
+	shutdown(fd, SHUT_RDWR); // the kernel's socket stops listening
+	ck_assert_int_eq(loop_run(s.loop), LOOP_PART_DIED);
+	acceptor_free(a);
+	loop_free(s.loop);
+}
+END_TEST
+
 START_TEST(test_loop_on_signal_calls)
 {
 	struct err err = ERR_INIT;
@@ -175,4 +195,4 @@ END_TEST
 
 UNIT_MAIN("runtime/loop", ADD(test_acceptor_over_the_cap_sheds) ADD(test_dial_start_refused_reports_errno_later)
 			      ADD(test_dial_start_silent_peer_times_out) ADD(test_loop_run_ends_with_the_first_status)
-				  ADD(test_loop_on_signal_calls))
+				  ADD(test_loop_on_signal_calls) ADD(test_acceptor_whose_listener_dies_ends_the_loop))

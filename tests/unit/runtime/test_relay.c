@@ -93,6 +93,26 @@ static void push(struct rig *r, int from, int to, size_t n, size_t step)
 	}
 }
 
+START_TEST(test_stream_write_to_vsock_is_at_most_32_kib)
+{
+	static uint8_t block[100 * 1024];
+	struct stream s;
+	int p[2];
+
+	ck_assert_uint_eq(addr_write_max(ADDR_VSOCK), 32 * 1024);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, p), 0);
+	s = stream_plain(p[0]);
+	ck_assert_int_gt(stream_write(&s, block, sizeof(block)), 32 * 1024); // a unix socket takes more
+	s.kind = ADDR_VSOCK;
+	s.write_max = addr_write_max(s.kind);
+	while (read(p[1], block, sizeof(block)) > 0)
+		;
+	ck_assert_int_eq(stream_write(&s, block, sizeof(block)), 32 * 1024);
+	stream_close(&s);
+	close(p[1]);
+}
+END_TEST
+
 START_TEST(test_relay_bytes_both_ways_arrive_in_order)
 {
 	struct rig r = {0};
@@ -234,6 +254,7 @@ START_TEST(test_relay_linger_limit_is_shorter)
 END_TEST
 
 UNIT_MAIN("runtime/relay",
+	  ADD(test_stream_write_to_vsock_is_at_most_32_kib)
 	  ADD(test_relay_bytes_both_ways_arrive_in_order) ADD(test_relay_half_close_keeps_other_way_open)
 	      ADD(test_relay_slow_reader_bounds_what_is_held) ADD(test_relay_early_answer_survives_a_broken_upload)
 		  ADD(test_relay_idle_limit_ends_it) ADD(test_relay_linger_limit_is_shorter))
