@@ -238,9 +238,7 @@ int atomic_file_prepare(struct atomic_file *f, struct err *err)
 
 	umask(mask);
 	errno = EIO; // what an ordered failure is; a call of the system that fails says its own
-	if (base_fault_hit(FAULT_WRITE) || fchmod(f->fd, 0666 & ~mask) ||
-	    (f->lazy ? sync_file_range(f->fd, 0, 0, SYNC_FILE_RANGE_WRITE) && errno != ENOSYS && errno != EINVAL
-		     : fsync(f->fd)))
+	if (base_fault_hit(FAULT_WRITE) || fchmod(f->fd, 0666 & ~mask) || (!f->lazy && fsync(f->fd)))
 		return sys_path(err, errno, "write", f->path);
 	f->ready = true;
 	return 0;

@@ -52,7 +52,9 @@ struct atomic_file {
 	int fd; // -1 when closed; seekable
 	char *path, *tmp;
 	bool ready; // prepared: only the rename is left
-	bool lazy;  // set after atomic_file_open for what can be made again: the disk is told, but not waited for
+	// Set after atomic_file_open for what is large, can be made again and shows when it is not whole (a CRC, a digest):
+	// the system writes it to the disk in its own time. A power cut before that may take it.
+	bool lazy;
 };
 
 #define ATOMIC_FILE_INIT {-1, NULL, NULL, false, false}

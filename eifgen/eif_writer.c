@@ -74,7 +74,7 @@ static int feed_file(void *ctx, const void *p, size_t n, struct err *err)
 		return 0;
 	s->crc = crc_add(s->crc, p, n);
 	if (io_pwrite(w->fd, p, n, w->written, err))
-		return -1;
+		return err_prefix(err, "output file: ");
 	w->written += n;
 	return 0;
 }

@@ -160,7 +160,10 @@ static int make(struct request *r, struct build_job *job, char digest[DIGEST_TEX
 	for (int i = 0; i < OUTPUTS; i++)
 		if (r->paths[i] && atomic_file_open(&r->files[i], r->paths[i], err))
 			return -1;
-	r->files[OUT_EIF].lazy = true; // gigabytes, and made again at will
+	// Gigabytes, and made again at will; what speaks of them need not be on the disk before they are, and to wait for
+	// it would be to wait for them: a journal writes in order.
+	for (int i = 0; i < OUTPUTS; i++)
+		r->files[i].lazy = true;
 	job->input.want_sections = r->paths[OUT_RECORD] || r->paths[OUT_PROVENANCE];
 	job->input.sbom = r->paths[OUT_SBOM] ? &r->sbom : NULL;
 	if (build_job_run(job, r->files[OUT_EIF].fd, err) || write_record(r, job, digest, err))
@@ -227,7 +230,10 @@ static int run(int argc, char **argv)
 		return cmd_fail("write", r.paths[OUT_EIF], &err);
 	if (cmd_print(text))
 		return EXIT_TROUBLE;
-	return commit_files(&r, &err) ? cmd_fail("write", r.paths[OUT_EIF], &err) : EXIT_YES;
+	if (commit_files(&r, &err))
+		return cmd_fail("write", r.paths[OUT_EIF], &err);
+	build_job_summary(&job);
+	return EXIT_YES;
 }
 
 const struct cmd cmd_build = {

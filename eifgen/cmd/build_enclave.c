@@ -248,7 +248,12 @@ static int run(int argc, char **argv)
 	report_measurements(&o, &job.output.pcrs);
 	jout_close(&o, '}');
 	text = jout_text(&o, &err);
-	return text ? cmd_finish(&(struct atomic_file *){&out}, 1, text) : cmd_fail("write", r.out, &err);
+	if (!text)
+		return cmd_fail("write", r.out, &err);
+	rc = cmd_finish(&(struct atomic_file *){&out}, 1, text);
+	if (!rc)
+		build_job_summary(&job);
+	return rc;
 }
 
 const struct cmd cmd_build_enclave = {

@@ -305,13 +305,20 @@ int build_job_run(struct build_job *job, int fd, struct err *err)
 	rc = build_eif(&job->input, fd, &job->output, err);
 	job->input.progress = NULL;
 	job->input.layers.stored = NULL;
-	progress_stop(&line, !rc);
+	progress_stop(&line, job->summary, sizeof(job->summary));
 	if (rc)
 		return -1;
-	if (cmd_verbose && job->cache)
-		fprintf(stderr, "eifgen: cache: %llu bytes of the application ramdisk were measured before\n",
-			(unsigned long long)job->output.skipped);
+	if (job->cache)
+		cmd_explain("cache: %llu of %zu layers were read before, %llu bytes of the application ramdisk measured before",
+			    (unsigned long long)layer_cache_hits(job->cache), image_layer_count(job->image),
+			    (unsigned long long)job->output.skipped);
 	return build_job_check(job, err);
+}
+
+void build_job_summary(const struct build_job *job)
+{
+	if (*job->summary)
+		cmd_say("%s", job->summary);
 }
 
 void build_job_clear(struct build_job *job)

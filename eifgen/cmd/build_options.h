@@ -153,6 +153,7 @@ struct build_job {
 	char certificate_sha256[65];
 	char **unpredictable; // paths; owned
 	size_t unpredictable_count, unpredictable_cap;
+	char summary[128]; // what a run did; may be empty
 	struct err warned; // under --strict: the first warning that a library gave
 };
 
@@ -167,6 +168,9 @@ int build_job_open(struct build_job *job, const struct build_options *opt, const
 int build_job_check(const struct build_job *job, struct err *err);
 // build_eif and the check.
 int build_job_run(struct build_job *job, int fd, struct err *err);
+// One line on stderr about the run, unless there is a terminal: for the end of a command, when nothing can go wrong any
+// more.
+void build_job_summary(const struct build_job *job);
 void build_job_clear(struct build_job *job);
 
 #endif

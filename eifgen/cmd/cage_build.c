@@ -386,6 +386,8 @@ static int finish(struct request *r, const char *text)
 		return cmd_fail("take back", r->image_dir, &err);
 	if (!status && r->paths[OUT_CONFIG] && chmod(r->paths[OUT_CONFIG], r->config_mode))
 		cmd_warn(NULL, "cage.json could not be given the permissions that it had");
+	if (!status)
+		build_job_summary(&r->job);
 	return status;
 }
 

@@ -170,13 +170,17 @@ static int of_image(struct request *r)
 	_cleanup_jout_ struct jout o = JOUT_INIT(true);
 	struct err err = ERR_INIT;
 	char epoch[24];
+	int status;
 
 	if ((r->record && build_job_lock_epoch(&r->opt, r->record, epoch, &err)) ||
 	    build_job_open(&job, &r->opt, r->input, &err) || build_job_run(&job, -1, &err))
 		return cmd_fail("measure", r->input, &err);
 	jout_open(&o, NULL, '{');
 	build_job_report(&job, &o);
-	return finish(r, &job.output.pcrs, &o);
+	status = finish(r, &job.output.pcrs, &o);
+	if (status == EXIT_YES)
+		build_job_summary(&job);
+	return status;
 }
 
 static int run(int argc, char **argv)

@@ -71,10 +71,8 @@ void progress_start(struct progress *p, const struct build_progress *state)
 	p->watching = !cmd_quiet && isatty(STDERR_FILENO) && !pthread_create(&p->thread, NULL, watch, p);
 }
 
-void progress_stop(struct progress *p, bool done)
+void progress_stop(struct progress *p, char *summary, size_t cap)
 {
-	double took;
-
 	pthread_mutex_lock(&p->lock);
 	p->stopping = true;
 	pthread_cond_signal(&p->stop);
@@ -83,10 +81,11 @@ void progress_stop(struct progress *p, bool done)
 		pthread_join(p->thread, NULL);
 		fprintf(stderr, "\r%-*s\r", LINE, "");
 	}
-	took = since(&p->begun);
-	if (done && cmd_verbose)
-		fprintf(stderr, "eifgen: %.1f MB of layers and %.1f MB of ramdisk in %.2f s\n",
-			(double)atomic_load(&p->state->done[0]) / 1e6, (double)atomic_load(&p->state->done[1]) / 1e6, took);
+	*summary = '\0';
+	if (!cmd_quiet && (cmd_verbose || !isatty(STDERR_FILENO)))
+		snprintf(summary, cap, "%.1f MB of layers read and %.1f MB of EIF measured in %.2f s",
+			 (double)atomic_load(&p->state->done[0]) / 1e6, (double)atomic_load(&p->state->done[1]) / 1e6,
+			 since(&p->begun));
 	pthread_mutex_destroy(&p->lock);
 	pthread_cond_destroy(&p->stop);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // How far a build is, told while it runs: on a terminal one line on stderr that is written over (stage, share, bytes, rate,
-// time left), and under -v one line at the end. The libraries only add to a counter; a thread of the command's looks at
+// time left), elsewhere (and under -v) one line when all is done. The libraries only add to a counter; a thread of the command's looks at
 // it ten times a second. The clock is read here and reaches nothing but this line.
 #ifndef EIFGEN_CMD_PROGRESS_H
 #define EIFGEN_CMD_PROGRESS_H
@@ -24,7 +24,7 @@ struct progress { // progress.c's own
 // Begins to watch `state`; both must stay where they are until progress_stop. Without a terminal, under -q, or without a
 // thread to be had nothing is shown.
 void progress_start(struct progress *p, const struct build_progress *state);
-// Wipes the line; under -v says what was done.
-void progress_stop(struct progress *p, bool done);
+// Wipes the line. What was done goes into `summary`, without a line's end: empty on a terminal (but for -v) and under -q.
+void progress_stop(struct progress *p, char *summary, size_t cap);
 
 #endif

@@ -131,6 +131,7 @@ static int run(int argc, char **argv)
 		return EXIT_TROUBLE;
 	if (r.out && atomic_file_commit(&file, &err))
 		return cmd_fail("write", r.out, &err);
+	build_job_summary(&job);
 	return differs ? EXIT_NO : EXIT_YES;
 }
 

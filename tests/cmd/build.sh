@@ -12,7 +12,10 @@ pcr2() { jq -r .Measurements.PCR2 "$1"; }
 t_exit 0 "an image builds" build $images/user -o "$W/a.eif"
 cp "$W/out" "$W/a.json"
 t "stdout is one JSON object with the PCRs" jq -e '.Measurements | .PCR0 and .PCR1 and .PCR2 and .HashAlgorithm' "$W/a.json"
-t "stderr says nothing" test ! -s "$W/err"
+t "stderr says one line" grep -qxE 'eifgen: [0-9.]+ MB of layers read and [0-9.]+ MB of EIF measured in [0-9.]+ s' "$W/err"
+t "… and no other" test "$(wc -l <"$W/err")" = 1
+t_exit 0 "-q" eifgen -q pcr $images/user --blobs $P
+t "… silences it" test ! -s "$W/err"
 t "the EIF's digest is what is said" test "$(jq -r .Sha256 "$W/a.json")" = "$(sha256sum <"$W/a.eif" | cut -d' ' -f1)"
 t "no temporary file is left" test "$(find "$W" -name '*.tmp-*' | wc -l)" = 0
 t "verify finds it sound" eifgen verify "$W/a.eif"

@@ -35,7 +35,11 @@ predict() { # predict IMAGE OUT [OPTION…]
 warm_equals_cold() { predict "$1" warm --cache && cmp cold-"${1#img-}" warm; }
 known() { # known IMAGE: how many bytes -v says were known
 	eifgen -v pcr "oci:$1:bench" --blobs plat --no-nsm --epoch 7 --cache 2>&1 >/dev/null |
-		sed -n 's/.*: \([0-9]*\) bytes .*measured before.*/\1/p'
+		sed -n 's/.* before, \([0-9]*\) bytes .*measured before.*/\1/p'
+}
+inflated() { # inflated IMAGE: how many of its layers the cache did not have
+	eifgen -v pcr "oci:$1:bench" --blobs plat --no-nsm --epoch 7 --cache 2>&1 >/dev/null |
+		sed -n 's/.*cache: \([0-9]*\) of \([0-9]*\) layers .*/\2 - \1/p' | { read -r sum && echo $((sum)); }
 }
 for x in a b c; do t "cold prediction of $x" predict "img-$x" "cold-$x"; done
 t "without --cache nothing is kept" test ! -e "$cache"
@@ -44,6 +48,11 @@ t "the first run fills the cache" warm_equals_cold img-a
 t "… with its three layers and the marks" sh -c "test \$(ls $cache/*.layer | wc -l) = 3 && test \$(ls $cache/*.marks | wc -l) = 1"
 t "the second run finds them" warm_equals_cold img-a
 t "… and skips most" test "$(known img-a)" -gt 60000000
+t "… and inflates nothing" test "$(inflated img-a)" = 0
+t "another top layer: no other is inflated" test "$(inflated img-b)" = 1
+t "… nor is it a second time" test "$(inflated img-b)" = 0
+rm "$cache"/*.marks; for f in "$cache"/*.layer; do [ "$(stat -c %s "$f")" -gt 4000000 ] || rm "$f"; done
+t "the cache again as after the first image" warm_equals_cold img-a
 t "another top layer" warm_equals_cold img-b
 t "a change in the last file leaves the rest known" test "$(known img-b)" -gt 60000000
 t "a change in the first file" warm_equals_cold img-c

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# A disk that fills, under the spool and under the output: exit 2, one line that names the directory or the file, nothing
+# left behind, and an output that was there before untouched. On a small tmpfs where mounting is allowed; everywhere by a
+# limit on the size of files.
+. tests/lib.sh
+
+W=$TEST_TMP
+head -c 6000000 /dev/urandom >"$W/f"
+tar -C "$W" --owner=0 --group=0 -cf "$W/layer.tar" f
+python3 tests/bench/oci-layout.py "$W/img" "$W/layer.tar"
+mkdir "$W/plat" "$W/small" "$W/out.d" "$W/tmp"
+printf kernel >"$W/plat/bzImage"; printf cmdline >"$W/plat/cmdline"; printf init >"$W/plat/init"
+common=(--blobs "$W/plat" --no-nsm --epoch 7)
+build() { eifgen -q build "oci:$W/img:bench" "${common[@]}" "$@"; }
+empty() { test -z "$(ls -A "$1")"; }
+
+t "there is room" build -o "$W/good.eif"
+
+# ---- a limit on the size of files, with its signal ignored
+limited() { bash -c 'trap "" XFSZ; ulimit -f "$0"; exec "$@"' "$@"; } # limited KIB COMMAND…
+t_exit 2 "a spool that may not grow" limited 2000 "$EIFGEN_BIN/eifgen" -q pcr "oci:$W/img:bench" "${common[@]}" --tmpdir "$W/tmp"
+t_says "names its directory" "temporary file in \"$W/tmp\""
+t "and leaves nothing there" empty "$W/tmp"
+cp "$W/good.eif" "$W/out.d/o.eif"
+python3 "$TOP/tests/bench/oci-layout.py" "$W/tiny" <(tar -C "$W/plat" -c init) 2>/dev/null ||
+	{ tar -C "$W/plat" -cf "$W/tiny.tar" init; rm -rf "$W/tiny"; python3 tests/bench/oci-layout.py "$W/tiny" "$W/tiny.tar"; }
+head -c 4000000 /dev/zero >"$W/plat/bzImage" # past the limit, though the spool is not
+t_exit 2 "an output that may not grow" limited 2000 "$EIFGEN_BIN/eifgen" -q build "oci:$W/tiny:bench" "${common[@]}" \
+	--tmpdir "$W/tmp" -o "$W/out.d/o.eif"
+t_says "says why" "output file: write: File too large"
+t "the output that was there is untouched" cmp "$W/good.eif" "$W/out.d/o.eif"
+t "and alone" test "$(ls -A "$W/out.d")" = o.eif
+printf kernel >"$W/plat/bzImage"
+
+# ---- a file system of three megabytes
+if why=$(mount -t tmpfs -o size=3m eifgen-test "$W/small" 2>&1); then
+	trap 'umount "$W/small"' EXIT
+	for threads in 1 2; do
+		t_exit 2 "$threads threads: a spool's disk that fills" build --tmpdir "$W/small" --threads $threads -o "$W/o.eif"
+		t_says "$threads threads: its directory is named" "temporary file in \"$W/small\""
+		t_says "$threads threads: the reason too" "No space left on device"
+		t "$threads threads: nothing is left in it" empty "$W/small"
+		t "$threads threads: nor is there an output" bash -c '! ls "$0"/o.eif* 2>/dev/null' "$W"
+		t "$threads threads: the disk is free again" bash -c 'head -c 2500000 /dev/zero >"$0/probe" && rm "$0/probe"' "$W/small"
+		t_exit 2 "$threads threads: an output's disk that fills" build --threads $threads -o "$W/small/o.eif"
+		t_says "$threads threads: the reason is given" "output file: write: No space left on device"
+		t "$threads threads: nothing is left there" empty "$W/small"
+	done
+	echo before >"$W/small/o.eif"
+	t_exit 2 "an output is there and its disk fills" build -o "$W/small/o.eif"
+	t "it stays as it was" grep -qx before "$W/small/o.eif"
+	t "and alone" test "$(ls -A "$W/small")" = o.eif
+	rm "$W/small/o.eif"
+	t "a cache whose disk fills keeps less, and the answer is the same" bash -c \
+		'XDG_CACHE_HOME="$0" "$1/eifgen" "${@:2}" --cache >"$0/../warm" && XDG_CACHE_HOME="$0" "$1/eifgen" "${@:2}" >"$0/../cold" && cmp "$0/../warm" "$0/../cold"' \
+		"$W/small" "$EIFGEN_BIN" -q pcr "oci:$W/img:bench" "${common[@]}"
+	t "… with no temporary file left" test -z "$(find "$W/small" -name '*.tmp-*')"
+	t "a bundle of work that fits is done there" eifgen -q pcr "oci:$W/tiny:bench" "${common[@]}" --tmpdir "$W/small"
+else
+	t_skip "a disk that fills" "no tmpfs may be mounted here: $why"
+fi
+t_done
