@@ -1,17 +1,22 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The benchmark: eifgen against its peers and against what the machine can do. Run by `make bench`.
+"""The benchmark: eifgen against its peers, against what the machine can do, and against what it promises. Run
+by `make bench`.
 
-bench.py EIFGEN IMAGES [--runs N] [--json OUT] [--sizes small,medium,large] [--entries 1000,…]
+bench.py EIFGEN IMAGES [--runs N] [--json OUT] [--markdown OUT] [--sizes small,medium,large] [--entries 1000,…]
 
 Medians of N runs (5): wall seconds, CPU seconds, peak resident memory of the whole pipeline's largest process.
-  eifgen build, build --no-record, pcr cold, pcr warm (--cache, all seen), pcr warm with another top layer
+  eifgen build, build --no-record, pcr cold, pcr cold that fills the cache, pcr warm (all seen), pcr warm after a change of
+  the top layer at three places of the ramdisk
   umoci unpack + find | sort | cpio -H newc + eifgen assemble        (needs root for owners)
   tar2sqfs with its fastest compressor (the layers' tars, gunzipped), skopeo copy to a dir
   the floor: CPU seconds of gunzip (igzip where it is installed), sha256 of layers and tars, two SHA-384 and two copies
   of the ramdisk, divided by the processors
-Everything is read once before, so that all start from the page cache. Nothing is fsynced by anybody."""
-import argparse, glob, json, os, platform, resource, shutil, statistics, subprocess, sys, tempfile, time
+Everything is read once before, so that all start from the page cache. Nothing is fsynced by anybody.
+report.py turns the numbers into text."""
+import argparse, glob, json, os, platform, re, resource, shutil, statistics, subprocess, sys, tempfile, time
+
+import report
 
 KERNEL = 8 << 20
 
@@ -67,95 +72,157 @@ class Image:
     def ref(self):
         return "oci:%s:bench" % self.dir
 
-
-def platform_dir(work):
-    d = os.path.join(work, "platform")
-    os.mkdir(d)
-    open(d + "/bzImage", "wb").write(b"k" * KERNEL)
-    open(d + "/cmdline", "w").write("reboot=k")
-    open(d + "/init", "w").write("init")
-    return d
+    def warm_up(self):
+        for l in self.layers:  # into the page cache
+            subprocess.run(["cat", l], stdout=subprocess.DEVNULL, check=True)
 
 
-def floor(img, ramdisk, runs):
-    """CPU seconds that nobody can do without, over the processors."""
-    gunzip = "igzip -dc" if shutil.which("igzip") else "gzip -dc"
-    steps = {
-        "inflate": "for l in %s; do %s < $l; done > /dev/null" % (" ".join(img.layers), gunzip),
-        "sha256 stored": "cat %s | openssl dgst -sha256" % " ".join(img.layers),
-        "sha256 tar": "for l in %s; do %s < $l; done | openssl dgst -sha256" % (" ".join(img.layers), gunzip),
-        "sha384": "openssl dgst -sha384 %s" % ramdisk,
-        "copy": "cp %s %s.copy" % (ramdisk, ramdisk),
-    }
-    cpu = {}
-    for k, c in steps.items():
-        m = measure("floor: " + k, runs, c, shell=True)
-        cpu[k] = m["cpu"] if m else 0.0
-    cpu["sha256 tar"] = max(0.0, cpu["sha256 tar"] - cpu["inflate"])
-    total = cpu["inflate"] + cpu["sha256 stored"] + cpu["sha256 tar"] + 2 * cpu["sha384"] + 2 * cpu["copy"]
-    return {"cpu": total, "wall": total / os.cpu_count(), "kb": 0, "parts": cpu, "inflater": gunzip}
+class Bench:
+    def __init__(self, args, work):
+        self.args, self.work, self.eifgen = args, work, args.eifgen
+        self.platform = os.path.join(work, "platform")
+        os.mkdir(self.platform)
+        open(self.platform + "/bzImage", "wb").write(b"k" * KERNEL)
+        open(self.platform + "/cmdline", "w").write("reboot=k")
+        open(self.platform + "/init", "w").write("init")
+        self.tail = ["--blobs", self.platform, "--no-nsm", "--epoch", "1"]
+        self.eif = os.path.join(work, "out.eif")
+        os.environ["XDG_CACHE_HOME"] = os.path.join(work, "cache")
+        self.cache = os.path.join(work, "cache/eifgen")
+
+    def pcr(self, img, *more):
+        return [self.eifgen, "-q", "pcr", img.ref(), *more] + self.tail
+
+    def build(self, img, *more):
+        return [self.eifgen, "-q", "build", img.ref(), "-o", self.eif, *more] + self.tail
+
+    def ramdisk(self, eif):
+        """The application ramdisk of an EIF, extracted."""
+        subprocess.run([self.eifgen, "extract", eif, "-C", self.work + "/x"], stdout=subprocess.DEVNULL, check=True)
+        out = self.work + "/ramdisk"
+        os.rename(sorted(glob.glob(self.work + "/x/ramdisk-*.cpio"))[-1], out)
+        shutil.rmtree(self.work + "/x")
+        return out
+
+    # ---- eifgen ----------------------------------------------------------------------------------------------------
+
+    def one_size(self, img):
+        out, runs = {}, self.args.runs
+        img.warm_up()
+        out["eifgen build"] = measure("build", runs, self.build(img))
+        out["eifgen build --no-record"] = measure("build", runs, self.build(img, "--no-record"))
+        size = os.path.getsize(self.eif)
+        out["eifgen pcr, cold"] = measure("pcr", runs, self.pcr(img))
+        clear = lambda: shutil.rmtree(self.work + "/cache", ignore_errors=True)
+        out["eifgen pcr, cold, filling the cache"] = measure("fill", runs, self.pcr(img, "--cache"), clear)
+        out["eifgen pcr, warm"] = measure("warm", runs, self.pcr(img, "--cache"))
+        return out, size
+
+    def snapshot(self):
+        """What the cache holds, so that each run finds the same: layers stay, marks are kept as bytes."""
+        names = set(os.listdir(self.cache))
+        marks = {n: open(os.path.join(self.cache, n), "rb").read() for n in names if n.endswith(".marks")}
+
+        def restore():
+            for n in set(os.listdir(self.cache)) - names:
+                os.unlink(os.path.join(self.cache, n))
+            for n, data in marks.items():
+                open(os.path.join(self.cache, n), "wb").write(data)
+        return restore
+
+    def changes(self, img, ramdisk):
+        """Warm predictions of images that differ in the top layer: the cache knows `img`, whose ramdisk is given."""
+        out = {}
+        restore = self.snapshot()
+        for kind in ("late", "middle", "early"):
+            if not os.path.isdir(img.dir + "-" + kind):
+                continue
+            other = Image(self.args.images, img.name + "-" + kind)
+            other.warm_up()
+            subprocess.run(self.build(other, "--no-record"), stdout=subprocess.DEVNULL, check=True)
+            os.rename(ramdisk, ramdisk + ".before")
+            changed = self.ramdisk(self.eif)
+            said = subprocess.run(["cmp", ramdisk + ".before", changed], capture_output=True, text=True).stdout
+            at = int(re.search(r"byte (\d+)", said).group(1)) - 1
+            rest = os.path.getsize(changed) - at
+            tail = "tail -c %d %s" % (rest, changed)
+            subprocess.run("%s > %s.rest" % (tail, changed), shell=True, check=True)
+            row = measure(kind, self.args.runs, self.pcr(other, "--cache"), restore)
+            restore()
+            loud = subprocess.run([self.eifgen, "-v"] + self.pcr(other, "--cache")[2:], capture_output=True, text=True).stderr
+            known = re.search(r"(\d+) of (\d+) layers", loud)
+            row["change"] = {"at": at, "of": os.path.getsize(changed), "layers": int(known.group(2)),
+                             "inflated": int(known.group(2)) - int(known.group(1)),
+                             "sha384": measure("sha384", self.args.runs, ["openssl", "dgst", "-sha384", changed + ".rest"])["wall"]}
+            out["eifgen pcr, warm, changed at %.0f %%" % (100 * at / row["change"]["of"])] = row
+            os.unlink(changed + ".rest")
+            os.unlink(changed)
+            os.rename(ramdisk + ".before", ramdisk)
+        restore()
+        return out
+
+    # ---- the others ------------------------------------------------------------------------------------------------
+
+    def floor(self, img, ramdisk):
+        """CPU seconds that nobody can do without, over the processors."""
+        gunzip = "igzip -dc" if shutil.which("igzip") else "gzip -dc"
+        steps = {
+            "inflate": "for l in %s; do %s < $l; done > /dev/null" % (" ".join(img.layers), gunzip),
+            "sha256 stored": "cat %s | openssl dgst -sha256" % " ".join(img.layers),
+            "sha256 tar": "for l in %s; do %s < $l; done | openssl dgst -sha256" % (" ".join(img.layers), gunzip),
+            "sha384": "openssl dgst -sha384 %s" % ramdisk,
+            "copy": "cp %s %s.copy" % (ramdisk, ramdisk),
+        }
+        cpu = {}
+        for k, c in steps.items():
+            m = measure("floor: " + k, self.args.runs, c, shell=True)
+            cpu[k] = m["cpu"] if m else 0.0
+        os.unlink(ramdisk + ".copy")
+        cpu["sha256 tar"] = max(0.0, cpu["sha256 tar"] - cpu["inflate"])
+        total = cpu["inflate"] + cpu["sha256 stored"] + cpu["sha256 tar"] + 2 * cpu["sha384"] + 2 * cpu["copy"]
+        return {"cpu": total, "wall": total / os.cpu_count(), "kb": 0, "parts": cpu, "inflater": gunzip}
+
+    def peers(self, img):
+        out, work, runs = {}, self.work, self.args.peer_runs
+        clean = lambda: [shutil.rmtree(work + "/" + d, ignore_errors=True) for d in ("bundle", "dir")]
+        pipeline = ("umoci unpack --image %s:bench %s/bundle && cd %s/bundle && find rootfs -print0 | LC_ALL=C sort -z | "
+                    "cpio -0 -o -H newc --quiet > ../app.cpio && cd .. && echo init > boot.cpio && %s -q assemble -o peer.eif --kernel "
+                    "%s/bzImage --cmdline reboot=k --ramdisk boot.cpio --ramdisk app.cpio --name x --image-version x" %
+                    (img.dir, work, work, self.eifgen, self.platform))
+        out["umoci + cpio + assemble"] = measure("umoci", runs, pipeline, clean, shell=True)
+        clean()
+        for f in ("app.cpio", "peer.eif"):
+            if os.path.exists(work + "/" + f):
+                os.unlink(work + "/" + f)
+        if shutil.which("tar2sqfs"):
+            sq = "for l in %s; do gzip -dc $l | tar2sqfs -q -c lz4 -f %s/out.sqfs; done" % (" ".join(img.layers), work)
+            out["tar2sqfs (lz4), layer by layer"] = measure("tar2sqfs", runs, sq, shell=True)
+        out["skopeo copy to dir"] = measure("skopeo", runs, ["skopeo", "--insecure-policy", "copy", "-q", img.ref(), "dir:%s/dir" % work], clean)
+        clean()
+        return out
+
+    def size(self, name):
+        img = Image(self.args.images, name)
+        rows, size = self.one_size(img)
+        ramdisk = self.ramdisk(self.eif)
+        rows.update(self.changes(img, ramdisk))
+        shutil.rmtree(self.work + "/cache")
+        rows["floor"] = self.floor(img, ramdisk)
+        os.unlink(ramdisk)
+        rows.update(self.peers(img))
+        return {"bytes": size, "rows": rows}
+
+    def entries(self, n):
+        img = Image(self.args.images, "entries-%d" % n)
+        img.warm_up()
+        return measure("entries", self.args.runs, self.pcr(img))
 
 
-def one_size(args, img, work, plat):
-    e, out = args.eifgen, {}
-    base = [e, "-q"]
-    tail = ["--blobs", plat, "--no-nsm", "--epoch", "1"]
-    eif = os.path.join(work, "out.eif")
-    for l in img.layers:  # into the page cache
-        subprocess.run(["cat", l], stdout=subprocess.DEVNULL, check=True)
-    out["eifgen build"] = measure("build", args.runs, base + ["build", img.ref(), "-o", eif] + tail)
-    out["eifgen build --no-record"] = measure("build", args.runs, base + ["build", img.ref(), "-o", eif, "--no-record"] + tail)
-    out["bytes"] = os.path.getsize(eif)
-    out["eifgen pcr, cold"] = measure("pcr", args.runs, base + ["pcr", img.ref()] + tail)
-    os.environ["XDG_CACHE_HOME"] = os.path.join(work, "cache")
-    subprocess.run(base + ["pcr", img.ref(), "--cache"] + tail, stdout=subprocess.DEVNULL, check=True)
-    out["eifgen pcr, warm"] = measure("warm", args.runs, base + ["pcr", img.ref(), "--cache"] + tail)
-    if os.path.isdir(img.dir + "-top"):
-        top = Image(args.images, img.name + "-top")
-        marks = os.path.join(work, "cache/eifgen")
-        keep = os.path.join(work, "cache-keep")
-
-        def reset():
-            shutil.rmtree(marks)
-            shutil.copytree(keep, marks)
-        shutil.copytree(marks, keep)
-        out["eifgen pcr, warm, other top layer"] = measure("top", args.runs, base + ["pcr", top.ref(), "--cache"] + tail, reset)
-        shutil.rmtree(keep)
-    shutil.rmtree(os.path.join(work, "cache"))
-    return out, eif
-
-
-def peers(args, img, work, plat, eif):
-    out = {}
-    subprocess.run([args.eifgen, "extract", eif, "-C", work + "/x"], stdout=subprocess.DEVNULL, check=True)
-    ramdisk = sorted(glob.glob(work + "/x/ramdisk-*.cpio"))[-1]
-    out["floor"] = floor(img, ramdisk, min(args.runs, 3))
-    shutil.rmtree(work + "/x")
-    clean = lambda: [shutil.rmtree(work + "/" + d, ignore_errors=True) for d in ("bundle", "dir")]
-    pipeline = ("umoci unpack --image %s:bench %s/bundle && cd %s/bundle && find rootfs -print0 | LC_ALL=C sort -z | "
-                "cpio -0 -o -H newc --quiet > ../app.cpio && cd .. && echo init > boot.cpio && %s -q assemble -o peer.eif --kernel "
-                "%s/bzImage --cmdline reboot=k --ramdisk boot.cpio --ramdisk app.cpio --name x --image-version x" % (img.dir, work, work, args.eifgen, plat))
-    out["umoci + cpio + assemble"] = measure("umoci", args.peer_runs, pipeline, clean, shell=True)
-    clean()
-    if shutil.which("tar2sqfs"):
-        sq = "for l in %s; do gzip -dc $l | tar2sqfs -q -c lz4 -f %s/out.sqfs; done" % (" ".join(img.layers), work)
-        out["tar2sqfs (lz4), layer by layer"] = measure("tar2sqfs", args.peer_runs, sq, shell=True)
-    out["skopeo copy to dir"] = measure("skopeo", args.peer_runs, ["skopeo", "--insecure-policy", "copy", "-q", img.ref(), "dir:%s/dir" % work], clean)
-    clean()
-    return out
-
-
-def table(name, rows, size):
-    fl = rows.get("floor")
-    build = rows.get("eifgen build")
-    print("\n### %s, %.0f MB of EIF\n" % (name, size / 1e6))
-    print("| | wall s | CPU s | peak MB | MB/s | of the floor's wall | of build's wall |\n|---|---|---|---|---|---|---|")
-    for k, m in rows.items():
-        if not m:
-            continue
-        print("| %s | %.2f | %.2f | %s | %.0f | %s | %s |" % (
-            k, m["wall"], m["cpu"], "%.0f" % (m["kb"] / 1024) if m["kb"] else "", size / 1e6 / m["wall"],
-            "%.2f" % (m["wall"] / fl["wall"]) if fl else "", "%.2f" % (m["wall"] / build["wall"]) if build else ""), flush=True)
+def machine(args):
+    cpu = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), platform.machine())
+    mem = next(int(l.split()[1]) for l in open("/proc/meminfo") if l.startswith("MemTotal")) / 1048576
+    return {"processor": cpu, "processors": os.cpu_count(), "memory GiB": round(mem), "kernel": platform.release(),
+            "load at start": os.getloadavg()[0], "runs": args.runs, "peer runs": args.peer_runs}
 
 
 def main():
@@ -165,41 +232,30 @@ def main():
     p.add_argument("--runs", type=int, default=5)
     p.add_argument("--peer-runs", type=int, default=0)
     p.add_argument("--json")
+    p.add_argument("--markdown")
     p.add_argument("--sizes", default="small,medium,large")
     p.add_argument("--entries", default="1000,10000,100000,1000000")
     args = p.parse_args()
     args.peer_runs = args.peer_runs or args.runs
     args.eifgen = os.path.abspath(args.eifgen)
     args.images = os.path.abspath(args.images)
-    cpu = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), platform.machine())
-    mem = next(int(l.split()[1]) for l in open("/proc/meminfo") if l.startswith("MemTotal")) / 1048576
-    about = {"processor": cpu, "processors": os.cpu_count(), "memory GiB": round(mem), "kernel": platform.release(),
-             "load at start": os.getloadavg()[0], "runs": args.runs, "peer runs": args.peer_runs}
-    print("%d x %s, %.0f GiB, Linux %s; medians of %d runs (peers: %d); load average at start %.1f" %
-          (os.cpu_count(), cpu, mem, platform.release(), args.runs, args.peer_runs, about["load at start"]))
     work = tempfile.mkdtemp(prefix="eifgen-bench-", dir=os.path.dirname(args.images))
-    result = {"machine": about, "sizes": {}, "entries": {}}
+    result = {"machine": machine(args), "sizes": {}, "entries": {}}
     try:
-        plat = platform_dir(work)
+        bench = Bench(args, work)
         for name in filter(None, args.sizes.split(",")):
-            img = Image(args.images, name)
-            rows, eif = one_size(args, img, work, plat)
-            size = rows.pop("bytes")
-            rows.update(peers(args, img, work, plat, eif))
-            result["sizes"][name] = {"bytes": size, "rows": rows}
-            table(name, rows, size)
-        entries = [int(n) for n in args.entries.split(",") if n]
-        if entries:
-            print("\n### Entries\n\n| entries | pcr wall s | CPU s | CPU microseconds an entry | peak MB | peak bytes an entry over 64 MB |\n|---|---|---|---|---|---|")
-        for n in entries:
-            img = Image(args.images, "entries-%d" % n)
-            m = measure("entries", args.runs, [args.eifgen, "-q", "pcr", img.ref(), "--blobs", plat, "--no-nsm", "--epoch", "1"])
-            result["entries"][n] = m
-            print("| %d | %.2f | %.2f | %.1f | %.0f | %.0f |" % (n, m["wall"], m["cpu"], m["cpu"] * 1e6 / n, m["kb"] / 1024, max(0, (m["kb"] - 65536) * 1024 / n)), flush=True)
+            result["sizes"][name] = bench.size(name)
+            print(report.table(name, result["sizes"][name]), flush=True)
+        for n in (int(n) for n in args.entries.split(",") if n):
+            result["entries"][str(n)] = bench.entries(n)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+    result["machine"]["load at end"] = os.getloadavg()[0]
     if args.json:
         json.dump(result, open(args.json, "w"), indent=1)
+    if args.markdown:
+        open(args.markdown, "w").write(report.markdown(result))
+    print(report.entries(result) + "\n" + report.goals(result))
 
 
 main()

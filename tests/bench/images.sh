@@ -4,7 +4,8 @@
 # Makes the benchmark's images from Debian packages: OCI layouts with gzip layers (level 6, as builders write them).
 #
 #   images.sh DIR       DIR/small (about 15 MB flat, 2 layers), DIR/medium (150 MB, 3), DIR/large (1.2 GB, 6),
-#                       DIR/large-top (large with another top layer), DIR/entries-{1000,10000,100000,1000000}
+#                       DIR/large-{late,middle,early} (large with another top layer, so that the ramdisk changes first at
+#                       84, 36 and 0 %), DIR/entries-{1000,10000,100000,1000000}
 #
 # What is there already is kept. Packages come through apt's own client and are unpacked, not installed.
 set -eu
@@ -47,7 +48,7 @@ layer() {
 	rm -rf "$root"
 }
 
-# image NAME TAR…: an OCI layout with these layers.
+# image NAME [--like OTHER] TAR…: an OCI layout with these layers.
 image() {
 	local name=$1 out=$dir/$1; shift
 	[ ! -e "$out" ] || return 0
@@ -72,12 +73,18 @@ tars() {
 	image medium $(tars medium 3)
 	image large $(tars large 6)
 }
-if [ ! -e "$dir/large-top" ]; then
+# changed NAME PREFIX: large, with one file more in its top layer, whose path is PREFIX and "changed".
+changed() {
+	[ ! -e "$dir/large-$1" ] || return 0
 	echo "a changed file" >"$dir/root/changed"
-	tar -C "$dir/root" --owner=0 --group=0 --mtime=@1700000001 --transform 's,^,var/lib/,' -cf "$dir/root/top.tar" changed
-	# shellcheck disable=SC2046
-	image large-top $(tars large 5) "$dir/root/top.tar"
-fi
+	cp "$dir/root/large-5.tar" "$dir/root/top.tar"
+	tar -C "$dir/root" --owner=0 --group=0 --mtime=@1700000001 --transform "s,^,$2," -rf "$dir/root/top.tar" changed
+	image "large-$1" --like "$dir/large" "$dir/root/top.tar"
+	rm "$dir/root/top.tar"
+}
+changed late usr/lib/x86_64-linux-gnu/libM-
+changed middle usr/lib/jvm/
+changed early bin/a-
 for n in 1000 10000 100000 1000000; do
 	if [ ! -e "$dir/entries-$n" ]; then
 		python3 "$here/many-files.py" "$n" >"$dir/root/entries.tar"

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes an OCI layout of plain tars, gzipped at level 6: oci-layout.py DIR LAYER.tar…   (tag: bench)"""
+"""Writes an OCI layout of plain tars, gzipped at level 6: oci-layout.py DIR [--like OTHER] LAYER.tar…   (tag: bench)
+With --like all layers of OTHER but its topmost come first, as they are there."""
 import hashlib, json, os, subprocess, sys
 
 
@@ -18,10 +19,25 @@ def sha256_file(path):
     return h.hexdigest()
 
 
+def lower_layers(other, top):
+    """Layers and diff_ids of OTHER but the topmost; their blobs are linked into top."""
+    def load(digest):
+        return json.load(open(os.path.join(other, "blobs/sha256", digest.split(":")[1])))
+    manifest = load(json.load(open(os.path.join(other, "index.json")))["manifests"][0]["digest"])
+    layers = manifest["layers"][:-1]
+    for l in layers:
+        name = os.path.join("blobs/sha256", l["digest"].split(":")[1])
+        os.link(os.path.join(other, name), os.path.join(top, name))
+    return layers, load(manifest["config"]["digest"])["rootfs"]["diff_ids"][:-1]
+
+
 def main():
     top, tars = sys.argv[1], sys.argv[2:]
     os.makedirs(os.path.join(top, "blobs/sha256"))
     layers, diff_ids = [], []
+    if tars[0] == "--like":
+        layers, diff_ids = lower_layers(tars[1], top)
+        tars = tars[2:]
     for tar in tars:
         tmp = os.path.join(top, "layer.gz")
         with open(tmp, "wb") as out:
