@@ -9,8 +9,20 @@ W=$TEST_TMP
 AT=1735689600 # 2025-01-01: within the dates of the vectors' certificates
 
 reference_keys='{EifVersion, Measurements, IsSigned, SigningCertificate, CheckCRC, SignatureCheck, ImageName, ImageVersion, Metadata}'
+# said_by_reference DIR: AWS's verdict in the table's words, from what its reader printed.
+said_by_reference() {
+	if [ -s "$1/describe.json" ]; then
+		jq -r '"describes it" + (if .CheckCRC then "" else ", CRC false" end) +
+			(if .IsSigned then ", signature \(.SignatureCheck)" else "" end)' "$1/describe.json"
+	elif grep -qs -e panicked -e "memory allocation" "$1/describe.stderr"; then
+		echo crashes
+	else
+		echo fails
+	fi
+}
+
 compared=0
-while IFS=$'\t' read -r file rc anomalies vrc reasons _ _; do
+while IFS=$'\t' read -r file rc anomalies vrc reasons reference why; do
 	f=$V/$file/image.eif
 	eifgen describe "$f" >"$W/d.json" 2>"$W/d.err"; got=$?
 	if [ $got = 0 ]; then said=$(jq -r '.Anomalies | join(" | ")' "$W/d.json"); else said=$(sed 's/^eifgen: unable to describe [^ ]*: //' "$W/d.err"); fi
@@ -26,6 +38,10 @@ while IFS=$'\t' read -r file rc anomalies vrc reasons _ _; do
 	t "$file: verify ends with $vrc" test "$got" = "$vrc"
 	t "$file: verify says why" test "${said:--}" = "$reasons"
 	t "$file: Verified goes with it" test "$(jq .Verified "$W/v.json")" = "$([ "$vrc" = 0 ] && echo true || echo false)"
+	t "$file: the table says what AWS's reader said" test "${reference%; run check*}" = "$(said_by_reference "$V/$file")"
+	if [ "$vrc" = 1 ] && [[ $reference == describes* ]]; then
+		t "$file: and why we differ" test "$why" != -
+	fi
 done < <(tail -n +2 $V/verdicts.tsv)
 t "the table has a row for every file, and each once" diff <(tail -n +2 $V/verdicts.tsv | cut -f1 | sort) \
 	<(cd $V && find good bad -name image.eif | sed 's|/image.eif$||' | sort)
