@@ -207,7 +207,7 @@ static void answer(struct h1 *c, int status, bool close)
 }
 
 // ---- what the service sends ----------------------------------------------------------------------------------------
-// An answer from within an event of the service's: runs the connection on, which may free it.
+// An answer from within an event: runs the connection on, which may free it.
 static void answer_now(struct h1 *c, int status, bool close)
 {
 	c->busy = true;
@@ -282,14 +282,6 @@ static void on_body(void *ctx, const char *p, size_t n)
 		c->gone = true;
 }
 
-static void settle(struct h1 *c)
-{
-	if (c->gone)
-		h1_free(c);
-	else
-		arm(c);
-}
-
 static void on_drain(void *ctx)
 {
 	struct h1 *c = ctx;
@@ -304,8 +296,12 @@ static void on_flush(void *ctx)
 
 	if (!c->gone)
 		flush_out(c);
-	if (!c->busy)
-		settle(c);
+	if (c->busy)
+		return;
+	if (c->gone)
+		h1_free(c);
+	else
+		arm(c);
 }
 
 static void on_end(void *ctx)
@@ -554,16 +550,10 @@ static void on_timer(void *ctx)
 		h1_free(c); // silence, or nobody who reads
 		return;
 	}
-	c->busy = true;
 	if (c->state == H1_HEAD)
 		c->responded = c->head_only = false;
 	c->session.shared->count.refused++;
-	answer(c, 408, true);
-	c->busy = false;
-	if (c->gone)
-		h1_free(c);
-	else
-		h1_run(c);
+	answer_now(c, 408, true);
 }
 
 // ---- life ----------------------------------------------------------------------------------------------------------
