@@ -178,6 +178,15 @@ static bool is_label(const char *s)
 	return n > 0 && n <= 63;
 }
 
+// A prefix of no bits: every address of its family, whatever stands in front of the slash and whichever port behind.
+static bool is_every_address(const char *s)
+{
+	const char *slash = strchr(s, '/');
+	size_t zeros = slash ? strspn(slash + 1, "0") : 0;
+
+	return zeros > 0 && (slash[1 + zeros] < '0' || slash[1 + zeros] > '9');
+}
+
 // What a destination must not be: nothing, two in one, or a pattern over a whole top-level domain or address family.
 static const char *destination_fault(const char *s, size_t count)
 {
@@ -195,7 +204,7 @@ static const char *destination_fault(const char *s, size_t count)
 		return "has a `*` that is not the whole first label";
 	if (s[0] == '*' && (host <= 2 || !memchr(s + 2, '.', host - 2)))
 		return "allows a whole top-level domain";
-	if (strstr(s, "/0") && strcmp(strstr(s, "/0"), "/0") == 0)
+	if (is_every_address(s))
 		return "allows every address";
 	return NULL;
 }

@@ -45,7 +45,8 @@ case "\$1 \$2" in
 	d=\${3#oci:} d=\${d%:cage}
 	mkdir -p "\$d/blobs"
 	[ "\${FAKE:-}" != push ] || exit 4
-	cp -r "$W/image/." "\$d" ;;
+	cp -r "$W/image/." "\$d"
+	[ "\${FAKE:-}" != mark ] || echo >>"\$d/index.json" ;; # another image to look at
 "buildx build") for a; do case \$a in --output=*) d=\${a#*dest=}; tar -C "$W/image" -cf "\${d%%,*}" . ;; esac; done ;;
 esac
 case "\${FAKE:-} \$1" in
@@ -146,11 +147,13 @@ done
 FAKE=push t_exit 2 "a push that breaks off" cage "$W/all"
 t "leaves the earlier image, and no part of the new one" unharmed
 t "its builder was told to drop what it had built" grep -q "^buildah rmi localhost/eifgen-cage-" "$W/calls"
-t_exit 2 "a platform that is not there, seen after the image was built" cage "$W/all" --blobs "$W/nowhere"
+FAKE=mark t_exit 2 "a platform that is not there, seen after the image was built" cage "$W/all" --blobs "$W/nowhere"
 t "leaves everything as it was" unharmed
 full() { cage "$@" >/dev/full; }
-t_exit 2 "a full disk for the answer" full "$W/all" --epoch 1700000001
+FAKE=mark t_exit 2 "a full disk for the answer" full "$W/all" --epoch 1700000001
 t "leaves everything as it was, the image too" unharmed
+t_exit 2 "a full disk at the first build" full "$W/all" -o "$W/virgin.eif"
+t "leaves nothing" test "$(cd "$W" && echo virgin*)" = "virgin*"
 
 # interrupted SIGNAL: eifgen gets it while the builder runs.
 interrupted() {

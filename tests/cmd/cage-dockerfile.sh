@@ -68,6 +68,13 @@ t "and the destination" test "$(jq -c .egress "$TEST_TMP/My Project/cage.json")"
 t "and a .dockerignore that names it" grep -qx cage.json "$TEST_TMP/My Project/.dockerignore"
 t_exit 2 "init changes nothing that is there" eifgen cage init "$TEST_TMP/My Project"
 t_says "and says so" "is there already: it was not changed"
+mkdir "$TEST_TMP/two-ports.d"
+cp "$TEST_TMP/two-ports" "$TEST_TMP/two-ports.d/Dockerfile"
+t_exit 0 "init of a Dockerfile that exposes two" eifgen cage init "$TEST_TMP/two-ports.d" --name pair
+t_says "says that the port is to be named" "set service.port in cage.json"
+t "and writes none" test "$(jq -c .service "$TEST_TMP/two-ports.d/cage.json")" = '{}'
+t_exit 2 "init with a destination that allows everything" eifgen cage init "$TEST_TMP/two-ports.d" --name pair --destination 0.0.0.0/0:443
+t_says "is refused with the key" "egress.destinations[0]: allows every address"
 t_exit 2 "init without a Dockerfile is trouble" eifgen cage init "$TEST_TMP"
 
 # ---- the same image, two ways ----------------------------------------------------------------------------------------
