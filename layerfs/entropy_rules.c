@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The table of entropy rules. To add one: a line here, a positive and a negative fixture in
-// tests/unit/layerfs/test_entropy.c. Order matters where globs overlap (the first match speaks): narrow before wide.
+// The table of entropy rules. To add one: a line here, a scene that shows it in testdata/scan/scenes, its fixtures by
+// tests/tools/scan_fixtures.sh. Order matters where globs overlap (the first match speaks): narrow before wide.
 // At most 64 rules, since a chosen set is a 64-bit mask.
 #include "layerfs/entropy.h"
 #include "layerfs/entropy_probe.h"
@@ -63,8 +63,6 @@ const struct entropy_rule entropy_rules[] = {
 {"fontconfig-cache", "var/cache/fontconfig/**|usr/share/fonts/**/.uuid", ENTROPY_MEDIUM, SCRUB_DROP,
  "fontconfig's cache with directory times", "rm -rf /var/cache/fontconfig", NULL},
 {"man-cache", "var/cache/man/**", ENTROPY_MEDIUM, SCRUB_DROP, "man-db's index", "rm -rf /var/cache/man", NULL},
-{"icon-cache", "usr/share/icons/**/icon-theme.cache|usr/share/mime/mime.cache", ENTROPY_LOW, SCRUB_NONE,
- "a desktop cache with directory times", "delete it", NULL},
 {"java-keystore", "etc/ssl/certs/java/cacerts|**/jre/lib/security/cacerts|**/jdk*/lib/security/cacerts", ENTROPY_MEDIUM,
  SCRUB_NONE, "a Java key store holds the time each certificate was added", "use the keystore of a pinned package",
  entropy_probe_java_keystore},

@@ -14,7 +14,8 @@ limits=(--ulimit "nofile=$(ulimit -Hn):$(ulimit -Hn)" --ulimit "nproc=$(ulimit -
 b() { buildah "${root[@]}" "$@"; }
 
 t "a base image is made" bash -c 'mmdebstrap --quiet --variant=minbase --mode=root bookworm base.tar >mm.log 2>&1'
-t "apt's sources are taken over" bash -c 'mkdir apt && cp -r /etc/apt/. apt/'
+# Docker's images forbid apt the caches that an ordinary Debian keeps: these settings stay behind.
+t "apt's sources are taken over" bash -c 'mkdir apt && cp -r /etc/apt/. apt/ && rm -f apt/apt.conf.d/docker-*'
 cat >Dockerfile <<'DOCKER'
 FROM scratch
 ADD base.tar /
@@ -40,9 +41,7 @@ want="apt-log:rootfs/var/log/apt/history.log apt-log:rootfs/var/log/apt/term.log
 want="$want apt-pkgcache:rootfs/var/cache/apt/pkgcache.bin apt-pkgcache:rootfs/var/cache/apt/srcpkgcache.bin"
 want="$want dpkg-log:rootfs/var/log/dpkg.log ldconfig-aux-cache:rootfs/var/cache/ldconfig/aux-cache"
 got=$(jq -r '[.Entries[] | .Cause + ":" + .Path] | sort | join(" ")' diff.json)
-left=$(comm -13 <(tr ' ' '\n' <<<"$want" | sort) <(tr ' ' '\n' <<<"$got" | sort))
-t "no file differs but the known six" test -z "$left"
-t "several of them do" test "$(jq '.Entries | length' diff.json)" -ge 4
+t "the known six files differ, each by its cause" test "$(tr ' ' '\n' <<<"$got" | sort)" = "$(tr ' ' '\n' <<<"$want" | sort)"
 t "each cause is one of the catalogue" test "$(jq '[.Entries[].Cause | . != "content"] | all' diff.json)" = true
 t "only PCR0 and PCR2 moved" test "$(jq -r '.PCRs | [.PCR0, .PCR1, .PCR2] | join(" ")' diff.json)" = "differs same differs"
 

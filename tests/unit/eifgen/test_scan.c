@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Scan and scrub over small trees made by hand.
+// Scan and scrub over small trees made by hand, and over a file of a real build that holds the day.
 #include "eifgen/scan.h"
 
+#include "tests/unit/layerfs/scan_fixtures.h"
 #include "tests/unit/unit.h"
 
 #include <string.h>
@@ -73,6 +74,53 @@ START_TEST(test_scan_tree_canonical_names_files_and_not_times)
 }
 END_TEST
 
+// Puts a fixture into the tree, below directories of its own.
+static void put_fixture(const struct fixture *x)
+{
+	struct node *at = tree_root(tree);
+	char path[4096], *name = path, *slash, *data;
+
+	snprintf(path, sizeof(path), "%s", x->path[0]);
+	for (; (slash = strchr(name, '/')); name = slash + 1) {
+		*slash = '\0';
+		at = dir(at, name);
+	}
+	data = strndup((const char *)x->data[0].data, x->data[0].len);
+	file(at, name, data);
+	free(data);
+}
+
+START_TEST(test_scan_tree_real_build_its_day_is_named)
+{
+	struct fixtures f;
+	struct scan *s = NULL;
+	size_t positive = 0, negative = 0;
+
+	fixtures_load(&f);
+	for (size_t i = 0; i < f.count; i++) {
+		struct scan_options opt = {.layout = LAYOUT_CANONICAL};
+		char created[64];
+
+		if (strcmp(f.list[i].rule, "build-date"))
+			continue;
+		snprintf(created, sizeof(created), "%sT10:00:00Z", f.list[i].day);
+		opt.created = created;
+		tree = tree_new(TREE_WRITE_THROUGH, &err);
+		put_fixture(&f.list[i]);
+		assert_ok(tree_sort(tree, &err));
+		assert_ok(scan_tree(tree, &opt, &s, &err));
+		ck_assert_uint_eq(s->count, f.list[i].positive);
+		positive += s->count;
+		negative += !s->count;
+		scan_free(s);
+		tree_free(tree);
+	}
+	ck_assert_uint_gt(positive, 0);
+	ck_assert_uint_gt(negative, 0);
+	fixtures_free(&f);
+}
+END_TEST
+
 START_TEST(test_scan_tree_nitro_cli_also_names_times_and_implied_parents)
 {
 	struct scan_options opt = {.layout = LAYOUT_NITRO_CLI};
@@ -130,5 +178,6 @@ START_TEST(test_scan_scrub_unchosen_rules_change_nothing)
 END_TEST
 
 UNIT_MAIN("eifgen/scan", ADD(test_scan_tree_canonical_names_files_and_not_times)
+	  ADD(test_scan_tree_real_build_its_day_is_named)
 	  ADD(test_scan_tree_nitro_cli_also_names_times_and_implied_parents)
 	  ADD(test_scan_scrub_drops_and_empties_what_was_chosen) ADD(test_scan_scrub_unchosen_rules_change_nothing))

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every rule of the entropy table against one file that it must name and one, as like as possible, that it must not.
-// The paths of the apt, dpkg and ldconfig rows are those of the six files known to differ between two real builds with
-// `apt-get install`; the contents here, and the other rows, are written by hand after the formats.
+// Every rule of the entropy table against files of real double builds: what differed between two builds of one
+// Dockerfile, which it must name in both, and what was the same, as like as possible, which it must not. The fixtures and
+// how they were made stand in testdata/scan; SCAN_FIXTURES names another directory of that form (tests/long makes one).
+// The rules of apk are the exception: no apk is packaged for Debian, so theirs are written by hand after the formats.
 #include "layerfs/entropy.h"
 
 #include "base/buf.h"
+#include "base/io.h"
+#include "tests/unit/layerfs/scan_fixtures.h"
 #include "tests/unit/unit.h"
 
 #include <string.h>
@@ -30,59 +33,27 @@ static ssize_t read_bytes(void *ctx, uint64_t off, void *p, size_t n, struct err
 	return (ssize_t)n;
 }
 
+// Rules whose cause no package of Debian can make, and further paths of rules that have real fixtures.
 #define S(text) text, sizeof(text) - 1
-#define ZIP(time, date) S("PK\3\4\24\0\0\0\0\0" time date "crcccsiz\0uuuu\1\0\0\0a")
-#define AR(when) S("!<arch>\n" "a.o/            " when "0     0     100644  2         `\nxx")
-
 static const struct {
 	const char *rule, *yes_path, *yes;
 	size_t yes_len;
 	const char *no_path, *no;
 	size_t no_len;
-} cases[] = {
-	{"apt-pkgcache", "var/cache/apt/pkgcache.bin", S("x"), "var/lib/dpkg/status", S("x")},
-	{"ldconfig-aux-cache", "var/cache/ldconfig/aux-cache", S("x"), "etc/ld.so.cache", S("x")},
-	{"apt-log", "var/log/apt/history.log", S("Start-Date: 2026-11-21  10:00:00\n"), "var/lib/apt/extended_states", S("x")},
-	{"dpkg-log", "var/log/dpkg.log", S("2026-11-21 10:00:00 startup\n"), "var/lib/dpkg/info/bash.list", S("/.\n")},
-	{"package-log", "var/log/dnf.rpm.log", S("x"), "usr/lib/dnf", S("x")},
-	{"apt-lists", "var/lib/apt/lists/deb.example_InRelease", S("x"), "var/lib/apt/lists/lock", S("")},
-	{"apt-archives", "var/cache/apt/archives/a_1_amd64.deb", S("x"), "srv/a_1_amd64.deb", S("x")},
-	{"debconf-old", "var/cache/debconf/config.dat-old", S("x"), "var/cache/debconf/config.dat", S("x")},
+} by_hand[] = {
 	{"apk-scripts", "lib/apk/db/scripts.tar", S("x"), "lib/apk/db/triggers", S("x")},
 	{"apk-virtual", "lib/apk/db/installed", S("C:Q1\nP:.deps\nV:20261121.100000\nA:noarch\n"), "lib/apk/db/installed",
 	 S("C:Q1\nP:musl\nV:1.2.4-r2\nA:x86_64\nV:20230506-r0\n")},
 	{"apk-cache", "var/cache/apk/APKINDEX.0.tar.gz", S("x"), "etc/apk/world", S("x")},
-	{"rpm-db", "var/lib/rpm/rpmdb.sqlite", S("x"), "usr/lib/rpm/macros", S("x")},
-	{"dnf-state", "var/lib/dnf/history.sqlite", S("x"), "etc/dnf/dnf.conf", S("x")},
-	{"machine-id", "etc/machine-id", S("3f2a\n"), "etc/machine-id", S("")},
-	{"ssh-host-key", "etc/ssh/ssh_host_rsa_key", S("x"), "etc/ssh/ssh_config", S("x")},
-	{"snakeoil-key", "etc/ssl/private/ssl-cert-snakeoil.key", S("x"), "etc/ssl/certs/ca-certificates.crt", S("x")},
-	{"random-seed", "var/lib/systemd/random-seed", S("x"), "var/lib/systemd/catalog", S("x")},
-	{"shadow-date", "etc/shadow", S("root:*:0:0:99999:7:::\napp:!:20778::::::\n"), "etc/shadow",
-	 S("root:*::0:99999:7:::\napp:!:0::::::")},
-	{"pyc-stamp", "usr/lib/python3/__pycache__/a.cpython-311.pyc", S("\xa7\r\r\n\0\0\0\0\x10\x20\x30\x65\7\0\0\0rest"),
-	 "usr/lib/python3/__pycache__/a.cpython-311.pyc", S("\xa7\r\r\n\1\0\0\0\x10\x20\x30\x65\7\0\0\0rest")},
-	{"git-dir", "src/.git/index", S("x"), "src/.gitignore", S("x")},
-	{"user-cache", "root/.cache/pip/http/a", S("x"), "root/.config/a", S("x")},
-	{"npm-state", "root/.npm/_logs/x.log", S("x"), "app/node_modules/a/index.js", S("x")},
-	{"history", "root/.bash_history", S("x"), "root/.bashrc", S("x")},
-	{"fontconfig-cache", "var/cache/fontconfig/a.cache-7", S("x"), "etc/fonts/fonts.conf", S("x")},
-	{"man-cache", "var/cache/man/index.db", S("x"), "usr/share/man/man1/ls.1", S("x")},
-	{"icon-cache", "usr/share/icons/hicolor/icon-theme.cache", S("x"), "usr/share/icons/hicolor/index.theme", S("x")},
-	{"java-keystore", "etc/ssl/certs/java/cacerts", S("\xfe\xed\xfe\xed\0\0"), "etc/ssl/certs/java/cacerts", S("text")},
-	{"login-record", "var/log/wtmp", S("x"), "var/log/wtmp", S("")},
-	{"log", "var/log/app/app.log", S("x"), "var/log/README", S("")},
-	{"tmp-leftover", "tmp/x", S(""), "srv/tmpl", S("")},
-	{"run-leftover", "run/lock/x", S(""), "usr/lib/run", S("")},
-	{"docker-injected", "etc/hostname", S("3fa\n"), "etc/hostname", S("")},
+	{"package-log", "var/log/yum.log", S("x"), "usr/lib/yum", S("x")},
+	{"ssh-host-key", "etc/dropbear/dropbear_rsa_host_key", S("x"), "etc/dropbear/banner", S("x")},
+	{"random-seed", "var/lib/urandom/random-seed", S("x"), "var/lib/urandom", S("x")},
+	{"history", "home/app/.python_history", S("x"), "home/app/.profile", S("x")},
 	{"editor-leftover", "srv/.DS_Store", S("x"), "srv/DS_Store", S("x")},
-	{"pip-record", "usr/lib/a-1.dist-info/direct_url.json", S("{}"), "usr/lib/a-1.dist-info/RECORD", S("x")},
-	{"coverage-data", "srv/a.gcda", S("x"), "srv/a.gcno", S("x")},
-	{"build-log", "src/a/config.log", S("x"), "src/a/config.h", S("x")},
-	{"zip-times", "srv/a.jar", ZIP("\x10\x20", "\x30\x40"), "srv/a.jar", ZIP("\0\0", "\x21\0")},
-	{"ar-times", "usr/lib/a.a", AR("1700000000  "), "usr/lib/a.a", AR("0           ")},
-	{"gzip-time", "srv/a.gz", S("\x1f\x8b\x08\0\1\2\3\4\0\3"), "srv/a.gz", S("\x1f\x8b\x08\0\0\0\0\0\0\3")},
+	{"java-keystore", "etc/ssl/certs/java/cacerts", S("\xfe\xed\xfe\xed\0\0"), "etc/ssl/certs/java/cacerts", S("text")},
+	{"npm-state", "app/node_modules/.cache/a", S("x"), "app/node_modules/a/index.js", S("x")},
 };
+static const char *const unmade[] = {"apk-scripts", "apk-virtual", "apk-cache", NULL};
 
 static const struct entropy_rule *match(const char *path, const char *data, size_t n)
 {
@@ -95,37 +66,103 @@ static const struct entropy_rule *match(const char *path, const char *data, size
 	return rule;
 }
 
-START_TEST(test_entropy_match_each_rule_names_its_positive_and_not_its_negative)
+static const char *named(const char *path, const struct buf *b)
 {
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		const struct entropy_rule *yes = match(cases[i].yes_path, cases[i].yes, cases[i].yes_len);
-		const struct entropy_rule *no = match(cases[i].no_path, cases[i].no, cases[i].no_len);
+	const struct entropy_rule *r = match(path, b->data ? (const char *)b->data : "", b->len);
 
-		ck_assert_msg(yes && !strcmp(yes->id, cases[i].rule), "%s: %s", cases[i].rule, yes ? yes->id : "none");
-		ck_assert_msg(!no || strcmp(no->id, cases[i].rule), "%s names %s", cases[i].rule, cases[i].no_path);
+	return r ? r->id : "none";
+}
+
+START_TEST(test_entropy_match_real_builds_are_named_by_their_rule)
+{
+	struct fixtures f;
+
+	fixtures_load(&f);
+	for (size_t i = 0; i < f.count; i++) {
+		const struct fixture *x = &f.list[i];
+
+		if (!x->positive || !entropy_rule_by_id(x->rule, strlen(x->rule)))
+			continue; // build-date is no rule of the table: eifgen/test_scan
+		for (int k = 0; k < 2; k++)
+			ck_assert_msg(!strcmp(named(x->path[k], &x->data[k]), x->rule), "build %d: %s is %s, not %s", k + 1,
+				      x->path[k], named(x->path[k], &x->data[k]), x->rule);
+		ck_assert_msg(strcmp(x->path[0], x->path[1]) || strcmp(x->sha256[0], x->sha256[1]), "%s: both builds have it alike",
+			      x->path[0]);
+	}
+	fixtures_free(&f);
+}
+END_TEST
+
+START_TEST(test_entropy_match_what_real_builds_make_alike_is_not_named)
+{
+	struct fixtures f;
+
+	fixtures_load(&f);
+	for (size_t i = 0; i < f.count; i++) {
+		const struct fixture *x = &f.list[i];
+
+		if (x->positive)
+			continue;
+		ck_assert_msg(strcmp(named(x->path[0], &x->data[0]), x->rule), "%s names %s", x->rule, x->path[0]);
+		ck_assert_str_eq(x->path[0], x->path[1]);
+		ck_assert_str_eq(x->sha256[0], x->sha256[1]);
+	}
+	fixtures_free(&f);
+}
+END_TEST
+
+START_TEST(test_entropy_match_by_hand_names_the_positive_and_not_the_negative)
+{
+	for (size_t i = 0; i < sizeof(by_hand) / sizeof(by_hand[0]); i++) {
+		const struct entropy_rule *yes = match(by_hand[i].yes_path, by_hand[i].yes, by_hand[i].yes_len);
+		const struct entropy_rule *no = match(by_hand[i].no_path, by_hand[i].no, by_hand[i].no_len);
+
+		ck_assert_msg(yes && !strcmp(yes->id, by_hand[i].rule), "%s: %s", by_hand[i].rule, yes ? yes->id : "none");
+		ck_assert_msg(!no || strcmp(no->id, by_hand[i].rule), "%s names %s", by_hand[i].rule, by_hand[i].no_path);
 	}
 }
 END_TEST
 
-START_TEST(test_entropy_rules_each_has_a_case_and_a_remedy)
+static size_t count_rows(const struct fixtures *f, const char *rule, bool positive)
 {
-	for (const struct entropy_rule *r = entropy_rules; r->id; r++) {
-		size_t found = 0;
+	size_t n = 0;
 
-		for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-			found += !strcmp(cases[i].rule, r->id);
-		ck_assert_msg(found == 1, "rule %s has %zu cases", r->id, found);
+	for (size_t i = 0; i < f->count; i++)
+		n += f->list[i].positive == positive && !strcmp(f->list[i].rule, rule);
+	return n;
+}
+
+START_TEST(test_entropy_rules_each_has_real_fixtures_and_a_remedy)
+{
+	struct fixtures f;
+
+	fixtures_load(&f);
+	for (const struct entropy_rule *r = entropy_rules; r->id; r++) {
+		size_t yes = count_rows(&f, r->id, true), no = count_rows(&f, r->id, false);
+		bool made = true;
+
+		for (int i = 0; unmade[i]; i++)
+			made = made && strcmp(unmade[i], r->id);
+		ck_assert_msg(made ? yes && no : !yes && !no, "rule %s has %zu positive and %zu negative fixtures", r->id, yes, no);
 		ck_assert(r->remedy[0] && r->cause[0]);
 		ck_assert_ptr_eq(entropy_rule_by_id(r->id, strlen(r->id)), r);
 	}
+	fixtures_free(&f);
 }
 END_TEST
 
-START_TEST(test_entropy_probe_truncated_file_is_no_match)
+START_TEST(test_entropy_probe_truncated_file_is_no_crash)
 {
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		for (size_t n = 0; n < cases[i].yes_len; n++)
-			match(cases[i].yes_path, cases[i].yes, n); // must neither crash nor over-read (ASan)
+	struct fixtures f;
+
+	fixtures_load(&f);
+	for (size_t i = 0; i < f.count; i++)
+		for (size_t n = 0; n < f.list[i].data[0].len; n++)
+			match(f.list[i].path[0], (const char *)f.list[i].data[0].data, n); // must not over-read (ASan)
+	for (size_t i = 0; i < sizeof(by_hand) / sizeof(by_hand[0]); i++)
+		for (size_t n = 0; n < by_hand[i].yes_len; n++)
+			match(by_hand[i].yes_path, by_hand[i].yes, n);
+	fixtures_free(&f);
 }
 END_TEST
 
@@ -165,6 +202,8 @@ START_TEST(test_entropy_scrub_parse_words_choose_rules)
 }
 END_TEST
 
-UNIT_MAIN("layerfs/entropy", ADD(test_entropy_match_each_rule_names_its_positive_and_not_its_negative)
-	  ADD(test_entropy_rules_each_has_a_case_and_a_remedy) ADD(test_entropy_probe_truncated_file_is_no_match)
+UNIT_MAIN("layerfs/entropy", ADD(test_entropy_match_real_builds_are_named_by_their_rule)
+	  ADD(test_entropy_match_what_real_builds_make_alike_is_not_named)
+	  ADD(test_entropy_match_by_hand_names_the_positive_and_not_the_negative)
+	  ADD(test_entropy_rules_each_has_real_fixtures_and_a_remedy) ADD(test_entropy_probe_truncated_file_is_no_crash)
 	  ADD(test_entropy_glob_stars_respect_slashes) ADD(test_entropy_scrub_parse_words_choose_rules))
