@@ -22,6 +22,7 @@ enum {
 	INTERVAL = 16 * 1024 * 1024, // between marks: small against what a run costs, large against a wait for the lanes
 	STRETCH = 4 * 1024 * 1024,   // of one content piece, so that marks lie within large files too
 	READ = 128 * 1024,
+	OWN_MAX = 64 * 1024 * 1024, // stored bytes of a topmost layer whose contents are digested each time: 0.1 s or so
 	MARK = RECIPE + 8 + PCR_MEASURE_STATE,
 	MARKS_MAX = 4096,
 };
@@ -58,7 +59,7 @@ static int recipe_add(struct warm *x, const void *p, size_t n, struct err *err)
 // The recipe's first words, and the name of the file of marks.
 static int begin_recipe(struct warm *x, struct err *err)
 {
-	static const char version[] = "eifgen warm 1 " EIFGEN_VERSION;
+	static const char version[] = "eifgen warm 2 " EIFGEN_VERSION;
 	uint8_t state[PCR_MEASURE_STATE], sha[RECIPE];
 	char hex[2 * RECIPE + 1];
 
@@ -251,13 +252,21 @@ struct sink warm_sink(struct warm *x)
 	return (struct sink){take_bytes, x};
 }
 
-static int take_stretch(struct warm *x, const struct piece *p, const char *diff_id, uint64_t origin, struct err *err)
-{
-	uint8_t tag[17] = {'C'};
+// What stands for a content in the recipe.
+struct name {
+	char tag; // 'C': a diff_id and the offset among the layer's contents; 'H': the content's own SHA-256
+	uint8_t text[DIGEST_TEXT_MAX];
+	size_t len;
+	uint64_t origin;
+};
 
-	put_be64(tag + 1, origin);
+static int take_stretch(struct warm *x, const struct piece *p, const struct name *name, struct err *err)
+{
+	uint8_t tag[17] = {(uint8_t)name->tag};
+
+	put_be64(tag + 1, name->origin + p->offset);
 	put_be64(tag + 9, p->size);
-	if (recipe_add(x, tag, sizeof(tag), err) || recipe_add(x, diff_id, DIGEST_TEXT_MAX - 1, err) ||
+	if (recipe_add(x, tag, sizeof(tag), err) || recipe_add(x, name->text, name->len, err) ||
 	    (x->hashing ? hash_piece(x, p, err) : put_off(x, *p, err)))
 		return -1;
 	x->position += p->size;
@@ -281,18 +290,51 @@ static int take_memory(struct warm *x, const struct tree *tree, const struct ino
 	return 0;
 }
 
+static int name_by_digest(struct warm *x, const struct tree *tree, const struct inode *inode, struct name *out,
+			  struct err *err)
+{
+	*out = (struct name){.tag = 'H', .len = RECIPE};
+	if (EVP_DigestInit_ex(x->copy, EVP_sha256(), NULL) != 1)
+		return err_nomem(err);
+	for (uint64_t off = 0; off < inode->size;) {
+		ssize_t got = tree_content_read(tree, inode, off, x->read, READ, err);
+
+		if (got <= 0)
+			return got < 0 ? -1 : err_set(err, ERR_IO, "content ends early");
+		if (EVP_DigestUpdate(x->copy, x->read, (size_t)got) != 1)
+			return err_nomem(err);
+		off += (uint64_t)got;
+	}
+	return EVP_DigestFinal_ex(x->copy, out->text, NULL) == 1 ? 0 : err_nomem(err);
+}
+
+static int name_content(struct warm *x, const struct tree *tree, const struct inode *inode, size_t layer,
+			uint64_t origin, struct name *out, struct err *err)
+{
+	const struct image_layer *l = image_layer(x->image, layer);
+
+	if (layer + 1 == image_layer_count(x->image) && l->size <= OWN_MAX)
+		return name_by_digest(x, tree, inode, out, err);
+	*out = (struct name){.tag = 'C', .len = DIGEST_TEXT_MAX - 1, .origin = origin};
+	memcpy(out->text, l->diff_id, out->len);
+	return 0;
+}
+
 int warm_content(void *ctx, const struct tree *tree, const struct inode *inode, struct err *err)
 {
 	struct warm *x = ctx;
+	struct name name;
 	uint64_t origin;
 	size_t layer;
 
 	if (!tree_content_origin(tree, inode, &layer, &origin))
 		return take_memory(x, tree, inode, err);
+	if (name_content(x, tree, inode, layer, origin, &name, err))
+		return -1;
 	for (uint64_t off = 0; off < inode->size; off += STRETCH) {
 		struct piece p = {tree, inode, off, inode->size - off < STRETCH ? inode->size - off : STRETCH};
 
-		if (take_stretch(x, &p, image_layer(x->image, layer)->diff_id, origin + off, err))
+		if (take_stretch(x, &p, &name, err))
 			return -1;
 	}
 	return 0;

@@ -3,10 +3,13 @@
 // Warm prediction: the application ramdisk is measured without being read as far as an earlier run has measured it.
 //
 // The layout's output is seen as a row of pieces: bytes that the layout makes (headers, padding, its own files), and
-// stretches of file content named by origin (the layer's diff_id, offset among its contents, length). A running SHA-256
-// over that row, its recipe, stands for the bytes themselves. Every 16 MiB the recipe so far is a mark: an earlier run
-// kept it with the registers' state at that place. While marks are found nothing is hashed or read; at the first
-// unknown one the last known state is loaded, what came since is hashed, and so is all that follows.
+// stretches of file content named by origin (the layer's diff_id, offset among its contents, length) or, where the
+// layer is the topmost and not large, by the content's own SHA-256: that layer is the one that every build makes anew,
+// mostly of the same files, and its diff_id would make strangers of them all. A running SHA-256 over that row, its
+// recipe, stands for the bytes themselves. Every 16 MiB the recipe so far is a mark: an earlier run kept it with the
+// registers' state at that place. While marks are found nothing is hashed into the registers, and nothing of lower
+// layers is read; at the first unknown one the last known state is loaded, what came since is hashed, and so is all
+// that follows.
 //
 // Why the result cannot differ from a cold run's: the recipe begins with the registers' state where the section begins,
 // and with this program's version; its pieces are encoded without ambiguity; an origin names one string of bytes, since

@@ -23,8 +23,10 @@ layer("base-1.tar", [("f%02d" % i, i) for i in range(20, 40)])
 layer("top-a.tar", [("f39", 90)])
 layer("top-b.tar", [("f39", 91)])
 layer("top-c.tar", [("f00", 92)])
+layer("top-d.tar", [("f00", 92), ("f39", 93)])
+layer("top-e.tar", [("f00", 92), ("f38", 94), ("f39", 93)])
 PY
-for x in a b c; do python3 "$TOP/tests/bench/oci-layout.py" "img-$x" base-0.tar base-1.tar "top-$x.tar"; done
+for x in a b c d e; do python3 "$TOP/tests/bench/oci-layout.py" "img-$x" base-0.tar base-1.tar "top-$x.tar"; done
 mkdir plat
 printf kernel >plat/bzImage; printf cmdline >plat/cmdline; printf init >plat/init
 
@@ -41,7 +43,7 @@ inflated() { # inflated IMAGE: how many of its layers the cache did not have
 	eifgen -v pcr "oci:$1:bench" --blobs plat --no-nsm --epoch 7 --cache 2>&1 >/dev/null |
 		sed -n 's/.*cache: \([0-9]*\) of \([0-9]*\) layers .*/\2 - \1/p' | { read -r sum && echo $((sum)); }
 }
-for x in a b c; do t "cold prediction of $x" predict "img-$x" "cold-$x"; done
+for x in a b c d e; do t "cold prediction of $x" predict "img-$x" "cold-$x"; done
 t "without --cache nothing is kept" test ! -e "$cache"
 
 t "the first run fills the cache" warm_equals_cold img-a
@@ -56,6 +58,9 @@ t "the cache again as after the first image" warm_equals_cold img-a
 t "another top layer" warm_equals_cold img-b
 t "a change in the last file leaves the rest known" test "$(known img-b)" -gt 60000000
 t "a change in the first file" warm_equals_cold img-c
+t "a top layer with an early and a late file" warm_equals_cold img-d
+t "the same early file in a new top layer: only what changed is measured" test "$(known img-e)" -gt 60000000
+t "… with the same result" warm_equals_cold img-e
 t "one thread" predict img-b one --cache --threads 1
 t "… says the same" cmp cold-b one
 
