@@ -36,6 +36,8 @@ echo "app:x:1234:1234::/srv:/bin/sh" >"$R/etc/passwd"
 echo "the service says hello" >"$R/srv/www/hello.txt"
 printf '[req]\ndistinguished_name = dn\n[dn]\n' >"$R/etc/openssl.cnf"
 printf '# who may\n%s\n' "$(printf %s "let me in" | sha512sum | cut -d' ' -f1)" >"$R/etc/cage/api-keys"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$TEST_TMP/other.key" -out "$R/etc/cage/other.pem" -days 2 \
+	-subj /CN=cage.example 2>/dev/null # of the same name
 cat >"$R/bin/service" <<'END_SH'
 #!/bin/sh
 echo "service: started as $(id -u):$(id -g)"
@@ -61,7 +63,7 @@ echo "outside: with a key: $(ask --retry 30 --retry-delay 1 --retry-all-errors $
 echo "outside: by HTTP/1.1: $(ask $tls --http1.1 -H 'api-key: let me in' https://cage.example:8443/hello.txt): $(cat /run/answer)"
 echo "outside: with another key: $(ask $tls -H 'api-key: let me out' https://cage.example:8443/hello.txt)"
 echo "outside: without one: $(ask $tls https://cage.example:8443/hello.txt)"
-echo "outside: with no trust in the certificate: $(ask https://cage.example:8443/ | cut -c1-9)"
+echo "outside: with no trust in the certificate: $(ask --cacert /etc/cage/other.pem https://cage.example:8443/ | cut -c1-9)"
 echo "outside: without TLS: $(ask http://cage.example:8443/ >/dev/null; echo $?)"
 echo "outside: health: $(curl -sS --max-time 30 -o /dev/null -w '%{http_code}' http://127.0.0.1:3032/ 2>&1)"
 echo "outside: done"
@@ -99,7 +101,7 @@ says "curl gets the service's answer, by HTTP/2 over TLS that the data plane end
 says "and by HTTP/1.1" "outside: by HTTP/1.1: 200 HTTP/1.1: the service says hello"
 says "another API key is refused" "outside: with another key: 401 HTTP/2"
 says "no API key is refused" "outside: without one: 401 HTTP/2"
-says "the certificate is the one made there: who does not trust it goes" "outside: with no trust in the certificate: curl: \\(60"
+says "the certificate is the one made there: who trusts another of that name goes" "outside: with no trust in the certificate: curl: \\(60"
 t "who speaks no TLS gets no answer" grep -aqE "^outside: without TLS: [1-9]" console
 says "both planes are well" "outside: health: 200"
 says "the service runs as its user" "service: started as 1234:1234"
