@@ -16,6 +16,7 @@ Everything is read once before, so that all start from the page cache. Nothing i
 report.py turns the numbers into text."""
 import argparse, glob, json, os, platform, re, resource, shutil, statistics, subprocess, sys, tempfile, time
 
+sys.dont_write_bytecode = True  # nothing is written outside build/
 import report
 
 KERNEL = 8 << 20
