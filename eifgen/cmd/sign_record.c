@@ -48,7 +48,7 @@ int sign_record_find(struct sign_record *s, const char *eif, const char *out, co
 	if (!s->path && access(s->from, F_OK))
 		return 0;
 	if (load(s, f, &why)) {
-		if (s->path || why.class == ERR_MEMORY) {
+		if (s->path || (why.class != ERR_MISMATCH && why.class != ERR_INPUT && why.class != ERR_UNSUPPORTED)) {
 			*err = why;
 			return -1;
 		}
