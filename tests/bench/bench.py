@@ -203,9 +203,6 @@ class Bench:
                     (img.dir, work, work, self.eifgen, self.platform))
         out["umoci + cpio + assemble"] = measure("umoci", runs, pipeline, clean, shell=True)
         clean()
-        for f in ("app.cpio", "peer.eif"):
-            if os.path.exists(work + "/" + f):
-                os.unlink(work + "/" + f)
         if shutil.which("tar2sqfs"):
             sq = "for l in %s; do gzip -dc $l | tar2sqfs -q -c lz4 -f %s/out.sqfs; done" % (" ".join(img.layers), work)
             out["tar2sqfs (lz4), layer by layer"] = measure("tar2sqfs", runs, sq, shell=True)
