@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Names over inodes: memory, lookup, additions, order, walking, content. How layers change the tree is merge.c's
-// business, how paths find their way through symlinks tree_resolve.c's.
+// Names over inodes: memory, lookup, additions, walking, content. How layers change the tree is merge.c's business, how
+// paths find their way through symlinks tree_resolve.c's, the order of names tree_order.c's.
 //
-// A million entries are ordinary here: nothing below costs more than its own size, a directory is sorted once (and
-// found sorted the next time), and a node with its inode takes some 150 bytes, name and hash slot included.
+// A million entries are ordinary here: nothing below costs more than its own size, and a node with its inode takes some
+// 150 bytes, name and hash slot included.
 #include "layerfs/tree_priv.h"
 
-#include "base/be.h"
 #include "base/checked.h"
 #include "base/mem.h"
 
@@ -423,100 +422,6 @@ int tree_remove(struct tree *tree, struct node *node, struct err *err)
 	*at = node->next;
 	tree_detach(tree, node);
 	return 0;
-}
-
-// ---- order ---------------------------------------------------------------------------------------------------------
-
-struct sort_item {
-	uint64_t head; // the name's first eight bytes, big-endian, zero-filled: decides most comparisons
-	struct node *node;
-};
-
-static int compare_names(const struct node *a, const struct node *b)
-{
-	size_t n = a->name_len < b->name_len ? a->name_len : b->name_len;
-	int c = memcmp(a->name, b->name, n);
-
-	return c ? c : (a->name_len > b->name_len) - (a->name_len < b->name_len);
-}
-
-static int compare_items(const void *va, const void *vb)
-{
-	const struct sort_item *a = va, *b = vb;
-
-	if (a->head != b->head)
-		return a->head < b->head ? -1 : 1;
-	return compare_names(a->node, b->node);
-}
-
-static uint64_t name_head(const struct node *n)
-{
-	uint8_t head[8] = {0};
-
-	memcpy(head, n->name, n->name_len < 8 ? n->name_len : 8);
-	return get_be64(head);
-}
-
-// Takes dead nodes out of dir's list. Returns the number that stay; *sorted says whether they are in order already.
-static size_t sweep(struct node *dir, bool *sorted)
-{
-	struct node **at = &dir->child, *prev = NULL;
-	size_t n = 0;
-
-	*sorted = true;
-	while (*at) {
-		if (!(*at)->inode) {
-			*at = (*at)->next;
-			continue;
-		}
-		if (prev && compare_names(prev, *at) > 0)
-			*sorted = false;
-		prev = *at;
-		at = &prev->next;
-		n++;
-	}
-	return n;
-}
-
-static int sort_children(struct node *dir, struct sort_item **items, size_t *cap, struct err *err)
-{
-	struct node **at = &dir->child;
-	bool sorted;
-	size_t n = sweep(dir, &sorted), i = 0;
-
-	if (sorted)
-		return 0;
-	if (n > *cap) {
-		struct sort_item *more = mem_resize(*items, n, sizeof(**items), err);
-
-		if (!more)
-			return -1;
-		*items = more;
-		*cap = n;
-	}
-	for (struct node *c = dir->child; c; c = c->next)
-		(*items)[i++] = (struct sort_item){name_head(c), c};
-	qsort(*items, n, sizeof(**items), compare_items);
-	for (i = 0; i < n; i++) {
-		*at = (*items)[i].node;
-		at = &(*at)->next;
-	}
-	*at = NULL;
-	return 0;
-}
-
-int tree_sort(struct tree *tree, struct err *err)
-{
-	struct sort_item *items = NULL;
-	size_t cap = 0;
-	int rc = 0;
-
-	for (struct node *n = tree->root; n && !rc; n = tree_next(tree->root, n)) {
-		n->inode->mark = 0;
-		rc = sort_children(n, &items, &cap, err); // before tree_next looks at the children
-	}
-	free(items);
-	return rc;
 }
 
 // ---- walking and content -------------------------------------------------------------------------------------------
