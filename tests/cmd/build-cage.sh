@@ -6,25 +6,7 @@
 . tests/lib.sh
 images=testdata/images P=testdata/images/platform W=$TEST_TMP
 
-bundle() { # DIR SERVICE-BYTES
-	mkdir "$1"
-	python3 - "$1" "$2" <<-'END'
-		import hashlib, io, json, sys, tarfile
-		top, files = sys.argv[1], {"cage-service": sys.argv[2].encode(), "cage-data-plane": b"plane", "cage-data-plane-no-egress": b"plane without"}
-		tar = io.BytesIO()
-		with tarfile.open(fileobj=tar, mode="w", format=tarfile.USTAR_FORMAT) as t:
-		    for name, data in (("PROVENANCE", b"runsvdir busybox 1\n"), ("bin/runsvdir", b"tool")):
-		        info = tarfile.TarInfo("runtime-dependencies/" + name)
-		        info.size = len(data)
-		        t.addfile(info, io.BytesIO(data))
-		files["runtime-dependencies.tar"] = tar.getvalue()
-		for name, data in files.items():
-		    open(top + "/" + name, "wb").write(data)
-		json.dump({"bundle": 1, "files": {n: hashlib.sha256(d).hexdigest() for n, d in files.items()}, "packages": {}},
-		          open(top + "/bundle.json", "w"), sort_keys=True)
-	END
-}
-bundle "$W/runtime" service; bundle "$W/other" "another service"
+tests/tools/stand_in_bundle.py "$W/runtime"; tests/tools/stand_in_bundle.py "$W/other" "another service"
 echo '{"name": "shop", "service": {"port": 8080}, "tls_termination": false}' >"$W/cage.json"
 cage=(--cage "$W/cage.json" --runtime "$W/runtime")
 

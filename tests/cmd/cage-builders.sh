@@ -8,21 +8,7 @@
 W=$TEST_TMP P=$TOP/testdata/images/platform
 
 mkdir -p "$W/runtime" "$W/project" "$W/image"
-python3 - "$W/runtime" <<'END_PY'
-import hashlib, io, json, sys, tarfile
-top, files = sys.argv[1], {"cage-service": b"service", "cage-data-plane": b"plane", "cage-data-plane-no-egress": b"plane without"}
-tar = io.BytesIO()
-with tarfile.open(fileobj=tar, mode="w", format=tarfile.USTAR_FORMAT) as t:
-    for name, data in (("PROVENANCE", b"runsvdir busybox 1\n"), ("bin/runsvdir", b"tool")):
-        info = tarfile.TarInfo("runtime-dependencies/" + name)
-        info.size = len(data)
-        t.addfile(info, io.BytesIO(data))
-files["runtime-dependencies.tar"] = tar.getvalue()
-for name, data in files.items():
-    open(top + "/" + name, "wb").write(data)
-json.dump({"bundle": 1, "files": {n: hashlib.sha256(d).hexdigest() for n, d in files.items()}, "packages": {}},
-          open(top + "/bundle.json", "w"), sort_keys=True)
-END_PY
+tests/tools/stand_in_bundle.py "$W/runtime"
 # The image that the scripts hand over, by the name that they are asked for.
 cp -r testdata/images/user/. "$W/image"
 python3 - "$W/image/index.json" <<'END_PY'

@@ -7,22 +7,7 @@
 . tests/lib.sh
 
 # A bundle whose bytes never change, so that the golden files hold its digests.
-mkdir -p "$TEST_TMP/bundle"
-python3 - "$TEST_TMP/bundle" <<'END'
-import hashlib, io, json, sys, tarfile
-top, files = sys.argv[1], {"cage-service": b"service", "cage-data-plane": b"plane", "cage-data-plane-no-egress": b"plane without"}
-tar = io.BytesIO()
-with tarfile.open(fileobj=tar, mode="w", format=tarfile.USTAR_FORMAT) as t:
-    for name, data in (("PROVENANCE", b"runsvdir busybox 1\n"), ("bin/runsvdir", b"tool")):
-        info = tarfile.TarInfo("runtime-dependencies/" + name)
-        info.size = len(data)
-        t.addfile(info, io.BytesIO(data))
-files["runtime-dependencies.tar"] = tar.getvalue()
-for name, data in files.items():
-    open(top + "/" + name, "wb").write(data)
-json.dump({"bundle": 1, "files": {n: hashlib.sha256(d).hexdigest() for n, d in files.items()}, "packages": {}},
-          open(top + "/bundle.json", "w"), sort_keys=True)
-END
+tests/tools/stand_in_bundle.py "$TEST_TMP/bundle"
 echo '{"name": "x", "tls_termination": false}' >"$TEST_TMP/cage.json"
 dir=testdata/cage/dockerfile
 print() { eifgen cage dockerfile -f "$dir/$1.in" --config "$TEST_TMP/cage.json" --runtime "$TEST_TMP/bundle" "${@:2}" >"$TEST_TMP/$1.out"; }
