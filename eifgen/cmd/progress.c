@@ -18,28 +18,37 @@ static double since(const struct timespec *t)
 	return (double)(now.tv_sec - t->tv_sec) + (double)(now.tv_nsec - t->tv_nsec) / 1e9;
 }
 
-static void show(struct progress *p)
+static void show_stage(const struct progress *p, unsigned stage)
 {
 	static const char *const names[] = {"layers", "writing"};
-	unsigned stage = atomic_load(&p->state->stage);
-	double done, total = (double)atomic_load(&p->state->total[stage]), took, rate;
+	double done = (double)atomic_load(&p->state->done[stage]), total = (double)atomic_load(&p->state->total[stage]);
+	double took = since(&p->stage_begun), rate;
 	char line[LINE + 1];
 	int n;
 
-	if (stage != p->stage) {
-		p->stage = stage;
-		clock_gettime(CLOCK_MONOTONIC, &p->stage_begun);
-	}
-	done = (double)atomic_load(&p->state->done[stage]);
-	took = since(&p->stage_begun);
-	if (done > total || total <= 0 || took <= 0)
+	if (total <= 0 || took <= 0)
 		return;
+	if (done > total) // the ramdisk's size is guessed
+		done = total;
 	rate = done / took;
 	n = snprintf(line, sizeof(line), "%-8s %3.0f %%  %8.1f of %.1f MB  %7.1f MB/s", names[stage], 100 * done / total,
 		     done / 1e6, total / 1e6, rate / 1e6);
 	if (rate > 0 && n > 0 && n < LINE)
 		snprintf(line + n, sizeof(line) - (size_t)n, "  %.0f s left", (total - done) / rate);
 	fprintf(stderr, "\r%-*s", LINE, line);
+}
+
+// A stage that is over is shown once more, so that one shorter than a tick is seen, too.
+static void show(struct progress *p)
+{
+	unsigned stage = atomic_load(&p->state->stage);
+
+	if (stage != p->stage) {
+		show_stage(p, p->stage);
+		p->stage = stage;
+		clock_gettime(CLOCK_MONOTONIC, &p->stage_begun);
+	}
+	show_stage(p, stage);
 }
 
 static void *watch(void *ctx)
@@ -79,6 +88,7 @@ void progress_stop(struct progress *p, char *summary, size_t cap)
 	pthread_mutex_unlock(&p->lock);
 	if (p->watching) {
 		pthread_join(p->thread, NULL);
+		show(p);
 		fprintf(stderr, "\r%-*s\r", LINE, "");
 	}
 	*summary = '\0';
