@@ -6,7 +6,6 @@
 // was being written.
 #include "eifgen/cmd/build_record.h"
 
-#include "base/mem.h"
 #include "eifgen/entries.h"
 #include "eifgen/report.h"
 #include "layerfs/digest.h"
@@ -14,8 +13,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { BLOCK = 256 << 10 };
 
 struct record_source build_job_source(const struct build_job *job)
 {
@@ -32,23 +29,6 @@ struct record_source build_job_source(const struct build_job *job)
 				      .workdir = opt->workdir,
 				      .unpredictable = job->unpredictable,
 				      .unpredictable_count = job->unpredictable_count};
-}
-
-static int digest_file(int fd, uint64_t size, char out[DIGEST_TEXT_MAX], struct err *err)
-{
-	_cleanup_digester_ struct digester *d = digester_new(err);
-	_cleanup_free_ uint8_t *block = d ? mem_alloc(BLOCK, err) : NULL;
-
-	if (!block)
-		return -1;
-	for (uint64_t off = 0; off < size;) {
-		size_t n = size - off < BLOCK ? (size_t)(size - off) : BLOCK;
-
-		if (io_pread_full(fd, block, n, off, err) || digester_add(d, block, n, err))
-			return -1;
-		off += n;
-	}
-	return digester_end(d, out, err);
 }
 
 static int digest_sink(void *ctx, const void *p, size_t n, struct err *err)
@@ -97,7 +77,7 @@ int build_job_digests(const struct build_job *job, int fd, char *eif, char *list
 
 	if (listing && job->opt->threads != 1)
 		beside = !pthread_create(&thread, NULL, run_listing, &l);
-	rc = digest_file(fd, job->output.size, eif, err);
+	rc = digest_of_range(fd, 0, job->output.size, eif, err);
 	if (beside)
 		pthread_join(thread, NULL);
 	else if (listing && !rc)
