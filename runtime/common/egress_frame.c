@@ -70,8 +70,12 @@ static int read_destination(const uint8_t *b, struct egress_request *out, struct
 	const char *name = (const char *)b + EGRESS_REQUEST_HEAD;
 
 	out->port = get_be16(b + 10);
-	if (alen)
-		return ip_from_bytes(b + EGRESS_REQUEST_HEAD, alen, &out->addr);
+	if (alen) {
+		// an IPv4 address mapped into IPv6 comes back shorter: one destination has one form
+		if (ip_from_bytes(b + EGRESS_REQUEST_HEAD, alen, &out->addr) < 0 || out->addr.len != alen)
+			return err_set(err, ERR_INPUT, "egress request: the address is not in its normal form");
+		return 0;
+	}
 	if (hostname_normalise(name, nlen, out->name, err) < 0)
 		return err_prefix(err, "egress request: ");
 	if (strlen(out->name) != nlen || memcmp(out->name, name, nlen) != 0)

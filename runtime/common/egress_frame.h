@@ -10,7 +10,8 @@
 //            | 4      | 4        | 1    | 1     | 2       | 1     | nlen     | alen      | 2       | dlen     |
 //            +--------+----------+------+-------+---------+-------+----------+-----------+---------+----------+
 //            L counts everything after itself: 7 + nlen + alen + dlen. type 1: connect by TCP.
-//            Exactly one of name (hostname.h's form) and address (alen 4 or 16) is there.
+//            Exactly one of name (hostname.h's form) and address (alen 4 or 16) is there; an IPv4 address has alen 4,
+//            never mapped into IPv6.
 //            data: the first bytes that the program wrote, at most 16 KiB, so that a TLS hello is judged at once.
 //
 //   reply     0        4        5

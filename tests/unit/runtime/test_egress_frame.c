@@ -105,6 +105,21 @@ START_TEST(test_egress_request_read_port_zero_and_dot_are_refused)
 }
 END_TEST
 
+START_TEST(test_egress_request_read_mapped_address_is_refused)
+{
+	uint8_t b[EGRESS_REQUEST_MAX];
+	struct egress_request req;
+	struct err err = ERR_INIT;
+	size_t n = make(b, "", "2001:db8::1", 443, "x");
+	static const uint8_t mapped[16] = {[10] = 0xff, [11] = 0xff, [12] = 10, [15] = 1};
+
+	memcpy(b + EGRESS_REQUEST_HEAD, mapped, sizeof(mapped)); // ::ffff:10.0.0.1, which is 10.0.0.1
+	ck_assert_int_eq(egress_request_read(b, n, &req, &err), -1);
+	ck_assert_str_eq(err.msg, "egress request: the address is not in its normal form");
+	ck_assert_int_eq(err.class, ERR_INPUT);
+}
+END_TEST
+
 START_TEST(test_egress_reply_round_trip_every_status)
 {
 	uint8_t b[EGRESS_REPLY_LEN];
@@ -130,4 +145,5 @@ UNIT_MAIN("runtime/egress_frame",
 	  ADD(test_egress_request_read_every_prefix_waits) ADD(test_egress_request_write_largest_fits)
 	      ADD(test_egress_request_read_broken_is_refused)
 		  ADD(test_egress_request_read_port_zero_and_dot_are_refused)
-		      ADD(test_egress_reply_round_trip_every_status))
+		      ADD(test_egress_request_read_mapped_address_is_refused)
+			  ADD(test_egress_reply_round_trip_every_status))
