@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One connection, at most one request on it. Everything read is bounded: the certificate by OpenSSL (100 KiB), the
-// answer by RESPONSE_MAX, each wait by the socket's timeouts.
+// answer by ATTEST_HTTP_MAX, each wait by the socket's timeouts.
 #include "eifgen/attest_fetch.h"
 
 #include "base/cleanup.h"
 #include "base/mem.h"
-#include "layerfs/json.h"
+#include "eifgen/attest_http.h"
 #include "pcr/attest_doc.h"
 #include "pcr/cert.h"
 
@@ -17,12 +17,10 @@
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
 enum {
-	RESPONSE_MAX = 128 * 1024, // a document in base64 is 44 KiB at the very most
 	NONCE_MAX = 256,
 	LABEL_HEX = 62, // hex digits in one DNS label of at most 63
 	SNI_MAX = 255,
@@ -150,110 +148,12 @@ static int read_response(SSL *ssl, struct buf *out, struct err *err)
 		if (buf_add(out, block, (size_t)n, err))
 			return -1;
 	ERR_clear_error();
-	return buf_cstr(out, err) ? 0 : -1;
-}
-
-// The value of a header field in the head (which ends in a blank line, NUL somewhere behind), or NULL.
-static const char *header(const char *head, const char *name)
-{
-	size_t n = strlen(name);
-
-	for (const char *line = strstr(head, "\r\n"); line && strncmp(line, "\r\n\r\n", 4) != 0;
-	     line = strstr(line + 2, "\r\n")) {
-		line += 2;
-		if (!strncasecmp(line, name, n) && line[n] == ':')
-			return line + n + 1 + strspn(line + n + 1, " \t");
-		line -= 2;
-	}
-	return NULL;
-}
-
-// Joins the chunks of a body in place; its length, or -1.
-static int unchunk(struct buf *body, struct err *err)
-{
-	size_t in = 0, out = 0;
-
-	for (;;) {
-		char *end;
-		unsigned long n = strtoul((char *)body->data + in, &end, 16);
-		char *data = strstr(end, "\r\n");
-
-		if (end == (char *)body->data + in || !data || n > body->len)
-			return err_set(err, ERR_INPUT, "a chunked answer that is broken");
-		in = (size_t)(data + 2 - (char *)body->data);
-		if (n == 0)
-			break;
-		if (n + 2 > body->len - in)
-			return err_set(err, ERR_INPUT, "a chunked answer that is cut");
-		memmove(body->data + out, body->data + in, n);
-		out += n;
-		in += n + 2;
-	}
-	body->len = out;
 	return 0;
-}
-
-// Leaves the body alone in `response`.
-static int take_body(struct buf *response, struct err *err)
-{
-	char *head = (char *)response->data, *blank = strstr(head, "\r\n\r\n");
-	const char *length, *coding;
-	unsigned long want;
-	bool chunked;
-
-	if (!blank || strncmp(head, "HTTP/1.", 7) != 0)
-		return err_set(err, ERR_INPUT, "no attestation document in the certificate, and no HTTP answer");
-	if (strncmp(head + 8, " 200", 4) != 0)
-		return err_set(err, ERR_INPUT,
-			       "no attestation document in the certificate, and HTTP status %.3s for the "
-			       "well-known one",
-			       head + 9);
-	length = header(head, "content-length");
-	coding = header(head, "transfer-encoding");
-	want = length ? strtoul(length, NULL, 10) : 0;
-	chunked = coding && !strncasecmp(coding, "chunked", 7);
-	buf_consume(response, (size_t)(blank + 4 - head));
-	if (chunked)
-		return unchunk(response, err);
-	if (length && response->len < want)
-		return err_set(err, ERR_INPUT, "the answer is cut");
-	if (length)
-		response->len = want;
-	return 0;
-}
-
-static int decode_base64(const char *text, struct buf *out, struct err *err)
-{
-	size_t n = strlen(text), pad = 0;
-	int got;
-
-	if (!n || n % 4 || n > RESPONSE_MAX || buf_reserve(out, n, err))
-		return err_set(err, ERR_INPUT, "attestation_doc is not base64");
-	while (pad < 2 && text[n - 1 - pad] == '=')
-		pad++;
-	got = EVP_DecodeBlock(out->data + out->len, (const unsigned char *)text, (int)n);
-	if (got < 0 || (size_t)got < pad)
-		return err_set(err, ERR_INPUT, "attestation_doc is not base64");
-	out->len += (size_t)got - pad;
-	return 0;
-}
-
-static int take_document(const struct buf *body, struct attest_answer *out, struct err *err)
-{
-	_cleanup_json_ cJSON *doc = NULL;
-	const char *text = NULL;
-
-	if (body->len && (body->data[0] == 0x84 || body->data[0] == 0xd2)) // the bare document
-		return buf_add(&out->doc, body->data, body->len, err);
-	if (json_parse(body->data, body->len, RESPONSE_MAX, &doc, err) ||
-	    json_get_string(doc, "attestation_doc", JSON_REQUIRED, &text, err))
-		return err_prefix(err, "/.well-known/attestation: ");
-	return decode_base64(text, &out->doc, err);
 }
 
 static int converse(SSL *ssl, const struct attest_target *t, struct attest_answer *out, struct err *err)
 {
-	_cleanup_buf_ struct buf response = BUF_INIT(RESPONSE_MAX);
+	_cleanup_buf_ struct buf response = BUF_INIT(ATTEST_HTTP_MAX);
 	_cleanup_x509_ X509 *cert = NULL;
 	struct err none = ERR_INIT;
 
@@ -265,9 +165,9 @@ static int converse(SSL *ssl, const struct attest_target *t, struct attest_answe
 		out->from_cert = true;
 		return 0;
 	}
-	if (send_request(ssl, t, err) || read_response(ssl, &response, err) || take_body(&response, err))
+	if (send_request(ssl, t, err) || read_response(ssl, &response, err))
 		return -1;
-	return take_document(&response, out, err);
+	return attest_http_document(&response, &out->doc, err);
 }
 
 int attest_fetch(const struct attest_target *t, struct attest_answer *out, struct err *err)

@@ -68,6 +68,24 @@ t "which is said" grep -q "nonce is absent" "$TEST_TMP/out"
 t_exit 0 "and passes where the nonce is waived" cage --no-nonce
 start none sound
 t_exit 1 "a host that attests nothing" cage
+start raw sound
+said() { # REASON NAME: what the host answers is on standard input
+	cat >"$W/cage/answer"; t_exit 1 "$2" cage; t "for that reason" grep -qF -- "$1" "$TEST_TMP/out"
+}
+ok='HTTP/1.1 200 OK\r\n' doc='{"attestation_doc":"hEOhAQ=="}' chunked='Transfer-Encoding: chunked\r\n'
+said "a chunked answer that is broken" "a chunk whose size is cut" < <( # where the head was taken off, there were a CR and LF
+	printf "$ok${chunked}X: %0200d\r\n\r\nea60\r\n" 0; printf 'z%.0s' $(seq 59990); printf '0123456789\r\nea00')
+said "a chunked answer that is cut" "a chunk longer than the answer" < <(printf "$ok$chunked\r\n64\r\n$doc\r\n")
+said "a chunked answer that is broken" "a negative chunk" < <(printf "$ok$chunked\r\n-1\r\n$doc\r\n")
+said "at once" "chunks and a length" < <(printf "$ok${chunked}Content-Length: 30\r\n\r\n$doc")
+said "two of them" "two lengths" < <(printf "${ok}Content-Length: 30\r\nContent-Length: 2\r\n\r\n$doc")
+said "the answer is cut" "less than the length" < <(printf "${ok}Content-Length: 31\r\n\r\n$doc")
+said "not chunked" "another coding" < <(printf "${ok}Transfer-Encoding: gzip, chunked\r\n\r\n$doc")
+said "no HTTP answer" "a status that would speak to the terminal" < <(printf 'HTTP/1.1 \033[2J\r\n\r\n')
+said "HTTP status 404" "no such page" < <(printf 'HTTP/1.1 404 No\r\n\r\n')
+said "attestation document: COSE_Sign1" "sound chunks are joined and read" < <(
+	printf "$ok${chunked}\r\n10;x=y\r\n{\"attestation_do\r\ne \r\nc\":\"hEOhAQ==\"}\r\n0\r\n\r\n")
+said "attestation document: COSE_Sign1" "and a sound length is kept to" < <(printf "${ok}content-length:30\t\r\n\r\n${doc}x")
 for fault in other-root forged-chain expired-link link-p256 pcr-absent pcr-zero pcr-other nonce-other nonce-absent binding-other signature-short \
 	payload-changed trailing too-old; do
 	[ "${mode:-}" = san ] && mode=well-known || mode=san

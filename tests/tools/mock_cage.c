@@ -6,8 +6,9 @@
 //
 // MODE san: the document stands in the certificate's SAN, made for the nonce in the SNI (<hex>.attest.<host>; labels
 // before `attest` are joined); well-known: a plain certificate, and GET /.well-known/attestation?nonce=<hex> answers
-// with {"attestation_doc": base64}; stale: as well-known, but the nonce is ignored; none: neither. Writes DIR/root.pem
-// and, when it listens, DIR/port. Serves until its parent ends or 120 s have passed.
+// with {"attestation_doc": base64}; stale: as well-known, but the nonce is ignored; none: neither; raw: a plain
+// certificate, and to any request the bytes of DIR/answer. Writes DIR/root.pem and, when it listens, DIR/port. Serves
+// until its parent ends or 120 s have passed.
 #include "base/hex.h"
 #include "base/io.h"
 #include "pcr/cert.h"
@@ -28,11 +29,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LIFE = 120, NONCE_MAX = 512, REQUEST_MAX = 8192 };
-enum mode { MODE_SAN, MODE_WELL_KNOWN, MODE_STALE, MODE_NONE };
+enum { LIFE = 120, NONCE_MAX = 512, REQUEST_MAX = 8192, ANSWER_MAX = 1 << 20 };
+enum mode { MODE_SAN, MODE_WELL_KNOWN, MODE_STALE, MODE_RAW, MODE_NONE };
 
 static struct pki pki;
 static enum mode mode;
+static const char *dir;
 static enum pki_fault fault;
 static EVP_PKEY *key; // of the TLS certificate
 
@@ -119,7 +121,10 @@ static void answer(SSL *ssl, char *request)
 		if (len / 2 <= NONCE_MAX && !hex_decode(request + strlen(path), len, nonce, len / 2))
 			n = len / 2;
 	}
-	if (mode == MODE_NONE || mode == MODE_SAN) {
+	if (mode == MODE_RAW) {
+		buf_printf(&text, &err, "%s/answer", dir);
+		must(!io_slurp(buf_cstr(&text, &err), ANSWER_MAX, &out, &err));
+	} else if (mode == MODE_NONE || mode == MODE_SAN) {
 		buf_add_str(&out, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nhello\n", &err);
 	} else {
 		document(nonce, mode == MODE_STALE ? 0 : n, &doc);
@@ -157,7 +162,7 @@ static void serve(SSL_CTX *ctx, int fd)
 	close(fd);
 }
 
-static void write_pem(const char *dir)
+static void write_pem(void)
 {
 	char path[4096];
 	FILE *f;
@@ -167,7 +172,7 @@ static void write_pem(const char *dir)
 	must(f && PEM_write_X509(f, pki.root) && !fclose(f));
 }
 
-static int listen_on_loopback(const char *dir)
+static int listen_on_loopback(void)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(a);
@@ -185,13 +190,14 @@ static int listen_on_loopback(const char *dir)
 
 int main(int argc, char **argv)
 {
-	static const char *const modes[] = {"san", "well-known", "stale", "none"};
+	static const char *const modes[] = {"san", "well-known", "stale", "raw", "none"};
 	struct err err = ERR_INIT;
 	SSL_CTX *ctx;
 	int listener;
 
 	if (argc != 4 && argc != 7)
 		return 2;
+	dir = argv[1];
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	alarm(LIFE);
 	signal(SIGPIPE, SIG_IGN);
@@ -207,8 +213,8 @@ int main(int argc, char **argv)
 	ctx = SSL_CTX_new(TLS_server_method());
 	must(key && ctx);
 	SSL_CTX_set_cert_cb(ctx, choose_cert, NULL);
-	write_pem(argv[1]);
-	listener = listen_on_loopback(argv[1]);
+	write_pem();
+	listener = listen_on_loopback();
 	for (;;) {
 		int fd = accept(listener, NULL, NULL);
 
