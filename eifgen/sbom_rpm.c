@@ -5,9 +5,12 @@
 //
 //   index count u32, data length u32, then per index entry { tag u32, type u32, offset u32, count u32 }, then the data
 //
-// Integers big-endian. Strings (type 6, and the first of type 9) end with NUL inside the data. The SQLite library reads
-// the file from memory; the database is somebody else's bytes, so it is opened defensively and only that one SELECT
-// runs.
+// Integers big-endian. Strings (type 6, and the first of type 9) end with NUL inside the data.
+//
+// The SQLite library reads the file from memory, and the file is somebody else's: its schema is code that would run here.
+// So the one SELECT may read columns and nothing else (a view that never ends is refused when it is compiled), no value
+// may be longer than the file, patterns match nothing (GLOB takes exponential time), and all rows together may not hold
+// more bytes than the file (pages that are reached again and again).
 #include "eifgen/sbom.h"
 
 #include "base/be.h"
@@ -110,7 +113,23 @@ static int add_header(struct sbom *s, const uint8_t *p, size_t n, struct err *er
 			header_string(&h, RPM_LICENSE), err);
 }
 
-static int read_rows(struct sbom *s, sqlite3 *db, struct err *err)
+// What a statement may do: read from a table. `in_view` is named for what runs inside a view or a trigger.
+static int authorize(void *ctx, int action, const char *a, const char *b, const char *database, const char *in_view)
+{
+	(void)ctx, (void)a, (void)b, (void)database;
+	return (action == SQLITE_SELECT || action == SQLITE_READ) && !in_view ? SQLITE_OK : SQLITE_DENY;
+}
+
+static void restrict_database(sqlite3 *db, size_t n)
+{
+	sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+	sqlite3_limit(db, SQLITE_LIMIT_LENGTH, n < SBOM_DATABASE_MAX ? (int)n : SBOM_DATABASE_MAX);
+	sqlite3_limit(db, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 0);
+	sqlite3_set_authorizer(db, authorize, NULL);
+}
+
+static int read_rows(struct sbom *s, sqlite3 *db, size_t left, struct err *err)
 {
 	sqlite3_stmt *st = NULL;
 	int rc = 0, step;
@@ -119,8 +138,11 @@ static int read_rows(struct sbom *s, sqlite3 *db, struct err *err)
 		return err_set(err, ERR_INPUT, "no rpm database: %s", sqlite3_errmsg(db));
 	while ((step = sqlite3_step(st)) == SQLITE_ROW && !rc) {
 		const uint8_t *p = sqlite3_column_blob(st, 0);
+		size_t n = (size_t)sqlite3_column_bytes(st, 0);
 
-		rc = add_header(s, p ? p : (const uint8_t *)"", (size_t)sqlite3_column_bytes(st, 0), err);
+		rc = n < left ? add_header(s, p ? p : (const uint8_t *)"", n, err)
+			      : err_set(err, ERR_INPUT, "rpm database: its rows hold more than its file");
+		left -= n < left ? n + 1 : left;
 	}
 	if (!rc && step != SQLITE_DONE)
 		rc = err_set(err, ERR_INPUT, "rpm database: %s", sqlite3_errmsg(db));
@@ -143,9 +165,8 @@ int sbom_read_rpm(struct sbom *s, uint8_t *bytes, size_t n, struct err *err)
 		sqlite3_close(db);
 		return err_set(err, ERR_INPUT, "no SQLite database");
 	}
-	sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-	sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-	rc = read_rows(s, db, err);
+	restrict_database(db, n);
+	rc = read_rows(s, db, n, err);
 	sqlite3_close(db);
 	return rc;
 }

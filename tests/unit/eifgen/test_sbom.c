@@ -171,6 +171,79 @@ START_TEST(test_sbom_read_rpm_broken_header_is_refused)
 }
 END_TEST
 
+// What `sql` makes of an empty database.
+static unsigned char *database_of(const char *sql, sqlite3_int64 *size)
+{
+	sqlite3 *db = NULL;
+	unsigned char *image;
+
+	ck_assert_int_eq(sqlite3_open(":memory:", &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	image = sqlite3_serialize(db, "main", size, 0);
+	sqlite3_close(db);
+	return image;
+}
+
+static void expect_refused(unsigned char *image, sqlite3_int64 size)
+{
+	struct sbom s = {0};
+
+	err.class = ERR_NONE;
+	ck_assert_int_eq(sbom_read_rpm(&s, image, (size_t)size, &err), -1);
+	ck_assert_int_eq(err.class, ERR_INPUT);
+	sqlite3_free(image);
+}
+
+START_TEST(test_sbom_read_rpm_view_in_place_of_the_table_is_refused)
+{
+	static const char *const views[] = {
+		"SELECT x AS blob FROM t WHERE x < 0", // never gives a row
+		"SELECT X'0000000000000000' AS blob FROM t", // never ends
+	};
+
+	for (size_t i = 0; i < 2; i++) {
+		char sql[300];
+		sqlite3_int64 size = 0;
+		unsigned char *image;
+
+		snprintf(sql, sizeof(sql),
+			 "CREATE VIEW Packages AS WITH RECURSIVE t(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM t) %s", views[i]);
+		image = database_of(sql, &size);
+		expect_refused(image, size);
+	}
+}
+END_TEST
+
+START_TEST(test_sbom_read_rpm_column_that_is_computed_is_bounded)
+{
+	sqlite3_int64 size = 0;
+	unsigned char *image = database_of("CREATE TABLE Packages (n INTEGER, blob AS (zeroblob(n)));"
+					   "INSERT INTO Packages VALUES (900000000)", &size);
+
+	expect_refused(image, size);
+	image = database_of("CREATE TABLE Packages (n TEXT, blob AS (n GLOB '*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b'));"
+			    "INSERT INTO Packages VALUES ('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa')", &size);
+	expect_refused(image, size);
+}
+END_TEST
+
+// A leaf whose cells are all the same row of 100 000 bytes: rows that are read hold more than the file.
+START_TEST(test_sbom_read_rpm_pages_that_are_read_again_are_refused)
+{
+	sqlite3_int64 size = 0;
+	unsigned char *image = database_of("CREATE TABLE Packages (blob BLOB);"
+					   "INSERT INTO Packages VALUES (zeroblob(100000));"
+					   "WITH RECURSIVE t(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM t LIMIT 50) "
+					   "INSERT INTO Packages SELECT zeroblob(8) FROM t", &size);
+	unsigned char *leaf = image + 4096;
+
+	ck_assert_int_eq(leaf[0], 13); // a leaf of a table
+	for (int i = 1; i < leaf[4]; i++)
+		memcpy(leaf + 8 + 2 * i, leaf + 8, 2);
+	expect_refused(image, size);
+}
+END_TEST
+
 START_TEST(test_sbom_read_rpm_bytes_that_are_no_database_are_refused)
 {
 	struct sbom s = {0};
@@ -212,4 +285,7 @@ END_TEST
 UNIT_MAIN("eifgen/sbom", ADD(test_sbom_read_dpkg_and_apk_give_installed_packages_sorted)
 	  ADD(test_sbom_read_image_without_databases_is_empty) ADD(test_sbom_read_rpm_database_gives_full_version)
 	  ADD(test_sbom_read_rpm_broken_header_is_refused) ADD(test_sbom_read_rpm_bytes_that_are_no_database_are_refused)
+	  ADD(test_sbom_read_rpm_view_in_place_of_the_table_is_refused)
+	  ADD(test_sbom_read_rpm_column_that_is_computed_is_bounded)
+	  ADD(test_sbom_read_rpm_pages_that_are_read_again_are_refused)
 	  ADD(test_sbom_write_spdx_is_json_with_purls_and_twice_the_same))
