@@ -6,18 +6,19 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-// "8080/tcp" or "8080" gives its number; another protocol 0; what is no single port (a range, a variable) -1.
+// "8080/tcp" or "8080" gives its number; another protocol 0, a range of it too; what is no single port (a range, a
+// variable) -1. Some builders keep the protocol's letters as they were written.
 static long tcp_port(const char *text)
 {
 	size_t digits = strspn(text, "0123456789");
+	const char *protocol = strchr(text, '/');
 	long n = digits > 0 && digits <= 5 ? strtol(text, NULL, 10) : -1;
 
-	if (n < 1 || n > 65535)
-		return -1;
-	if (!text[digits] || !strcmp(text + digits, "/tcp"))
-		return n;
-	return text[digits] == '/' ? 0 : -1;
+	if (protocol && strcasecmp(protocol, "/tcp") && strspn(text, "0123456789-") == (size_t)(protocol - text))
+		return 0;
+	return n < 1 || n > 65535 || (text[digits] && text + digits != protocol) ? -1 : n;
 }
 
 uint32_t cage_port_of(char *const *exposed, size_t count)

@@ -175,7 +175,7 @@ START_TEST(test_cage_config_compile_names_the_files_for_the_secrets)
 END_TEST
 
 static const struct {
-	const char *exposed[3];
+	const char *exposed[4];
 	uint32_t own, port; // port 0: refused
 } ports[] = {
 	{{NULL}, 0, 0},
@@ -188,6 +188,10 @@ static const struct {
 	{{"8080/tcp", "8443/tcp"}, 0, 0},
 	{{"8080/tcp", "8080"}, 0, 8080},
 	{{"8000-8002/tcp"}, 0, 0},
+	{{"8080/TCP"}, 0, 8080},
+	{{"5000-5003/udp", "8080/tcp", "53/UDP"}, 0, 8080},
+	{{"5000-5003/udp"}, 0, 0},
+	{{"x/udp", "8080/tcp"}, 0, 0},
 	{{"8080/tcp", "8000-8002"}, 0, 0},
 	{{"0/tcp"}, 0, 0},
 	{{"65536/tcp"}, 0, 0},
