@@ -15,13 +15,16 @@ static const char default_path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbi
 // The image's own passwd and group, read as the canonical layout reads them. $u and $v hold USER's two parts; afterwards
 // $i, $g, $l are uid, gid, supplementary groups and $h the home directory.
 static const char resolve_user[] =
-	"n= i= g=0 h= l=; if [ -f /etc/passwd ]; then while IFS=: read -r a b c d e f s; do "
+	"n= i= g=0 h= l=; if [ -f /etc/passwd ]; then while IFS=: read -r a b c d e f s || [ -n \"$a\" ]; do "
+	"case $a:$c:$d in :*|*::*|*:) continue;; esac; case $c$d in *[!0-9]*) continue;; esac; "
 	"if [ \"$a\" = \"$u\" ] || [ \"$c\" = \"$u\" ]; then n=$a i=$c g=$d h=$f; break; fi; done </etc/passwd; fi; "
 	"if [ -z \"$i\" ]; then case $u in *[!0-9]*) echo \"no user $u\" >&2; exit 1;; esac; i=$u; fi; "
-	"if [ -n \"$v\" ]; then g=; if [ -f /etc/group ]; then while IFS=: read -r a b c d; do "
+	"if [ -n \"$v\" ]; then g=; if [ -f /etc/group ]; then while IFS=: read -r a b c d || [ -n \"$a\" ]; do "
+	"case $a:$c in :*|*:|*:*[!0-9]*) continue;; esac; "
 	"if [ \"$a\" = \"$v\" ] || [ \"$c\" = \"$v\" ]; then g=$c; break; fi; done </etc/group; fi; "
 	"if [ -z \"$g\" ]; then case $v in *[!0-9]*) echo \"no group $v\" >&2; exit 1;; esac; g=$v; fi; "
-	"elif [ -n \"$n\" ] && [ -f /etc/group ]; then l=$(while IFS=: read -r a b c d; do case \",$d,\" in *\",$n,\"*) "
+	"elif [ -n \"$n\" ] && [ -f /etc/group ]; then l=$(while IFS=: read -r a b c d || [ -n \"$a\" ]; do "
+	"case $a:$c in :*|*:|*:*[!0-9]*) continue;; esac; case \",$d,\" in *\",$n,\"*) "
 	"[ \"$c\" = \"$g\" ] || echo \"$c\";; esac; done </etc/group | sort -nu | tr '\\n' ','); l=${l%,}; fi";
 
 static int put_quoted(struct buf *out, const char *s, struct err *err)
@@ -195,6 +198,7 @@ int cage_dockerfile_base(const void *json, size_t n, struct docker_image *out, s
 	if (json_parse(json, n, CAGE_PROGRAM_MAX, &root, err) || json_get_object(root, "config", JSON_REQUIRED, &config, err) ||
 	    take_strings(config, "Entrypoint", &out->entrypoint, err) || take_strings(config, "Cmd", &out->cmd, err) ||
 	    take_strings(config, "Env", &out->env, err) || take_strings(config, "OnBuild", &out->triggers, err) ||
+	    take_strings(config, "Shell", &out->shell, err) ||
 	    json_get_string(config, "User", JSON_OPTIONAL, &user, err) ||
 	    json_get_string(config, "WorkingDir", JSON_OPTIONAL, &dir, err) ||
 	    json_get_object(config, "ExposedPorts", JSON_OPTIONAL, &ports, err))

@@ -2,10 +2,12 @@
 //
 // The cutting. Line by line:
 //
-//   # directive=value        only before anything else; `escape` is ours, all others are the builder's
+//   # directive=value        only before anything else: `escape` is ours, `syntax` and `check` the builder's; another name
+//                            is a comment, and ends them
 //   # comment, empty line    skipped, between the lines of an instruction too
-//   WORD rest \              the escape character, then nothing but blanks: the next line belongs to it
-//   RUN <<EOF …              RUN, COPY and ADD: each <<NAME, <<-NAME, <<"NAME" takes whole lines up to one that is NAME
+//   WORD rest \              one escape character, then nothing but blanks: the next line belongs to it
+//   RUN <<EOF …              RUN, COPY and ADD, behind ONBUILD too: each word <<NAME, <<-NAME, <<"NAME" takes whole lines
+//                            up to one that is NAME
 #include "eifgen/dockerfile.h"
 #include "base/buf.h"
 #include "base/mem.h"
@@ -20,6 +22,7 @@ struct scan {
 	size_t n, at;
 	unsigned line; // of `at`
 	char escape;
+	bool open; // the text ended behind a continuation mark
 };
 
 struct span {
@@ -62,7 +65,12 @@ static int fail(unsigned line, struct err *err, const char *what)
 }
 
 // ---- parser directives -----------------------------------------------------------------------------------------------
-// `# name=value`, all lower case for us. False if the line is no directive, which ends them.
+static bool is_named(struct span s, const char *name)
+{
+	return s.n == strlen(name) && !strncasecmp(s.p, name, s.n);
+}
+
+// `# name=value`. False if the line is no directive, which ends them.
 static bool take_directive(struct span line, struct span *name, struct span *value)
 {
 	const char *eq;
@@ -76,19 +84,22 @@ static bool take_directive(struct span line, struct span *name, struct span *val
 		return false;
 	*name = trim((struct span){line.p, (size_t)(eq - line.p)});
 	*value = trim((struct span){eq + 1, line.n - (size_t)(eq - line.p) - 1});
-	for (size_t i = 0; i < name->n; i++)
-		if (!((name->p[i] | 32) >= 'a' && (name->p[i] | 32) <= 'z'))
-			return false;
-	return name->n > 0;
+	return value->n && (is_named(*name, "escape") || is_named(*name, "syntax") || is_named(*name, "check"));
 }
 
 static int take_directives(struct scan *s, struct err *err)
 {
 	struct span line, name, value;
 	struct scan ahead = *s;
+	bool seen[3] = {false};
 
 	while (next_line(&ahead, &line) && take_directive(line, &name, &value)) {
-		if (name.n == 6 && !strncasecmp(name.p, "escape", 6)) {
+		bool *had = &seen[is_named(name, "escape") ? 0 : is_named(name, "syntax") ? 1 : 2];
+
+		if (*had)
+			return fail(ahead.line - 1, err, "a parser directive stands there twice");
+		*had = true;
+		if (is_named(name, "escape")) {
 			if (value.n != 1 || (*value.p != '\\' && *value.p != '`'))
 				return fail(ahead.line - 1, err, "the escape directive takes \\ or `");
 			s->escape = *value.p;
@@ -105,39 +116,55 @@ struct heredoc {
 	bool strip; // <<-: leading tabs do not count
 };
 
-// The next heredoc mark in args at or after *at. Marks inside quotes are text.
+// The end of the word at p. Heredoc marks are read as a shell reads words, whatever the escape directive says.
+static const char *word_end(const char *p)
+{
+	for (char quote = 0; *p && (quote || !is_blank(*p)); p++) {
+		if (*p == '\\' && p[1] && quote != '\'')
+			p++;
+		else if (quote ? *p == quote : *p == '"' || *p == '\'')
+			quote = quote ? 0 : *p;
+	}
+	return p;
+}
+
+// Whether the word from p to end is [DIGITS]<<NAME or [DIGITS]<<-NAME. NAME is what is left of it without its quotes.
+static bool take_heredoc(const char *p, const char *end, struct heredoc *h)
+{
+	size_t n = 0;
+
+	p += strspn(p, "0123456789");
+	if (end - p < 3 || p[0] != '<' || p[1] != '<')
+		return false;
+	p += 2;
+	h->strip = *p == '-';
+	for (p += h->strip; p < end; p++) {
+		if (*p == '<' || n == sizeof(h->name) - 1)
+			return false;
+		if (*p == '\\' && p + 1 < end)
+			p++;
+		else if (*p == '"' || *p == '\'')
+			continue;
+		h->name[n++] = *p;
+	}
+	h->name[n] = 0;
+	return n > 0;
+}
+
+// The next heredoc mark in args at or after *at.
 static bool next_heredoc(const char *args, size_t *at, struct heredoc *h)
 {
-	char quote = 0;
+	const char *p = args + *at + strspn(args + *at, " \t");
+	bool found = false;
 
-	for (size_t i = *at; args[i]; i++) {
-		if (quote) {
-			if (args[i] == quote)
-				quote = 0;
-			continue;
-		}
-		if (args[i] == '"' || args[i] == '\'') {
-			quote = args[i];
-			continue;
-		}
-		if (args[i] != '<' || args[i + 1] != '<' || args[i + 2] == '<' || (i > 0 && args[i - 1] == '<'))
-			continue;
-		const char *p = args + i + 2;
-		char q = 0;
-		size_t n = 0;
+	while (*p && !found) {
+		const char *end = word_end(p);
 
-		h->strip = *p == '-';
-		p += h->strip;
-		if (*p == '"' || *p == '\'')
-			q = *p++;
-		while (n < sizeof(h->name) - 1 && ((*p | 32) >= 'a' && (*p | 32) <= 'z' ? true : (*p >= '0' && *p <= '9') || *p == '_'))
-			h->name[n++] = *p++;
-		h->name[n] = 0;
-		*at = (size_t)(p - args) + (q && *p == q);
-		if (n > 0 && (!q || *p == q))
-			return true;
+		found = take_heredoc(p, end, h);
+		p = end + strspn(end, " \t");
 	}
-	return false;
+	*at = (size_t)(p - args);
+	return found;
 }
 
 static int skip_heredocs(struct scan *s, const char *args, unsigned first, struct err *err)
@@ -173,7 +200,7 @@ static bool add_piece(const struct scan *s, struct span line, struct buf *out, s
 
 	while (n && (line.p[n - 1] == '\n' || line.p[n - 1] == '\r' || is_blank(line.p[n - 1])))
 		n--;
-	more = n && line.p[n - 1] == s->escape;
+	more = n && line.p[n - 1] == s->escape && (n == 1 || line.p[n - 2] != s->escape); // two are one that is meant
 	*rc = buf_add(out, line.p, n - more, err);
 	return more && !*rc;
 }
@@ -187,17 +214,27 @@ static int logical_line(struct scan *s, struct span line, struct buf *out, struc
 		struct span bare;
 
 		do {
-			if (!next_line(s, &line))
+			if (!next_line(s, &line)) {
+				s->open = true;
 				return rc;
+			}
 			bare = trim(line);
 		} while (!bare.n || *bare.p == '#');
 	}
 	return rc;
 }
 
-static bool is_word(const struct docker_instruction *i, const char *word)
+// Whether heredocs may stand behind the instruction, ONBUILD's own being the one that counts.
+static bool has_heredocs(const struct docker_instruction *i)
 {
-	return !strcmp(i->word, word);
+	static const char *const words[] = {"RUN", "COPY", "ADD"};
+	const char *word = !strcmp(i->word, "ONBUILD") ? i->args : i->word;
+	size_t n = strcspn(word, " \t");
+
+	for (size_t k = 0; k < sizeof(words) / sizeof(words[0]); k++)
+		if (is_named((struct span){word, n}, words[k]))
+			return !i->list;
+	return false;
 }
 
 // The strings of a JSON form; a text in brackets that is no JSON list of strings is the shell form, as Docker takes it.
@@ -265,7 +302,7 @@ static int take_instruction(struct scan *s, struct dockerfile *d, struct span li
 	*i = (struct docker_instruction){.start = (size_t)(line.p - s->text), .line = s->line - 1};
 	if (logical_line(s, line, &logical, err) || take_words(i, &logical, err))
 		return -1;
-	if ((is_word(i, "RUN") || is_word(i, "COPY") || is_word(i, "ADD")) && !i->list && skip_heredocs(s, i->args, i->line, err))
+	if (has_heredocs(i) && skip_heredocs(s, i->args, i->line, err))
 		return -1;
 	i->end = s->at;
 	return 0;
@@ -284,6 +321,7 @@ static int parse(struct scan *s, struct dockerfile *d, struct err *err)
 		if (bare.n && *bare.p != '#' && take_instruction(s, d, line, err))
 			return -1;
 	}
+	d->open = s->open;
 	return d->count ? 0 : err_set(err, ERR_INPUT, "it holds no instruction");
 }
 

@@ -27,6 +27,7 @@ struct docker_instruction {
 
 struct dockerfile {
 	char escape;	     // '\\', or what the escape directive says
+	bool open;	     // the text ends with a continuation mark: what is put behind it belongs to the last instruction
 	struct docker_instruction *items; // owned
 	size_t count, cap;
 };
@@ -50,6 +51,7 @@ void docker_list_clear(struct docker_list *l);
 // What an image's config will say.
 struct docker_image {
 	struct docker_list entrypoint, cmd, env; // env: NAME=VALUE in order of first mention
+	struct docker_list shell;		 // of the shell forms; not set: /bin/sh -c
 	char *user, *workdir;			 // "" when not set
 	struct docker_list expose;		 // "8080/tcp"
 	bool healthcheck;			 // a HEALTHCHECK other than NONE
@@ -59,14 +61,19 @@ struct docker_image {
 	size_t stages;
 };
 
-// build_args: NAME=VALUE of the command line. base: the config of the last stage's base image, or NULL (then nothing of it
-// is known). out is cleared first; ERR_INPUT with `line N: ` for what no builder would take.
-int dockerfile_evaluate(const struct dockerfile *d, const char *const *build_args, size_t build_arg_count,
-			const struct docker_image *base, struct docker_image *out, struct err *err);
+struct docker_build {
+	const char *const *args; // NAME=VALUE of the command line
+	size_t arg_count;
+	const char *arch;		 // OCI name, of TARGETARCH and its kin
+	const struct docker_image *base; // the config of the last stage's base image, or NULL: then nothing of it is known
+};
+
+// out is cleared first; ERR_INPUT with `line N: ` for what no builder would take.
+int dockerfile_evaluate(const struct dockerfile *d, const struct docker_build *build, struct docker_image *out, struct err *err);
 void docker_image_clear(struct docker_image *i);
 
-// The value of a word with quotes removed and $NAME, ${NAME}, ${NAME:-word}, ${NAME:+word} expanded from `vars`
-// (NAME=VALUE, the last one counts). The caller's; NULL with err.
+// The value of a word with quotes removed and variables expanded from `vars` (NAME=VALUE, the last one counts), in every
+// form that the reference has. The caller's; NULL with err.
 char *docker_expand(const char *word, char escape, const struct docker_list *vars, struct err *err);
 
 #endif

@@ -1,28 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // From instructions to an image's config, as a builder would do it: stages in order, each beginning with the config of
-// what its FROM names; variables from ARG (command line first) and ENV (which wins over ARG); the last stage is the image.
+// what its FROM names, an earlier stage's ARG and SHELL included; variables from ARG (command line first) and ENV (which
+// wins over ARG); the last stage is the image.
 #include "base/buf.h"
 #include "base/mem.h"
 #include "eifgen/dockerfile.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 enum { STAGES_MAX = 256 };
 
+// What builders take for PATH where the base says none.
+#define DOCKER_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 struct stage {
 	char *name; // of FROM … AS, or NULL
 	struct docker_image image;
-	struct docker_list args, shell;
+	struct docker_list args;
 	bool cmd_given; // in this stage
 };
 
 struct evaluation {
 	const struct dockerfile *d;
-	const char *const *build_args;
-	size_t build_arg_count;
-	const struct docker_image *base;
+	const struct docker_build *build;
 	struct docker_list global; // ARG before the first FROM
 	struct stage stage[STAGES_MAX];
 	size_t count;
@@ -70,10 +73,20 @@ static int set_var(struct docker_list *l, const char *name, size_t n, const char
 	return docker_list_add(l, text, err);
 }
 
-// The variables that hold in a stage: ARG, then ENV, which wins.
+static const char *find_var(const struct docker_list *l, const char *name, size_t n)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (!strncmp(l->item[i], name, n) && l->item[i][n] == '=')
+			return l->item[i] + n + 1;
+	return NULL;
+}
+
+// The variables that hold in a stage: ARG, then ENV, which wins. A builder's PATH where neither says one.
 static int stage_vars(const struct stage *s, struct docker_list *out, struct err *err)
 {
 	if (docker_list_copy(out, &s->args, err))
+		return -1;
+	if (!find_var(out, "PATH", 4) && docker_list_add(out, "PATH=" DOCKER_PATH, err))
 		return -1;
 	for (size_t i = 0; i < s->image.env.count; i++)
 		if (docker_list_add(out, s->image.env.item[i], err))
@@ -100,12 +113,14 @@ static int set_text(char **member, char *value)
 }
 
 // ---- instructions ----------------------------------------------------------------------------------------------------
-static const char *find_var(const struct docker_list *l, const char *name, size_t n)
+static const char *find_build_arg(const struct docker_build *b, const char *name, size_t n)
 {
-	for (size_t i = 0; i < l->count; i++)
-		if (!strncmp(l->item[i], name, n) && l->item[i][n] == '=')
-			return l->item[i] + n + 1;
-	return NULL;
+	const char *found = NULL;
+
+	for (size_t i = 0; i < b->arg_count; i++)
+		if (!strncmp(b->args[i], name, n) && b->args[i][n] == '=')
+			found = b->args[i] + n + 1;
+	return found;
 }
 
 // ARG NAME[=default]: the command line's value, the default, or (in a stage) the value of the global ARG of that name.
@@ -116,11 +131,8 @@ static int do_arg(const struct evaluation *e, struct stage *s, struct docker_lis
 	while ((word = next_word(&args, e->d->escape, err))) {
 		size_t n = strcspn(word, "=");
 		_cleanup_free_ char *value = NULL;
-		const char *given = NULL;
+		const char *given = find_build_arg(e->build, word, n);
 
-		for (size_t i = 0; i < e->build_arg_count; i++)
-			if (!strncmp(e->build_args[i], word, n) && e->build_args[i][n] == '=')
-				given = e->build_args[i] + n + 1;
 		if (!given && !word[n] && s)
 			given = find_var(global, word, n);
 		if (given)
@@ -196,10 +208,13 @@ static int do_expose(const struct evaluation *e, struct stage *s, const char *ar
 	char *save = NULL;
 
 	for (char *w = all ? strtok_r(all, " \t", &save) : NULL; w; w = strtok_r(NULL, " \t", &save)) {
+		w = strrchr(w, ':') ? strrchr(w, ':') + 1 : w; // HOST:PORT: the host's part is nothing to an image
 		size_t n = strspn(w, "0123456789-");
 
 		if (!n || (w[n] && strcasecmp(w + n, "/tcp") && strcasecmp(w + n, "/udp") && strcasecmp(w + n, "/sctp")))
 			return err_set(err, ERR_INPUT, "EXPOSE wants PORT[/tcp|/udp]");
+		for (char *c = w + n; *c; c++)
+			*c = *c >= 'A' && *c <= 'Z' ? (char)(*c | 32) : *c;
 		_cleanup_free_ char *text = mem_printf(err, "%s%s", w, w[n] ? "" : "/tcp");
 
 		if (!text || docker_list_add(&s->image.expose, text, err))
@@ -218,7 +233,8 @@ static int do_command(const struct stage *s, const struct docker_instruction *i,
 			return -1;
 	if (i->list || !*i->args)
 		return 0;
-	if (docker_list_copy(out, &s->shell, err))
+	if (s->image.shell.set ? docker_list_copy(out, &s->image.shell, err) :
+				 docker_list_add(out, "/bin/sh", err) || docker_list_add(out, "-c", err))
 		return -1;
 	return docker_list_add(out, i->args, err);
 }
@@ -227,7 +243,7 @@ static int do_shell(struct stage *s, const struct docker_instruction *i, struct 
 {
 	if (!i->list || !i->count)
 		return err_set(err, ERR_INPUT, "SHELL wants the JSON form");
-	return do_command(s, i, &s->shell, err);
+	return do_command(s, i, &s->image.shell, err);
 }
 
 // ---- stages ----------------------------------------------------------------------------------------------------------
@@ -241,7 +257,8 @@ static int image_copy(struct docker_image *to, const struct docker_image *from, 
 		return 0;
 	to->healthcheck = from->healthcheck;
 	return docker_list_copy(&to->entrypoint, &from->entrypoint, err) || docker_list_copy(&to->cmd, &from->cmd, err) ||
-	       docker_list_copy(&to->env, &from->env, err) || docker_list_copy(&to->expose, &from->expose, err) ? -1 : 0;
+	       docker_list_copy(&to->env, &from->env, err) || docker_list_copy(&to->expose, &from->expose, err) ||
+	       docker_list_copy(&to->shell, &from->shell, err) ? -1 : 0;
 }
 
 static int do_one(struct evaluation *e, const struct docker_instruction *i, struct err *err);
@@ -285,22 +302,24 @@ static int do_from(struct evaluation *e, const char *args, struct err *err)
 			from = &e->stage[i];
 	struct stage *s = &e->stage[e->count++];
 
-	base = from ? &from->image : strcmp(ref, "scratch") ? e->base : NULL;
+	base = from ? &from->image : strcmp(ref, "scratch") ? e->build->base : NULL;
 	s->name = steal_ptr(&name);
 	if (image_copy(&s->image, base, err))
 		return -1;
 	s->image.base = mem_strdup(from ? from->image.base : ref, err);
-	if (!s->image.base || docker_list_add(&s->shell, "/bin/sh", err) || docker_list_add(&s->shell, "-c", err))
+	if (!s->image.base || (from && docker_list_copy(&s->args, &from->args, err)))
 		return -1;
 	return base ? do_triggers(e, &base->triggers, err) : 0;
 }
 
-static bool is_inert(const char *word)
+// Whether the instruction whose word p begins with says nothing of the config.
+static bool is_inert(const char *p)
 {
 	static const char *const words[] = {"RUN", "COPY", "ADD", "LABEL", "VOLUME", "STOPSIGNAL", "MAINTAINER"};
+	size_t n = strcspn(p, " \t");
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (!strcmp(word, words[i]))
+		if (strlen(words[i]) == n && !strncasecmp(p, words[i], n))
 			return true;
 	return false;
 }
@@ -340,7 +359,7 @@ static int do_one(struct evaluation *e, const struct docker_instruction *i, stru
 	}
 	if (!strcmp(i->word, "ONBUILD")) {
 		s->image.onbuild = true;
-		return docker_list_add(&s->image.triggers, i->args, err);
+		return is_inert(i->args) ? 0 : docker_list_add(&s->image.triggers, i->args, err); // those may hold heredocs
 	}
 	return is_inert(i->word) ? 0 : err_set(err, ERR_INPUT, "unknown instruction %.32s", i->word);
 }
@@ -353,24 +372,46 @@ static void evaluation_free(struct evaluation *e)
 		free(e->stage[i].name);
 		docker_image_clear(&e->stage[i].image);
 		docker_list_clear(&e->stage[i].args);
-		docker_list_clear(&e->stage[i].shell);
 	}
 	docker_list_clear(&e->global);
 	free(e);
 }
 CLEANUP_DEFINE(struct evaluation, evaluation_free, evaluation_free)
 
-int dockerfile_evaluate(const struct dockerfile *d, const char *const *build_args, size_t build_arg_count,
-			const struct docker_image *base, struct docker_image *out, struct err *err)
+// What a builder says of the platforms, before any ARG. A cage is built on the machine's own kind, so both are one.
+static int put_platform(struct evaluation *e, struct err *err)
+{
+	static const char *const sides[] = {"TARGET", "BUILD"};
+	const char *arch = e->build->arch;
+
+	for (size_t i = 0; i < 2; i++) {
+		_cleanup_free_ char *platform = mem_printf(err, "linux/%s", arch);
+		const char *const rows[][2] = {{"PLATFORM", platform}, {"OS", "linux"}, {"ARCH", arch}, {"VARIANT", ""}};
+
+		for (size_t k = 0; platform && k < 4; k++) {
+			char name[32];
+			size_t n = (size_t)snprintf(name, sizeof(name), "%s%s", sides[i], rows[k][0]);
+			const char *given = find_build_arg(e->build, name, n);
+
+			if (set_var(&e->global, name, n, given ? given : rows[k][1], err))
+				return -1;
+		}
+		if (!platform)
+			return -1;
+	}
+	return 0;
+}
+
+int dockerfile_evaluate(const struct dockerfile *d, const struct docker_build *build, struct docker_image *out, struct err *err)
 {
 	_cleanup_(evaluation_freep) struct evaluation *e = mem_zalloc(1, sizeof(*e), err);
 
 	if (!e)
 		return -1;
 	e->d = d;
-	e->build_args = build_args;
-	e->build_arg_count = build_arg_count;
-	e->base = base;
+	e->build = build;
+	if (put_platform(e, err))
+		return -1;
 	for (size_t i = 0; i < d->count; i++)
 		if (do_one(e, &d->items[i], err))
 			return err_prefix(err, "line %u: ", d->items[i].line);
@@ -389,6 +430,7 @@ void docker_image_clear(struct docker_image *i)
 	docker_list_clear(&i->env);
 	docker_list_clear(&i->expose);
 	docker_list_clear(&i->triggers);
+	docker_list_clear(&i->shell);
 	free(i->user);
 	free(i->workdir);
 	free(i->base);

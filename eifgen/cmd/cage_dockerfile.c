@@ -6,15 +6,17 @@
 #include "base/mem.h"
 #include "eifgen/cmd/cage.h"
 #include "eifgen/cmd/cmd.h"
+#include "eifgen/platform.h"
 
 #include <string.h>
 
-enum { OPT_FROM = 1, OPT_BASE };
+enum { OPT_FROM = 1, OPT_BASE, OPT_ARCH };
 enum { BASE_MAX = 16 << 20 };
 
 static const struct option longs[] = {CAGE_LONGS,
 				      {"runtime-from", required_argument, NULL, OPT_FROM},
 				      {"base-config", required_argument, NULL, OPT_BASE},
+				      {"arch", required_argument, NULL, OPT_ARCH},
 				      {NULL, 0, NULL, 0}};
 
 static const char usage[] =
@@ -24,12 +26,14 @@ static const char usage[] =
 	"      --runtime-from WHERE  where the builder finds the runtime: a directory of the context (default: cage-runtime), or\n"
 	"                            an https:// address (ADD --checksum, which BuildKit knows)\n"
 	"      --base-config FILE    the base image's config (skopeo inspect --config), for what it sets and the text does not\n"
+	"      --arch x86_64|aarch64 what TARGETARCH and its kin stand for in the text (default: x86_64)\n"
 	"  -q, --quiet               no warnings\n"
 	"  -h, --help                this text\n";
 
 struct request {
 	struct cage_options opt;
 	const char *from, *base_path;
+	enum eif_arch arch;
 	struct cage_file cage;
 	struct cage_bundle *bundle;
 	char *path; // the Dockerfile's
@@ -61,7 +65,10 @@ static int parse(int argc, char **argv, struct request *r)
 			r->from = optarg;
 		else if (o == OPT_BASE)
 			r->base_path = optarg;
-		else if (cage_option_take(&r->opt, o))
+		else if (o == OPT_ARCH) {
+			if (!platform_arch_parse(optarg, &r->arch))
+				return 1 + cmd_usage_error("cage", "--arch takes x86_64 or aarch64");
+		} else if (cage_option_take(&r->opt, o))
 			return 1 + EXIT_TROUBLE;
 	}
 	return cage_options_end(&r->opt, argc, argv) ? 1 + EXIT_TROUBLE : 0;
@@ -76,10 +83,14 @@ static int read_all(struct request *r, struct err *err)
 	if (r->base_path && (io_slurp(r->base_path, BASE_MAX, &base, err) ||
 			     cage_dockerfile_base(base.data, base.len, &r->base, err)))
 		return err_prefix(err, "%s: ", r->base_path);
+	const struct docker_build build = {.args = r->opt.build_args, .arg_count = r->opt.build_arg_count,
+					   .arch = platform_oci_arch(r->arch), .base = r->base_path ? &r->base : NULL};
+
 	if (dockerfile_parse(r->text.data, r->text.len, &r->dockerfile, err) ||
-	    dockerfile_evaluate(r->dockerfile, r->opt.build_args, r->opt.build_arg_count, r->base_path ? &r->base : NULL,
-				&r->image, err))
+	    dockerfile_evaluate(r->dockerfile, &build, &r->image, err))
 		return err_prefix(err, "%s: ", r->path);
+	if (r->dockerfile->open)
+		return err_set(err, ERR_INPUT, "%s: the last line ends with a continuation mark: nothing can be put behind it", r->path);
 	return 0;
 }
 

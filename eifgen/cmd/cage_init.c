@@ -101,10 +101,11 @@ static int ask_dockerfile(struct request *r, const char *path, struct err *err)
 	_cleanup_buf_ struct buf text = BUF_INIT(0);
 	_cleanup_(dockerfile_freep) struct dockerfile *d = NULL;
 	_cleanup_(docker_image_clear) struct docker_image image = {.stages = 0};
+	const struct docker_build build = {.arch = "amd64"};
 
 	if (io_slurp(path, DOCKERFILE_MAX, &text, err))
 		return -1;
-	if (dockerfile_parse(text.data, text.len, &d, err) || dockerfile_evaluate(d, NULL, 0, NULL, &image, err))
+	if (dockerfile_parse(text.data, text.len, &d, err) || dockerfile_evaluate(d, &build, &image, err))
 		return err_prefix(err, "%s: ", path);
 	r->port = cage_port_of(image.expose.item, image.expose.count);
 	if (!r->port)

@@ -29,6 +29,33 @@ printf 'FROM scratch\nRUN <<EOF\n' >"$TEST_TMP/open"
 t_exit 2 "a heredoc without an end is refused" eifgen cage dockerfile -f "$TEST_TMP/open" --config "$TEST_TMP/cage.json" --runtime "$TEST_TMP/bundle"
 t_says "with its line" "line 2: a heredoc has no end"
 
+printf 'FROM scratch\nCMD ["/x"]\nENV A=b \\\n# c\n' >"$TEST_TMP/open"
+t_exit 2 "a last line that goes on is refused" eifgen cage dockerfile -f "$TEST_TMP/open" --config "$TEST_TMP/cage.json" --runtime "$TEST_TMP/bundle"
+t_says "since what is printed behind it would belong to it" "the last line ends with a continuation mark"
+printf 'FROM scratch AS amd64\nCMD ["/x"]\nFROM scratch AS arm64\nCMD ["/y"]\nFROM $TARGETARCH\nEXPOSE 80/TCP 5000-5001/udp\n' >"$TEST_TMP/arch"
+arch() { eifgen cage dockerfile -f "$TEST_TMP/arch" --config "$TEST_TMP/cage.json" --runtime "$TEST_TMP/bundle" "$@" | sed -n "s/.*printf '%s.n' '\\(.*\\)' > cmd$/\\1/p"; }
+t "the text is read for x86_64" test "$(arch)" = /x
+t "or for another architecture" test "$(arch --arch aarch64)" = /y
+t_exit 2 "of the two that there are" eifgen cage dockerfile -f "$TEST_TMP/arch" --config "$TEST_TMP/cage.json" --runtime "$TEST_TMP/bundle" --arch riscv
+
+# The printed script that makes numbers of USER, on files of every kind that a hand writes.
+mkdir -p "$TEST_TMP/etc/service/x"
+printf 'app:x\nother:x:a:b::/no:/no\n\nfirst:x:7:8::/srv:/no\napp:x:1000:1001:A:/home/app:/no' >"$TEST_TMP/etc/passwd"
+printf 'bad:x:y:app\nwheel:x:20:first,app\nadm:x:4:app\nown:x:1001:app\nlast:x:30:app' >"$TEST_TMP/etc/group"
+who() { # who USER: what it becomes
+	printf 'FROM scratch\nUSER %s\nCMD ["/x"]\nEXPOSE 80\n' "$1" >"$TEST_TMP/user"
+	eifgen cage dockerfile -f "$TEST_TMP/user" --config "$TEST_TMP/cage.json" --runtime "$TEST_TMP/bundle" | sed -n "s/^RUN \\(.*; u='.*\\)/\\1/p" |
+		sed "s|/etc/|$TEST_TMP/etc/|g" >"$TEST_TMP/who.sh"
+	"${SHELL_UNDER_TEST[@]}" "$TEST_TMP/who.sh" && echo "$(cat "$TEST_TMP/etc/service/x/user")$(sed -n 's/^HOME=/ /p' "$TEST_TMP/etc/service/x/env")"
+}
+for shell in dash "busybox sh"; do
+	read -ra SHELL_UNDER_TEST <<<"$shell"
+	t "$shell: a name in a last line without its end, malformed lines before it" test "$(who app)" = "1000:1001:4,20,30 /home/app"
+	t "$shell: a group in such a line" test "$(who app:last)" = "1000:30: /home/app"
+	t "$shell: a number without a line" test "$(who 55)" = "55:0: /"
+	t_not "$shell: a name without one" who nobody
+done
+
 echo '{"name": "x", "tls_termination": false}' >"$TEST_TMP/noport.json"
 printf 'FROM scratch\nEXPOSE 80 81\nCMD ["/x"]\n' >"$TEST_TMP/two-ports"
 t_exit 2 "two ports and none in cage.json are refused" eifgen cage dockerfile -f "$TEST_TMP/two-ports" --config "$TEST_TMP/noport.json" \

@@ -9,6 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const args[] = {"BASE=debian", "EMPTY="};
+	static const struct docker_build build = {.args = args, .arg_count = 2, .arch = "amd64"};
 	struct dockerfile *d = NULL;
 	struct docker_image image = {.stages = 0};
 	struct err err = ERR_INIT;
@@ -21,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 		at = d->items[i].end;
 	}
-	if (dockerfile_evaluate(d, args, 2, NULL, &image, &err) == 0)
+	if (dockerfile_evaluate(d, &build, &image, &err) == 0)
 		docker_image_clear(&image);
 	dockerfile_free(d);
 	return 0;

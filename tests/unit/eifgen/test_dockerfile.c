@@ -60,6 +60,14 @@ static const struct {
 	{"FROM a\nRUN echo \"<<EOF\" <<<x\nCMD z\n", "FROM|a|1\nRUN|echo \"<<EOF\" <<<x|2\nCMD|z|3"},
 	{"FROM a\nENV X=<<EOF\nCMD z\n", "FROM|a|1\nENV|X=<<EOF|2\nCMD|z|3"},
 	{"FROM a\nONBUILD RUN b\n", "FROM|a|1\nONBUILD|RUN b|2"},
+	{"FROM a\nONBUILD RUN <<EOF\nCMD x\nEOF\nCMD z\n", "FROM|a|1\nONBUILD|RUN <<EOF|2\nCMD|z|5"},
+	{"FROM a\nRUN cat <<END-OF.IT <<'B C'\nCMD x\nEND-OF.IT\nCMD y\nB C\nCMD z", "FROM|a|1\nRUN|cat <<END-OF.IT <<'B C'|2\nCMD|z|7"},
+	{"FROM a\nRUN echo $((1<<20)) x<<y \\' 3<<E\nCMD y\nE\nCMD z", "FROM|a|1\nRUN|echo $((1<<20)) x<<y \\' 3<<E|2\nCMD|z|5"},
+	{"FROM a\nRUN [\"cat\", \"<<E\"]\nCMD z", "FROM|a|1\nRUN|<cat><<<E>|2\nCMD|z|3"},
+	{"# version=1\n# escape=`\nFROM a\nRUN b \\\n c", "FROM|a|3\nRUN|b  c|4"},
+	{"# check=skip=all\n# Escape = `\nFROM a\nRUN b`\nc", "FROM|a|3\nRUN|bc|4"},
+	{"# escape=\nFROM a\nRUN b \\\n c", "FROM|a|2\nRUN|b  c|3"},
+	{"FROM a\nRUN echo b \\\\\nCMD z", "FROM|a|1\nRUN|echo b \\\\|2\nCMD|z|3"},
 };
 
 START_TEST(test_dockerfile_parse_cuts)
@@ -90,6 +98,7 @@ static const struct {
 	{"FROM a\nRUN <<EOF\nx\n", "line 2: a heredoc has no end"},
 	{"FROM a\n=x y\n", "line 2: an instruction's word is letters alone"},
 	{"# escape=x\nFROM a\n", "line 1: the escape directive"},
+	{"# escape=`\n# syntax=x\n# escape=`\nFROM a\n", "line 3: a parser directive stands there twice"},
 	{"RUN x\n", "line 1: RUN before the first FROM"},
 	{"FROM a b c\n", "line 1: FROM wants"},
 	{"FROM\n", "line 1: FROM wants"},
@@ -99,7 +108,12 @@ static const struct {
 	{"FROM a\nENV A=1 B\n", "line 2: ENV wants NAME=VALUE"},
 	{"FROM a\nENV A='x\n", "line 2: a single quote has no end"},
 	{"FROM a\nENV A=${B\n", "line 2: ${ has no }"},
-	{"FROM a\nENV A=${B:?x}\n", "line 2: a substitution other than"},
+	{"FROM a\nENV A=${B:?why-it-is}\n", "line 2: a variable that is needed has no value: \"why-it-is\""},
+	{"FROM a\nENV A=${B=x}\n", "line 2: a substitution that"},
+	{"FROM a\nENV A=${B:#x}\n", "line 2: a substitution that"},
+	{"FROM a\nENV A=${}\n", "line 2: bad substitution"},
+	{"FROM a\nENV A=${B/x}\n", "line 2: ${NAME/ has no second /"},
+	{"FROM a\nENV A=${B-${B-${B-${B-${B-${B-${B-${B-${B-x}}}}}}}}}\n", "line 2: substitutions more than 8 deep"},
 	{"FROM a\nEXPOSE http\n", "line 2: EXPOSE wants"},
 	{"FROM a\nSHELL sh\n", "line 2: SHELL wants"},
 	{"FROM a\nWORKDIR $NONE\n", "line 2: WORKDIR wants"},
@@ -110,10 +124,11 @@ START_TEST(test_dockerfile_refused_with_the_line)
 	const char *text = refused[_i].text;
 	struct dockerfile *d = NULL;
 	struct docker_image image = {.stages = 0};
+	const struct docker_build build = {.arch = "amd64"};
 	struct err err = ERR_INIT;
 
 	if (dockerfile_parse(text, strlen(text), &d, &err) == 0)
-		ck_assert_msg(dockerfile_evaluate(d, NULL, 0, NULL, &image, &err) == -1, "taken: %s", text);
+		ck_assert_msg(dockerfile_evaluate(d, &build, &image, &err) == -1, "taken: %s", text);
 	dockerfile_free(d);
 	ck_assert_msg(strstr(err.msg, refused[_i].message) != NULL, "%s\n  said: %s", text, err.msg);
 }
@@ -132,13 +147,14 @@ static void join(const struct docker_list *l, char *out, size_t cap)
 static const char *image_of(const char *text, const struct docker_image *base)
 {
 	static const char *const args[] = {"GIVEN=from the line"};
+	const struct docker_build build = {.args = args, .arg_count = 1, .arch = "arm64", .base = base};
 	static char out[4096];
 	char e[512], c[512], v[1024], x[256];
 	struct dockerfile *d = parse(text);
 	struct docker_image i = {.stages = 0};
 	struct err err = ERR_INIT;
 
-	assert_ok(dockerfile_evaluate(d, args, 1, base, &i, &err));
+	assert_ok(dockerfile_evaluate(d, &build, &i, &err));
 	join(&i.entrypoint, e, sizeof(e));
 	join(&i.cmd, c, sizeof(c));
 	join(&i.env, v, sizeof(v));
@@ -171,6 +187,18 @@ static const struct {
 	{"FROM a AS one\nONBUILD USER u\nFROM b\nCMD [\"c\"]", ";<c>;;;;;b"},
 	{"# escape=`\nFROM a AS one\nONBUILD WORKDIR c:\\dir\nFROM one\nCMD [\"c\"]", ";<c>;;;/c:\\dir;;a"},
 	{"FROM a AS one\nUSER u\nCMD [\"c\"]\nENV K=1\nFROM ONE\nENTRYPOINT [\"e\"]", "<e>;;<K=1>;u;;;a"},
+	{"FROM a\nENV V=1.2.3-x E=\nENV A=${V%.*} B=${V%%.*} C=${V#*.} D=${V##*.} F=${V/./-} G=${V//./_} H=${V//[.]/_} I=${V%\\.*}",
+	 ";;<V=1.2.3-x><E=><A=1.2><B=1><C=2.3-x><D=3-x><F=1-2.3-x><G=1_2_3-x><H=1.2.3-x><I=1.2>;;;;a"},
+	{"FROM a\nENV V=a*b E=\nENV A=${V#a\\*} B=${V#?} C=${V%\"*b\"}|${V/\\*/\"}\"} D=${E-x}${N-y}${E:-z} F=${E+x}${N+y}${V?no} G=${N#x}${V/q/r}",
+	 ";;<V=a*b><E=><A=b><B=*b><C=a*|a}b><D=yz><F=xa*b><G=a*b>;;;;a"},
+	{"FROM a\nENV A=$$ B=$? C=x$ D=\"${N:-a}b}\" E=${N:-'}'}", ";;<A=><B=><C=x$><D=ab}><E=}>;;;;a"},
+	{"FROM a\nENV PATH=/app:$PATH", ";;<PATH=/app:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin>;;;;a"},
+	{"FROM a AS one\nARG X=1\nSHELL [\"/bin/ash\", \"-c\"]\nFROM one\nENV Y=$X\nCMD c", ";</bin/ash><-c><c>;<Y=1>;;;;a"},
+	{"FROM a AS one\nARG X=1\nSHELL [\"/bin/ash\", \"-c\"]\nFROM b\nENV Y=$X\nCMD c", ";</bin/sh><-c><c>;<Y=>;;;;b"},
+	{"FROM a AS one-arm64\nUSER u\nFROM one-$TARGETARCH\nENV X=$TARGETOS\nARG TARGETOS BUILDPLATFORM\nENV Y=$TARGETOS Z=$BUILDPLATFORM",
+	 ";;<X=><Y=linux><Z=linux/arm64>;u;;;a"},
+	{"FROM a AS one\nONBUILD RUN <<E\nx\nE\nONBUILD USER u\nFROM one\nCMD [\"c\"]", ";<c>;;u;;;a"},
+	{"FROM a\nEXPOSE 80/TCP 127.0.0.1:8080:81 5000-5003/Udp", ";;;;;<80/tcp><81/tcp><5000-5003/udp>;a"},
 	{"FROM --platform=linux/amd64 a as x\nFROM scratch\nCOPY --from=x / /", ";;;;;;scratch"},
 };
 
@@ -188,6 +216,8 @@ START_TEST(test_dockerfile_evaluate_begins_with_the_base_config)
 	assert_ok(docker_list_add(&base.entrypoint, "be", &err));
 	assert_ok(docker_list_add(&base.cmd, "bc", &err));
 	assert_ok(docker_list_add(&base.env, "P=1", &err));
+	assert_ok(docker_list_add(&base.shell, "/bin/bash", &err));
+	ck_assert_str_eq(image_of("FROM a\nCMD c", &base), "<be>;</bin/bash><c>;<P=1>;u;/w;;a");
 	ck_assert_str_eq(image_of("FROM a\nWORKDIR x", &base), "<be>;<bc>;<P=1>;u;/w/x;;a");
 	ck_assert_str_eq(image_of("FROM a\nENTRYPOINT [\"n\"]", &base), "<n>;;<P=1>;u;/w;;a");
 	ck_assert_str_eq(image_of("FROM a\nCMD [\"n\"]", &base), "<be>;<n>;<P=1>;u;/w;;a");
@@ -195,12 +225,30 @@ START_TEST(test_dockerfile_evaluate_begins_with_the_base_config)
 	docker_list_clear(&base.entrypoint);
 	docker_list_clear(&base.cmd);
 	docker_list_clear(&base.env);
+	docker_list_clear(&base.shell);
+}
+END_TEST
+
+START_TEST(test_dockerfile_parse_says_whether_the_end_is_open)
+{
+	static const struct {
+		const char *text;
+		bool open;
+	} rows[] = {{"FROM a\nENV A=b \\", true}, {"FROM a\nENV A=b \\\n\n# c\n", true}, {"FROM a\nENV A=b \\\\\n", false}, {"FROM a\n", false}};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct dockerfile *d = parse(rows[i].text);
+
+		ck_assert_int_eq(d->open, rows[i].open);
+		dockerfile_free(d);
+	}
 }
 END_TEST
 
 #define LOOP(test, table) tcase_add_loop_test(tc_, test, 0, (int)(sizeof(table) / sizeof(table[0])));
 UNIT_MAIN("eifgen/dockerfile", LOOP(test_dockerfile_parse_cuts, cut)
 	  ADD(test_dockerfile_parse_places_are_whole_lines)
+	  ADD(test_dockerfile_parse_says_whether_the_end_is_open)
 	  LOOP(test_dockerfile_refused_with_the_line, refused)
 	  LOOP(test_dockerfile_evaluate_gives_the_config, evaluated)
 	  ADD(test_dockerfile_evaluate_begins_with_the_base_config))
