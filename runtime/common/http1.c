@@ -298,12 +298,14 @@ static int split_target(struct http1_head *h)
 	h->path = h->target;
 	if (h->target.n == 0)
 		return -400;
+	// We are no forward proxy; and a service that took the method by any target would turn a connection that is
+	// shared with other clients into a tunnel.
+	if (h->method.n == 7 && !memcmp(h->method.p, "CONNECT", 7))
+		return -501;
 	if (h->target.p[0] == '/')
 		return 0;
 	if (h->target.n == 1 && h->target.p[0] == '*')
 		return http1_name_is(h->method, "OPTIONS") ? 0 : -400;
-	if (h->method.n == 7 && !memcmp(h->method.p, "CONNECT", 7))
-		return -501; // we are no forward proxy
 	return split_absolute(h);
 }
 

@@ -55,6 +55,8 @@ START_TEST(test_http1_parse_request_forms_of_target)
 	ck_assert_int_eq(request("GET ftp://h/ HTTP/1.1\r\nHost: a\r\n\r\n"), -400);
 	ck_assert_int_eq(request("GET a HTTP/1.1\r\nHost: a\r\n\r\n"), -400);
 	ck_assert_int_eq(request("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n"), -501);
+	ck_assert_int_eq(request("CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n"), -501);
+	ck_assert_int_eq(request("CONNECT http://a/ HTTP/1.1\r\nHost: a\r\n\r\n"), -501);
 	ck_assert_int_gt(request("\r\nGET / HTTP/1.0\r\n\r\n"), 0);
 	ck_assert(!head.keep_alive);
 }
