@@ -43,10 +43,15 @@ bool forward_is_dropped(struct http1_span name)
 
 bool forward_may_upgrade(const struct http1_head *rq)
 {
-	const struct http1_field *to = http1_find(rq, "upgrade", NULL);
+	for (size_t i = 0; i < rq->n_fields; i++) {
+		const struct http1_field *f = &rq->fields[i];
 
-	return rq->upgrade && rq->body == HTTP1_NONE && to && !http1_has_token(to->value, "h2c") &&
-	       !http1_has_token(to->value, "h2");
+		// All of them go on, so it is not the first alone that counts.
+		if (http1_name_is(f->name, "upgrade") &&
+		    (http1_has_token(f->value, "h2c") || http1_has_token(f->value, "h2")))
+			return false;
+	}
+	return rq->upgrade && rq->body == HTTP1_NONE;
 }
 
 bool forward_is_idempotent(const struct http1_head *rq)

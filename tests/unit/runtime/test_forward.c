@@ -62,6 +62,8 @@ START_TEST(test_forward_may_upgrade_refuses_h2c_and_content)
 	ck_assert(forward_may_upgrade(&head));
 	parse("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket, H2C\r\n\r\n");
 	ck_assert(!forward_may_upgrade(&head));
+	parse("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n\r\n");
+	ck_assert(!forward_may_upgrade(&head));
 	parse("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n");
 	ck_assert(!forward_may_upgrade(&head));
 	parse("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\nContent-Length: 1\r\n\r\n");
