@@ -30,15 +30,32 @@ static int put_framing(struct buf *out, enum http1_body framing, uint64_t length
 }
 
 // ---- requests ------------------------------------------------------------------------------------------------------
+// Does the name begin with `lower`, as a service behind CGI sees it? To that (RFC 3875 4.1.18, and WSGI and its kin
+// after it) `-` and `_` are one, so a claim that is spelled with underscores would stand in for our own word.
+static bool begins_for_cgi(struct http1_span name, const char *lower)
+{
+	size_t n = strlen(lower);
+
+	for (size_t i = 0; i < n && i < name.n; i++) {
+		char c = name.p[i] == '_' ? '-' : name.p[i];
+
+		if (c >= 'A' && c <= 'Z')
+			c = (char)(c + 32);
+		if (c != lower[i])
+			return false;
+	}
+	return name.n >= n;
+}
+
 bool forward_is_dropped(struct http1_span name)
 {
-	static const char *const names[] = {"host", "content-length", "forwarded", "x-real-ip", FORWARD_API_KEY};
-	static const char family[] = "x-forwarded-";
+	// Proxy is no field of HTTP; as HTTP_PROXY it would tell a CGI program's own client where to send its requests.
+	static const char *const names[] = {"host", "content-length", "forwarded", "x-real-ip", "proxy", FORWARD_API_KEY};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		if (http1_name_is(name, names[i]))
+		if (name.n == strlen(names[i]) && begins_for_cgi(name, names[i]))
 			return true;
-	return name.n >= sizeof(family) - 1 && http1_name_is((struct http1_span){name.p, sizeof(family) - 1}, family);
+	return begins_for_cgi(name, "x-forwarded-");
 }
 
 bool forward_may_upgrade(const struct http1_head *rq)

@@ -7,8 +7,8 @@
 //             X-Forwarded-For, X-Forwarded-Proto, Forwarded
 //   response  HTTP/1.1 status · fields less hop-by-hop · framing
 //
-// What a client claims about itself on the way here (X-Forwarded-*, X-Real-IP, Forwarded) is dropped, and so is the API
-// key: it has done its work.
+// What a client claims about itself on the way here (X-Forwarded-*, X-Real-IP, Forwarded, also with underscores) is
+// dropped, and so is the API key: it has done its work.
 #ifndef RUNTIME_DATA_PLANE_FORWARD_H
 #define RUNTIME_DATA_PLANE_FORWARD_H
 

@@ -56,6 +56,18 @@ START_TEST(test_forward_request_is_written_anew)
 }
 END_TEST
 
+// To a service behind CGI or WSGI `-` and `_` of a name are one: X_Forwarded_For would stand in for our own word.
+START_TEST(test_forward_request_drops_claims_spelled_with_underscores)
+{
+	ck_assert_str_eq(forwarded("GET / HTTP/1.1\r\nHost: a\r\nX_Forwarded_For: e\r\nX-Forwarded_Proto: e\r\n"
+				   "x_real-ip: e\r\nAPI_Key: e\r\nContent_Length: 7\r\nProxy: http://e\r\n"
+				   "X_Mine: 1\r\n\r\n",
+				   HTTP1_NONE, "tcp:192.0.2.1:5", false),
+			 "GET / HTTP/1.1\r\nHost: a\r\nX_Mine: 1\r\nX-Forwarded-For: 192.0.2.1\r\n"
+			 "X-Forwarded-Proto: https\r\nForwarded: for=192.0.2.1;proto=https\r\n\r\n");
+}
+END_TEST
+
 START_TEST(test_forward_may_upgrade_refuses_h2c_and_content)
 {
 	parse("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n");
@@ -209,7 +221,8 @@ START_TEST(test_apikeys_load_reads_digests_and_refuses_the_rest)
 END_TEST
 
 UNIT_MAIN("runtime/forward",
-	  ADD(test_forward_request_is_written_anew) ADD(test_forward_may_upgrade_refuses_h2c_and_content)
+	  ADD(test_forward_request_is_written_anew)
+	  ADD(test_forward_request_drops_claims_spelled_with_underscores) ADD(test_forward_may_upgrade_refuses_h2c_and_content)
 	      ADD(test_forward_response_framing_follows_the_client) ADD(test_forward_error_is_a_whole_response)
 		  ADD(test_h2_fields_head_holds_http1_rules) ADD(test_h2_fields_head_joins_cookies)
 		      ADD(test_apikeys_load_reads_digests_and_refuses_the_rest))
