@@ -450,6 +450,9 @@ int http1_parse_response(const char *buf, size_t n, size_t *scanned, bool for_he
 	    parse_fields(lf + 1, buf + end - 2, h) || decide_framing(h) || read_connection(h))
 		return -502;
 	mark_hop_fields(h);
+	// RFC 9110 8.6: these have none. One that is there all the same ends here: a reader might wait for content.
+	if (h->status / 100 == 1 || h->status == 204)
+		mark_hop(h, (struct http1_span){"content-length", 14});
 	if (h->status / 100 == 1 || h->status == 204 || h->status == 304 || for_head)
 		h->body = HTTP1_NONE;
 	else if (h->body == HTTP1_NONE)

@@ -134,6 +134,7 @@ int forward_response(struct buf *out, const struct http1_head *rs, int client_mi
 		     enum http1_body *framing, struct err *err)
 {
 	*framing = client_framing(rs, client_minor);
+	close |= *framing == HTTP1_CLOSE;
 	if (buf_printf(out, err, "HTTP/1.1 %d ", rs->status) || put_span(out, rs->reason, err) || put(out, "\r\n", err))
 		return -1;
 	for (size_t i = 0; i < rs->n_fields; i++) {

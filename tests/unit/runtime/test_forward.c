@@ -109,6 +109,21 @@ START_TEST(test_forward_response_framing_follows_the_client)
 			 "HTTP/1.1 200 OK\r\nContent-Length: 7\r\nConnection: keep-alive\r\n\r\n");
 	ck_assert_str_eq(answered("HTTP/1.1 304 No\r\nContent-Length: 7\r\n\r\n", 1, false, &f),
 			 "HTTP/1.1 304 No\r\nContent-Length: 7\r\n\r\n");
+	ck_assert_str_eq(answered("HTTP/1.1 200 OK\r\n\r\n", 0, false, &f), "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+	ck_assert_int_eq(f, HTTP1_CLOSE);
+}
+END_TEST
+
+// A client that believed the length would take what follows for content.
+START_TEST(test_forward_response_without_content_has_no_length)
+{
+	enum http1_body f;
+
+	ck_assert_str_eq(answered("HTTP/1.1 204 No\r\nContent-Length: 7\r\nX: 1\r\n\r\n", 1, false, &f),
+			 "HTTP/1.1 204 No\r\nX: 1\r\n\r\n");
+	ck_assert_str_eq(answered("HTTP/1.1 103 Early\r\nContent-Length: 7\r\nLink: l\r\n\r\n", 1, false, &f),
+			 "HTTP/1.1 103 Early\r\nLink: l\r\n\r\n");
+	ck_assert_int_eq(f, HTTP1_NONE);
 }
 END_TEST
 
@@ -223,6 +238,7 @@ END_TEST
 UNIT_MAIN("runtime/forward",
 	  ADD(test_forward_request_is_written_anew)
 	  ADD(test_forward_request_drops_claims_spelled_with_underscores) ADD(test_forward_may_upgrade_refuses_h2c_and_content)
-	      ADD(test_forward_response_framing_follows_the_client) ADD(test_forward_error_is_a_whole_response)
+	      ADD(test_forward_response_framing_follows_the_client)
+	      ADD(test_forward_response_without_content_has_no_length) ADD(test_forward_error_is_a_whole_response)
 		  ADD(test_h2_fields_head_holds_http1_rules) ADD(test_h2_fields_head_joins_cookies)
 		      ADD(test_apikeys_load_reads_digests_and_refuses_the_rest))
