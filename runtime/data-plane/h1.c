@@ -10,7 +10,6 @@
 // over unread bytes would reset the connection and take the answer with it.
 //
 // Functions that may end the connection set `gone`; the outermost frame (h1_run, or the event that came in) frees it.
-
 #include "runtime/data-plane/exchange.h"
 
 #include "base/buf.h"
@@ -140,7 +139,7 @@ static bool wants_read(const struct h1 *c)
 		return false;
 	switch (c->state) {
 	case H1_HEAD:
-		return true;
+		return pending(c) < OUT_MAX / 2 || c->in.len < PIPELINE_MAX;
 	case H1_BODY:
 		return c->in.len == 0 && c->up && upstream_room(c->up) > 0;
 	case H1_WAIT:
@@ -224,7 +223,7 @@ static void turn_to_tunnel(struct h1 *c)
 	struct stream service = STREAM_INIT;
 
 	if (buf_add(&rest, c->out.data + c->out_off, pending(c), NULL) || upstream_steal(c->up, &service, &rest)) {
-		answer_now(c, 502, true);
+		c->responded = true; // the head of the 101 waits in `out`: no other answer may follow it
 		return;
 	}
 	c->up = NULL;
@@ -483,7 +482,7 @@ static bool step(struct h1 *c)
 {
 	switch (c->state) {
 	case H1_HEAD:
-		// Answers that pile up unread are not added to.
+		// Answers that pile up unread are not added to, and no more requests read meanwhile (wants_read).
 		return pending(c) < OUT_MAX / 2 && head_step(c);
 	case H1_BODY:
 		return body_step(c);
