@@ -32,7 +32,8 @@ static void finish(struct upstream *u)
 {
 	const struct upstream_events *events = u->events;
 	void *ctx = u->ctx;
-	bool keep = u->response_keep && u->request_done && u->in.len == 0 && u->out.len == 0 && !u->private;
+	bool keep = u->response_keep && u->request_done && u->in.len == 0 && u->out.len == 0 && !u->private &&
+		    !u->s.write_broken;
 
 	if (!keep || !upstream_pool_keep(u))
 		u->gone = true;
@@ -70,10 +71,10 @@ static void flush_out(struct upstream *u)
 		if (w == STREAM_AGAIN)
 			break;
 		if (w < 0) {
-			// What the service said before it stopped reading is still to be read; that decides.
+			// What the service said before it stopped reading is still to be read; that decides, and
+			// from here on it is the service that is waited for.
 			u->out_off = u->out.len;
-			u->request_done = false;
-			u->response_keep = false;
+			u->request_done = true;
 			break;
 		}
 		u->out_off += (size_t)w;
