@@ -56,14 +56,12 @@ static int find_tool(const struct tree *tree, const char *path, const char *name
 	*out = NULL;
 	for (const char *dir = path; *dir; dir += strspn(dir, ":")) {
 		size_t n = strcspn(dir, ":");
-		struct err missing = ERR_INIT;
 
 		if (n > 0 && *dir == '/') { // a relative part of PATH means another place for each who reads it
 			_cleanup_free_ char *place = mem_printf(err, "%.*s/%s", (int)n, dir, name);
-			const struct node *node =
-				place ? tree_resolve(tree, place, strlen(place), true, &missing) : NULL;
+			struct node *node;
 
-			if (!place)
+			if (!place || tree_lookup(tree, place, strlen(place), true, &node, err))
 				return -1;
 			if (node && S_ISREG(node->inode->mode) && (node->inode->mode & 0111)) {
 				*out = steal_ptr(&place);
@@ -217,10 +215,12 @@ static int warn(const struct cage_overlay *o, const char *key, const char *what,
 static int check_file(const struct cage_overlay *o, const struct tree *tree, const char *key, const char *path, bool secret,
 		      struct err *err)
 {
-	struct err why = ERR_INIT;
-	bool there = path && tree_resolve(tree, path, strlen(path), true, &why);
-	bool mounted = path && (!strncmp(path, "/run/", 5) || !strncmp(path, "/tmp/", 5));
+	bool mounted = path && (!strncmp(path, "/run/", 5) || !strncmp(path, "/tmp/", 5)), there;
+	struct node *n = NULL;
 
+	if (path && tree_lookup(tree, path, strlen(path), true, &n, err))
+		return -1;
+	there = n != NULL;
 	if (there && mounted)
 		return warn(o, key, "the image's ", path, " is hidden at run time, when a file system is mounted over it", err);
 	if (there && secret)

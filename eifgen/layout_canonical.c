@@ -99,15 +99,14 @@ static int add_skeleton(struct tree *tree, struct err *err)
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
 		const char *name = dirs[i];
 		struct node *n = tree_child(tree, tree_root(tree), name, strlen(name));
-		struct err ignored = ERR_INIT;
 
 		if (!n) {
 			if (!tree_add_dir(tree, tree_root(tree), name, !strcmp(name, "tmp") ? 01777 : 0755, err))
 				return -1;
 			continue;
 		}
-		if (S_ISLNK(n->inode->mode))
-			n = tree_resolve(tree, name, strlen(name), true, &ignored);
+		if (S_ISLNK(n->inode->mode) && tree_lookup(tree, name, strlen(name), true, &n, err))
+			return -1;
 		if (!n || !S_ISDIR(n->inode->mode))
 			return err_set(err, ERR_UNSUPPORTED,
 				       "entry \"%s\": neither a directory nor a symlink that ends at one", name);

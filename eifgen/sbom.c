@@ -19,10 +19,12 @@
 
 static int file_at(const struct tree *tree, const char *path, struct buf *out, struct err *err)
 {
-	struct err missing = ERR_INIT;
-	const struct node *n = tree_resolve(tree, path, strlen(path), true, &missing);
-	const struct inode *inode = n ? n->inode : NULL;
+	const struct inode *inode;
+	struct node *n;
 
+	if (tree_lookup(tree, path, strlen(path), true, &n, err))
+		return -1;
+	inode = n ? n->inode : NULL;
 	if (!inode || !S_ISREG(inode->mode))
 		return 0;
 	if (inode->size > SBOM_DATABASE_MAX)
@@ -132,9 +134,10 @@ static int read_stanza_file(struct sbom *s, const struct tree *tree, const char 
 static int read_status_d(struct sbom *s, const struct tree *tree, struct err *err)
 {
 	static const char dir[] = "var/lib/dpkg/status.d";
-	struct err missing = ERR_INIT;
-	const struct node *top = tree_resolve(tree, dir, strlen(dir), true, &missing);
+	struct node *top;
 
+	if (tree_lookup(tree, dir, strlen(dir), true, &top, err))
+		return -1;
 	for (const struct node *n = top && S_ISDIR(top->inode->mode) ? top->child : NULL; n; n = n->next) {
 		_cleanup_free_ char *path = mem_printf(err, "%s/%s", dir, n->name);
 

@@ -159,7 +159,8 @@ static int apply_hardlink(struct apply *a, struct node *dir, const char *base, s
 
 	if (!strncmp(e->target, AUFS_LINKS, sizeof(AUFS_LINKS) - 1))
 		return apply_aufs_link(a, dir, base, len, e, err);
-	target = tree_resolve(a->tree, e->target, e->target_len, false, NULL);
+	if (tree_lookup(a->tree, e->target, e->target_len, false, &target, err))
+		return -1;
 	err_quote(e->target, e->target_len, q, sizeof(q));
 	if (!target || (target != old && old && is_below(target, old)))
 		return err_set(err, ERR_INPUT, "a hard link to %s, which is not there", q);
@@ -177,7 +178,11 @@ static int apply_hardlink(struct apply *a, struct node *dir, const char *base, s
 
 static int check_global(struct apply *a, const struct list_entry *e, struct err *err)
 {
-	if (!e->path_len || tree_resolve(a->tree, e->path, e->path_len, false, NULL))
+	struct node *n = NULL;
+
+	if (e->path_len && tree_lookup(a->tree, e->path, e->path_len, false, &n, err))
+		return -1;
+	if (!e->path_len || n)
 		return err_set(err, ERR_INPUT, "a global header that has the name of an entry");
 	return 0;
 }
@@ -292,27 +297,29 @@ static void clean(struct tree *tree, struct node *top)
 	}
 }
 
-// overlay2 makes the parents of a whiteout in the layer's own directory; umoci makes none.
-static struct node *removal_dir(struct tree *tree, const char *path, size_t len, struct err *err)
+// The directory that a removal speaks of; *out is NULL if there is none. overlay2 makes the parents of a whiteout in the
+// layer's own directory; umoci makes none.
+static int removal_dir(struct tree *tree, const char *path, size_t len, struct node **out, struct err *err)
 {
 	bool through = false;
-	struct node *dir;
 
-	if (tree->policy == TREE_REPLACE_SYMLINK)
-		return tree_make_parents(tree, path, len, &through, err);
-	dir = tree_resolve(tree, path, len, true, NULL);
-	return dir && S_ISDIR(dir->inode->mode) ? dir : NULL;
+	if (tree->policy == TREE_REPLACE_SYMLINK) {
+		*out = tree_make_parents(tree, path, len, &through, err);
+		return *out ? 0 : -1;
+	}
+	if (tree_lookup(tree, path, len, true, out, err))
+		return -1;
+	if (*out && !S_ISDIR((*out)->inode->mode))
+		*out = NULL;
+	return 0;
 }
 
 static int apply_opaque(struct tree *tree, const struct list_entry *e, struct err *err)
 {
-	struct err why = ERR_INIT;
-	struct node *dir = removal_dir(tree, e->path, e->path_len, &why);
+	struct node *dir;
 
-	if (!dir && why.class != ERR_NONE) {
-		*err = why;
+	if (removal_dir(tree, e->path, e->path_len, &dir, err))
 		return -1;
-	}
 	if (dir) {
 		clean(tree, dir);
 		node_mark(tree, dir, NODE_CLEAN);
@@ -322,15 +329,12 @@ static int apply_opaque(struct tree *tree, const struct list_entry *e, struct er
 
 static int apply_whiteout(struct tree *tree, const struct list_entry *e, struct err *err)
 {
-	struct err why = ERR_INIT;
 	const char *base;
 	size_t len, parent = split(e->path, e->path_len, &base, &len);
-	struct node *dir = removal_dir(tree, e->path, parent, &why), *n;
+	struct node *dir, *n;
 
-	if (!dir && why.class != ERR_NONE) {
-		*err = why;
+	if (removal_dir(tree, e->path, parent, &dir, err))
 		return -1;
-	}
 	n = dir ? tree_child(tree, dir, base, len) : NULL;
 	if (!n)
 		return 0;

@@ -79,6 +79,10 @@ struct node *tree_child(const struct tree *tree, const struct node *dir, const c
 // at the end is followed. NULL with ERR_INPUT if something is missing (class ERR_INPUT, errnum ENOENT), a component
 // is no directory (ENOTDIR), or too many symlinks (ELOOP).
 struct node *tree_resolve(const struct tree *tree, const char *path, size_t len, bool follow_last, struct err *err);
+// The same for who goes on without: 0, and *out is NULL where tree_resolve finds nothing; -1 if memory ran out, which is
+// no answer.
+int tree_lookup(const struct tree *tree, const char *path, size_t len, bool follow_last, struct node **out,
+		struct err *err);
 
 // Additions by a layout or an overlay. `dir` must be a directory; a name that is there is replaced (a directory by a
 // directory keeps its children). The new inode has layer TREE_NO_LAYER, uid and gid 0, mtime 0: set what differs.

@@ -136,6 +136,15 @@ fail:
 	return NULL;
 }
 
+int tree_lookup(const struct tree *tree, const char *path, size_t len, bool follow_last, struct node **out,
+		struct err *err)
+{
+	struct err why = ERR_INIT;
+
+	*out = tree_resolve(tree, path, len, follow_last, &why);
+	return !*out && why.class == ERR_MEMORY ? err_nomem(err) : 0;
+}
+
 // ---- parents -------------------------------------------------------------------------------------------------------
 
 struct node *tree_make_implied(struct tree *tree, struct node *dir, const char *name, size_t len, struct err *err)

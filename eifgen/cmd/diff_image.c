@@ -90,18 +90,19 @@ static int set_registers(struct tee *t, struct diff_side *s, bool all, struct er
 }
 
 // The layer of every entry below rootfs/, from the tree that the layout has added to and not renamed.
-static void set_layers(struct listing *l, const struct tree *tree)
+static int set_layers(struct listing *l, const struct tree *tree, struct err *err)
 {
 	for (size_t i = 0; i < l->count; i++) {
 		struct listing_entry *e = &l->entries[i];
-		struct err missing = ERR_INIT;
-		const struct node *n = NULL;
+		struct node *n = NULL;
 
-		if (e->path_len > 7 && !memcmp(e->path, "rootfs/", 7))
-			n = tree_resolve(tree, e->path + 7, e->path_len - 7, false, &missing);
+		if (e->path_len > 7 && !memcmp(e->path, "rootfs/", 7) &&
+		    tree_lookup(tree, e->path + 7, e->path_len - 7, false, &n, err))
+			return -1;
 		if (n)
 			e->layer = n->inode->layer;
 	}
+	return 0;
 }
 
 static int set_layer_names(struct diff_side *s, const struct image *img, struct err *err)
@@ -140,8 +141,7 @@ static int fill(struct build_job *job, struct diff_side *s, struct tee *t, struc
 	for (size_t i = job->platform ? 0 : 1; i < 2; i++)
 		if (listing_read(s->fd, s->extents[i].offset, s->extents[i].size, &s->ramdisks[i], err))
 			return -1;
-	set_layers(s->ramdisks[1], *tree);
-	return set_layer_names(s, job->image, err) || add_facts(s, job, err) ? -1 : 0;
+	return set_layers(s->ramdisks[1], *tree, err) || set_layer_names(s, job->image, err) || add_facts(s, job, err) ? -1 : 0;
 }
 
 // A default directory that happens to be there does not count: the same command would say other things elsewhere.

@@ -1,58 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Layers onto layers: every entry type, whiteouts, replacement, links, parents, both symlink policies.
-#include "base/cleanup.h"
-#include "tests/unit/layerfs/layer_maker.h"
+// Layers onto layers: every entry type, replacement, links, parents, both symlink policies.
+#include "tests/unit/layerfs/merge_fixture.h"
 #include "tests/unit/unit.h"
-
-CLEANUP_DEFINE(struct tree, tree_free, tree_free)
-
-static struct err err;
-static struct buf l[4]; // layers, lowest first
-static enum tree_symlink_policy policy;
-static struct buf text;
-
-static void setup(void)
-{
-	for (int i = 0; i < 4; i++)
-		buf_free(&l[i]);
-	policy = TREE_WRITE_THROUGH;
-}
-
-static void teardown(void)
-{
-	setup();
-	buf_free(&text);
-}
-
-// Merges the layers that hold anything; -1 leaves the reason in err.
-static int merge(struct tree **out)
-{
-	static struct made m;
-	struct layer_options opt = {.policy = policy, .threads = 2};
-
-	m = (struct made){.count = 0};
-	for (int i = 0; i < 4 && l[i].len; i++)
-		made_plain(&m, tar_end(&l[i]));
-	return made_merge(&m, &opt, out, &err);
-}
-
-static void expect(const char *want)
-{
-	_cleanup_(tree_freep) struct tree *t = NULL;
-
-	assert_ok(merge(&t));
-	tree_text(t, &text);
-	ck_assert_str_eq((char *)text.data, want);
-}
-
-static void refused(const char *why)
-{
-	struct tree *t = NULL;
-
-	ck_assert_int_eq(merge(&t), -1);
-	ck_assert_msg(strstr(err.msg, why) != NULL, "%s", err.msg);
-}
 
 START_TEST(test_merge_every_type_is_carried)
 {
@@ -127,135 +77,6 @@ START_TEST(test_merge_last_of_one_path_wins)
 	tar_file(&l[0], "d/keep", "");
 	tar_dir(&l[0], "d", 0711);
 	expect("a 100600 0:0 2\nd 40711 0:0\nd/keep 100644 0:0 0\n");
-}
-END_TEST
-
-START_TEST(test_merge_whiteout_removes_file_and_tree)
-{
-	tar_file(&l[0], "f", "1");
-	tar_file(&l[0], "d/e/f", "1");
-	tar_file(&l[0], "g", "1");
-	tar_file(&l[1], ".wh.f", "");
-	tar_file(&l[1], ".wh.d", "");
-	tar_file(&l[1], ".wh.nothing", "");
-	tar_file(&l[1], "no/where/.wh.x", "");
-	expect("g 100644 0:0 1\n");
-}
-END_TEST
-
-START_TEST(test_merge_whiteout_spares_its_own_layer_wherever_it_stands)
-{
-	tar_file(&l[0], "f", "1");
-	tar_dir(&l[0], "d", 0700);
-	tar_file(&l[0], "d/old", "1");
-	tar_file(&l[0], "d/sub/old", "1");
-	tar_file(&l[1], "f", "22");
-	tar_file(&l[1], ".wh.f", "");
-	tar_file(&l[1], "d/sub/new", "");
-	tar_file(&l[1], ".wh.d", "");
-	tar_file(&l[1], ".wh.d", "");
-	expect("d 40755 0:0 i\nd/sub 40755 0:0 i\nd/sub/new 100644 0:0 0\nf 100644 0:0 2\n");
-}
-END_TEST
-
-START_TEST(test_merge_whiteout_before_entries_is_the_same)
-{
-	tar_file(&l[0], "f", "1");
-	tar_dir(&l[0], "d", 0700);
-	tar_file(&l[0], "d/old", "1");
-	tar_file(&l[0], "d/sub/old", "1");
-	tar_file(&l[1], ".wh.d", "");
-	tar_file(&l[1], ".wh.f", "");
-	tar_file(&l[1], "f", "22");
-	tar_file(&l[1], "d/sub/new", "");
-	expect("d 40755 0:0 i\nd/sub 40755 0:0 i\nd/sub/new 100644 0:0 0\nf 100644 0:0 2\n");
-}
-END_TEST
-
-START_TEST(test_merge_whiteout_then_listed_directory_is_fresh)
-{
-	tar_dir(&l[0], "d", 0700);
-	tar_file(&l[0], "d/old", "1");
-	tar_dir(&l[1], "d", 0711);
-	tar_file(&l[1], ".wh.d", "");
-	expect("d 40711 0:0\n");
-}
-END_TEST
-
-START_TEST(test_merge_opaque_hides_lower_layers_only)
-{
-	tar_dir(&l[0], "d", 0700);
-	tar_file(&l[0], "d/old", "1");
-	tar_file(&l[0], "d/sub/old", "1");
-	tar_file(&l[0], "d/sub2/old", "1");
-	tar_file(&l[1], "d/new", "1");
-	tar_file(&l[1], "d/sub/new", "1");
-	tar_file(&l[1], "d/.wh..wh..opq", "");
-	tar_file(&l[1], "d/.wh..wh..opq", "");
-	expect("d 40700 0:0\nd/new 100644 0:0 1\nd/sub 40755 0:0 i\nd/sub/new 100644 0:0 1\n");
-}
-END_TEST
-
-START_TEST(test_merge_opaque_root_hides_everything_below)
-{
-	tar_file(&l[0], "a/b/c", "1");
-	tar_file(&l[1], ".wh..wh..opq", "");
-	tar_file(&l[1], "n", "1");
-	expect("n 100644 0:0 1\n");
-}
-END_TEST
-
-// Opaque marker and whiteout of one directory: it goes, whichever came first.
-START_TEST(test_merge_opaque_then_whiteout_removes_the_directory)
-{
-	tar_file(&l[0], "d/old", "1");
-	tar_file(&l[1], "d/.wh..wh..opq", "");
-	tar_file(&l[1], ".wh.d", "");
-	tar_file(&l[1], "n", "1");
-	expect("n 100644 0:0 1\n");
-}
-END_TEST
-
-// A builder that replaces a symlink by a directory marks the directory opaque: the symlink's target is not meant.
-START_TEST(test_merge_opaque_directory_over_symlink_spares_the_target)
-{
-	tar_file(&l[0], "usr/lib/so", "1");
-	tar_link(&l[0], "lib", '2', "usr/lib");
-	tar_dir(&l[1], "lib", 0700);
-	tar_file(&l[1], "lib/.wh..wh..opq", "");
-	tar_file(&l[1], "lib/x", "");
-	expect("lib 40700 0:0\nlib/x 100644 0:0 0\nusr 40755 0:0 i\nusr/lib 40755 0:0 i\nusr/lib/so 100644 0:0 1\n");
-}
-END_TEST
-
-START_TEST(test_merge_whiteout_of_symlink_lets_nothing_through)
-{
-	tar_file(&l[0], "usr/lib/so", "1");
-	tar_link(&l[0], "lib", '2', "usr/lib");
-	tar_file(&l[1], "lib/x", "");
-	tar_file(&l[1], ".wh.lib", "");
-	expect("lib 40755 0:0 i\nlib/x 100644 0:0 0\nusr 40755 0:0 i\nusr/lib 40755 0:0 i\nusr/lib/so 100644 0:0 1\n");
-}
-END_TEST
-
-START_TEST(test_merge_whiteout_through_symlink_removes_there)
-{
-	tar_file(&l[0], "usr/lib/so", "1");
-	tar_link(&l[0], "lib", '2', "usr/lib");
-	tar_file(&l[1], "lib/.wh.so", "");
-	expect("lib 120777 0:0 ->usr/lib\nusr 40755 0:0 i\nusr/lib 40755 0:0 i\n");
-}
-END_TEST
-
-START_TEST(test_merge_bad_whiteouts_are_refused)
-{
-	static const char *const bad[] = {".wh.", "d/.wh..", ".wh...", ".wh.d/x", "a/.wh.d/x"};
-
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		setup();
-		tar_file(&l[0], bad[i], "");
-		refused("whiteout");
-	}
 }
 END_TEST
 
@@ -554,15 +375,7 @@ UNIT_MAIN("layerfs/merge", tcase_add_checked_fixture(tc_, setup, teardown);
 	  ADD(test_merge_every_type_is_carried) ADD(test_merge_root_entry_gives_the_roots_attributes)
 	  ADD(test_merge_root_as_file_is_refused) ADD(test_merge_spellings_of_one_path_are_one)
 	  ADD(test_merge_dotdot_past_the_root_is_refused) ADD(test_merge_dotdot_in_hardlink_past_the_root_is_refused)
-	  ADD(test_merge_last_of_one_path_wins) ADD(test_merge_whiteout_removes_file_and_tree)
-	  ADD(test_merge_whiteout_spares_its_own_layer_wherever_it_stands)
-	  ADD(test_merge_whiteout_before_entries_is_the_same)
-	  ADD(test_merge_whiteout_then_listed_directory_is_fresh) ADD(test_merge_opaque_hides_lower_layers_only)
-	  ADD(test_merge_opaque_root_hides_everything_below)
-	  ADD(test_merge_opaque_then_whiteout_removes_the_directory)
-	  ADD(test_merge_opaque_directory_over_symlink_spares_the_target)
-	  ADD(test_merge_whiteout_of_symlink_lets_nothing_through)
-	  ADD(test_merge_whiteout_through_symlink_removes_there) ADD(test_merge_bad_whiteouts_are_refused)
+	  ADD(test_merge_last_of_one_path_wins)
 	  ADD(test_merge_file_and_directory_replace_each_other)
 	  ADD(test_merge_unlisted_parent_replaces_a_lower_file)
 	  ADD(test_merge_parent_that_is_a_file_of_the_layer_is_refused)
