@@ -2,7 +2,8 @@
 //
 // Whiteouts speak of lower layers only, wherever they stand in their own, so a layer is applied in three passes:
 //
-//   1. a whiteout of a lower layer's symlink removes it, so that nothing of this layer is written through it
+//   1. what whiteouts and opaque markers name is marked, so that nothing of this layer is written through a symlink
+//      that it takes away
 //   2. the entries, in the archive's order: the last word on a path wins
 //   3. the other whiteouts and the opaque markers remove what this layer did not bring
 //
@@ -349,12 +350,29 @@ static int apply_whiteout(struct tree *tree, const struct list_entry *e, struct 
 	return 0;
 }
 
-static void remove_symlink(struct tree *tree, const struct list_entry *e)
+// The node after n and all below it.
+static struct node *next_beside(const struct node *top, const struct node *n)
 {
-	struct node *n = e->kind == LIST_WHITEOUT ? literal(tree, e->path, e->path_len) : NULL;
+	while (n != top && !n->next)
+		n = n->parent;
+	if (n == top)
+		return NULL;
+	return n->next->inode ? n->next : tree_next_live(top, n->next);
+}
 
-	if (n && S_ISLNK(n->inode->mode))
-		tree_detach(tree, n);
+// Marks what a removal names and all below; what has its mark has it all the way down, so nothing is walked twice.
+static void mark_gone(const struct tree *tree, const struct list_entry *e)
+{
+	struct node *top = literal(tree, e->path, e->path_len), *n = top;
+
+	if (top && e->kind == LIST_OPAQUE && !S_ISDIR(top->inode->mode))
+		return; // its target is not meant, if the layer puts a directory in its place
+	while (n) {
+		bool known = node_has(tree, n, NODE_GONE);
+
+		node_mark(tree, n, NODE_GONE);
+		n = known ? next_beside(top, n) : tree_next_live(top, n);
+	}
 }
 
 // ---- the layer -----------------------------------------------------------------------------------------------------
@@ -382,15 +400,15 @@ static int pass_entries(struct apply *a, struct entry_list *entries, struct err 
 	return r;
 }
 
-static int pass_removals(struct tree *tree, struct entry_list *removals, bool symlinks, struct err *err)
+static int pass_removals(struct tree *tree, struct entry_list *removals, bool mark, struct err *err)
 {
 	struct list_entry e;
 	int r;
 
 	entry_list_rewind(removals);
 	while ((r = entry_list_next(removals, false, &e, err)) > 0) {
-		if (symlinks)
-			remove_symlink(tree, &e);
+		if (mark)
+			mark_gone(tree, &e);
 		else if (e.kind == LIST_OPAQUE ? apply_opaque(tree, &e, err) : apply_whiteout(tree, &e, err))
 			return fail(&e, err);
 	}

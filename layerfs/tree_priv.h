@@ -48,7 +48,8 @@ enum {
 	NODE_LISTED = 1, // an entry of the layer
 	NODE_CLEAN = 2,	 // a directory below which nothing of a lower layer is left
 	NODE_OWN = 4,	 // the layer made it, lists it, or (where overlay2 would) needs it
-	NODE_STAMP_SHIFT = 3,
+	NODE_GONE = 8,	 // of a lower layer, and this layer takes it away: nothing is written through it
+	NODE_STAMP_SHIFT = 4,
 };
 
 static inline bool node_has(const struct tree *tree, const struct node *n, uint32_t flag)

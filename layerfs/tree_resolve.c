@@ -194,6 +194,10 @@ static int step_over(struct tree *tree, struct walk *w, struct node *child, bool
 	bool own = node_has(tree, child, NODE_OWN); // this very layer brought it
 	bool link = S_ISLNK(child->inode->mode);
 
+	if (node_has(tree, child, NODE_GONE)) {
+		w->at = tree_make_implied(tree, child->parent, child->name, child->name_len, err);
+		return w->at ? 0 : -1;
+	}
 	if (link && !own)
 		*through = true;
 	if (link && (own || tree->policy == TREE_WRITE_THROUGH))

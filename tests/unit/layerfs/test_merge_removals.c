@@ -159,6 +159,30 @@ START_TEST(test_merge_without_memory_is_never_another_tree)
 }
 END_TEST
 
+// What the layer takes away with a whole directory is no way for its own files, whichever comes first.
+START_TEST(test_merge_removed_directory_lets_nothing_through_its_symlinks)
+{
+	static const char *const removal[] = {".wh.d", "d/.wh..wh..opq", ".wh..wh..opq", "d/sub/.wh..wh..opq", "d/.wh.sub"};
+
+	for (size_t i = 0; i < sizeof(removal) / sizeof(removal[0]); i++) {
+		for (int first = 0; first < 2; first++) {
+			setup();
+			tar_file(&l[0], "x/kept", "1");
+			tar_link(&l[0], "d/sub/link", '2', "/x");
+			if (first)
+				tar_file(&l[1], removal[i], "");
+			tar_dir(&l[1], "x", 0755);
+			tar_file(&l[1], "x/kept", "22");
+			tar_file(&l[1], "d/sub/link/new", "333");
+			if (!first)
+				tar_file(&l[1], removal[i], "");
+			expect("d 40755 0:0 i\nd/sub 40755 0:0 i\nd/sub/link 40755 0:0 i\n"
+			       "d/sub/link/new 100644 0:0 3\nx 40755 0:0\nx/kept 100644 0:0 2\n");
+		}
+	}
+}
+END_TEST
+
 START_TEST(test_merge_bad_whiteouts_are_refused)
 {
 	static const char *const bad[] = {".wh.", "d/.wh..", ".wh...", ".wh.d/x", "a/.wh.d/x"};
@@ -180,5 +204,5 @@ UNIT_MAIN("layerfs/merge_removals", tcase_add_checked_fixture(tc_, setup, teardo
 	  ADD(test_merge_opaque_directory_over_symlink_spares_the_target)
 	  ADD(test_merge_whiteout_of_symlink_lets_nothing_through)
 	  ADD(test_merge_whiteout_through_symlink_removes_there) ADD(test_merge_without_memory_is_never_another_tree)
-	 
+	  ADD(test_merge_removed_directory_lets_nothing_through_its_symlinks)
 	  ADD(test_merge_bad_whiteouts_are_refused))
