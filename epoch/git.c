@@ -21,6 +21,7 @@
 #include <git2.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 CLEANUP_DEFINE(git_commit, commit, git_commit_free)
 CLEANUP_DEFINE(git_tree, tree, git_tree_free)
@@ -346,31 +347,45 @@ bool epoch_git_holds(const char *dir)
 
 	if (git_libgit2_init() < 0)
 		return true;
-	holds = git_repository_discover(&found, dir, 0, NULL) == 0;
+	// A .git that points at nothing is "not found", too: only the class tells it from a directory in no repository.
+	int rc = git_repository_discover(&found, dir, 0, NULL);
+
+	holds = !rc || (access(dir, F_OK) == 0 && git_error_last() && git_error_last()->klass != GIT_ERROR_REPOSITORY);
 	git_buf_dispose(&found);
 	git_libgit2_shutdown();
 	return holds;
+}
+
+// *commit moves to the last change of `path`, or back over changes of `but` alone (one of them is NULL); *in_tree is its
+// place, NULL for a `but` outside of the work tree, which no commit of this repository changes.
+static int choose(git_repository *repo, git_commit **commit, const char *dir, const char *path, const char *but, char **in_tree,
+		  struct err *err)
+{
+	struct err why = ERR_INIT;
+	int rc = 1;
+
+	*in_tree = path_in_tree(repo, dir, path ? path : but, &why);
+	if (!*in_tree && but && why.class == ERR_USAGE)
+		return 0;
+	if (!*in_tree)
+		return err_set(err, why.class, "%s", why.msg);
+	if (path)
+		return last_change(repo, commit, *in_tree, err);
+	while (rc > 0)
+		rc = step_over(repo, commit, *in_tree, err);
+	return rc;
 }
 
 static int fill(struct epoch *e, git_repository *repo, const char *dir, const char *path, const char *but, struct err *err)
 {
 	_cleanup_(commitp) git_commit *commit = NULL;
 	_cleanup_free_ char *in_tree = NULL;
-	int rc = 1;
+	char q[QUOTE_MAX];
 
 	if (head_commit(&commit, repo, err))
 		return -1;
-	if (path || but) {
-		char q[QUOTE_MAX];
-
-		in_tree = path_in_tree(repo, dir, path ? path : but, err);
-		if (in_tree && path)
-			rc = last_change(repo, &commit, in_tree, err);
-		while (in_tree && but && rc > 0)
-			rc = step_over(repo, &commit, in_tree, err);
-		if (!in_tree || rc < 0)
-			return err_prefix(err, "path %s: ", quote(path ? path : but, q));
-	}
+	if ((path || but) && choose(repo, &commit, dir, path, but, &in_tree, err))
+		return err_prefix(err, "path %s: ", quote(path ? path : but, q));
 	git_oid_tostr(e->commit, sizeof(e->commit), git_commit_id(commit));
 	if (epoch_check_range(git_commit_time(commit), &e->seconds, err))
 		return err_prefix(err, "commit %s: ", e->commit);

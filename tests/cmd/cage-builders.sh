@@ -172,4 +172,15 @@ t_says "is not touched" "is there and is no OCI layout"
 t "and keeps what it holds" test "$(cat "$W/mine.eif.oci/notes")" = precious
 t "nothing else came there" test "$(cd "$W" && echo mine.*)" = "mine.eif.oci"
 t "all the while nothing changed" unharmed
+
+# ---- where cage.json and the repository are --------------------------------------------------------------------------
+git init -q "$W/kept" && cp "$W/project/Dockerfile" "$W/kept/" && git -C "$W/kept" add -A &&
+	GIT_COMMITTER_DATE=@1710000000 git -C "$W/kept" -c user.name=a -c user.email=a@b commit -qm one
+git_cage() { env PATH="$W/only-buildah:$W/bin" "$EIFGEN_BIN/eifgen" cage build --runtime "$W/runtime" --blobs "$P" --config "$W/original.json" "$@"; }
+: >"$W/epochs"
+FAKE=speak t_exit 0 "a cage.json that is not in the context's repository" git_cage -f "$W/kept/Dockerfile" "$W/kept" --no-write -o "$W/kept.eif"
+t "leaves the epoch to the last commit" test "$(sort -u "$W/epochs")" = SOURCE_DATE_EPOCH=1710000000
+echo "gitdir: $W/gone/.git/worktrees/lost" >"$W/lost.git"; mkdir "$W/lost"; cp "$W/kept/Dockerfile" "$W/lost/"; mv "$W/lost.git" "$W/lost/.git"
+t_exit 2 "a context whose repository is not there is not built with the default" git_cage "$W/lost" --no-write -o "$W/lost.eif"
+t_says "and the reason names it" "gone/.git/worktrees/lost"
 t_done

@@ -121,6 +121,9 @@ t_exit 0 "a worktree" eifgen epoch wt
 is "has its own HEAD" 1600000300
 t_exit 0 "a worktree by path" eifgen epoch wt --path dir/a
 is "has the same history" 1600000100
+mkdir lost; echo "gitdir: $PWD/gone/.git/worktrees/lost" >lost/.git
+t_exit 2 "a worktree whose repository is not there" bash -c 'cd lost && "$1" epoch' - "$EIFGEN_BIN/eifgen"
+t_says "is no place without git" "gone/.git/worktrees/lost"
 git clone -q --bare r bare.git
 t_exit 0 "a bare repository" eifgen epoch bare.git
 is "gives its HEAD" "$head"

@@ -7,6 +7,8 @@
 #include "tests/unit/unit.h"
 
 #include <git2.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -118,10 +120,32 @@ START_TEST(test_epoch_from_git_but_steps_over_the_file_alone)
 		ck_assert_ptr_null(e.path);
 		epoch_clear(&e);
 	}
+	assert_ok(epoch_from_git_but(dir, "/elsewhere/cage.json", &e, &err)); // not of this repository: nothing is stepped over
+	ck_assert_uint_eq(e.seconds, 500);
+	epoch_clear(&e);
 	remove_repository();
 }
 END_TEST
 
+START_TEST(test_epoch_git_holds_counts_what_cannot_be_read)
+{
+	char gitlink[sizeof(dir) + 8];
+	FILE *f;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	ck_assert(!epoch_git_holds(dir));
+	snprintf(gitlink, sizeof(gitlink), "%s/.git", dir);
+	f = fopen(gitlink, "w");
+	ck_assert_ptr_nonnull(f);
+	fputs("gitdir: /nonexistent/git\n", f); // a worktree whose repository is elsewhere
+	ck_assert_int_eq(fclose(f), 0);
+	ck_assert(epoch_git_holds(dir));
+	unlink(gitlink);
+	rmdir(dir);
+}
+END_TEST
+
 UNIT_MAIN("epoch/git", ADD(test_epoch_from_git_but_steps_over_the_file_alone)
-	   ADD(test_epoch_from_git_head_and_paths_give_their_commits)
+	  ADD(test_epoch_git_holds_counts_what_cannot_be_read)
+	  ADD(test_epoch_from_git_head_and_paths_give_their_commits)
 	  ADD(test_epoch_from_git_failure_leaves_out_untouched))
