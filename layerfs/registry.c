@@ -56,7 +56,7 @@ int registry_refused(struct http_stream *s, const char *what, struct err *err)
 }
 
 // ---- requests ------------------------------------------------------------------------------------------------------
-static bool passes(long status)
+bool registry_status_passes(long status)
 {
 	return status == 408 || status == 429 || status == 500 || status == 502 || status == 503 || status == 504;
 }
@@ -151,7 +151,7 @@ int registry_send(struct registry *r, const struct registry_request *req, struct
 				return -1;
 			continue;
 		}
-		if (!failed && !passes(http_status(s))) {
+		if (!failed && !registry_status_passes(http_status(s))) {
 			*out = steal_ptr(&s);
 			return 0;
 		}

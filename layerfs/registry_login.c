@@ -93,20 +93,44 @@ static int send_token_request(struct registry *r, const struct challenge *c, con
 	return http_open(&r->http, &req, out, err);
 }
 
+// One try. What may pass has errnum EAGAIN, and *wait the seconds that the server asks for.
+static int try_token(struct registry *r, const struct challenge *c, const char *scope, const char *service,
+		     char **authorization, int64_t *wait, struct err *err)
+{
+	_cleanup_http_ struct http_stream *s = NULL;
+
+	*wait = 0;
+	if (send_token_request(r, c, scope, service, &s, err))
+		return -1;
+	if (http_status(s) == 200) {
+		*authorization = read_token(s, err);
+		return *authorization ? 0 : -1;
+	}
+	registry_refused(s, "authentication", err);
+	if (registry_status_passes(http_status(s))) {
+		*wait = http_retry_after(s);
+		err->errnum = EAGAIN;
+	}
+	return -1;
+}
+
 static int fetch_token(struct registry *r, const struct challenge *c, char **authorization, struct err *err)
 {
 	_cleanup_free_ char *scope = make_scope(r, err), *service = http_escape(c->service ? c->service : "", err);
-	_cleanup_http_ struct http_stream *s = NULL;
+	int64_t wait;
 
 	if (!scope || !service)
 		return -1;
-	for (unsigned tries = 0; send_token_request(r, c, scope, service, &s, err); tries++)
-		if (err->errnum != EAGAIN || tries + 1 >= REGISTRY_TRIES || http_back_off(tries, 0, err))
+	for (unsigned tries = 0; try_token(r, c, scope, service, authorization, &wait, err); tries++) {
+		if (err->errnum != EAGAIN)
 			return -1;
-	if (http_status(s) != 200)
-		return registry_refused(s, "authentication", err);
-	*authorization = read_token(s, err);
-	return *authorization ? 0 : -1;
+		err->errnum = 0; // tries that are used up are not begun anew by a caller
+		if (tries + 1 >= REGISTRY_TRIES)
+			return err_prefix(err, "after %d tries: ", REGISTRY_TRIES);
+		if (http_back_off(tries, wait, err))
+			return -1;
+	}
+	return 0;
 }
 
 int registry_login(struct registry *r, const struct challenge *c, char **authorization, struct err *err)

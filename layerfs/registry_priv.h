@@ -36,6 +36,9 @@ struct registry_request {
 // except those that pass: after the last try they are an error, as everything that http_open fails on.
 int registry_send(struct registry *r, const struct registry_request *req, struct http_stream **out, struct err *err);
 
+// A status after which another try may help: 408, 429, 500, 502, 503, 504.
+bool registry_status_passes(long status);
+
 // Makes an error of a response that was not the one wanted: status and what the registry says of it. 404 has errnum
 // ENOENT. Always -1.
 int registry_refused(struct http_stream *s, const char *what, struct err *err);

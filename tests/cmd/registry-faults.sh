@@ -98,11 +98,16 @@ survives "a token for a user"
 t "was asked for this repository and to pull, whatever the challenge says" \
 	grep -qF 'TOKEN scope=repository:app:pull service=test "registry"' "$PROXY_LOG"
 t "once for all threads" test "$(grep -c ^TOKEN "$PROXY_LOG")" = 1
+survives "a token that is refused for a while" "GET /token status:503 1" "GET /token status:429:1 1" "GET /token status:500 1"
+survives "a token that is cut" "GET /token cut:9 2"
+fails "a token that never comes" "after 5 tries: authentication: the registry answers 503" "GET /token status:503 -"
+t "was asked for five times" test "$(grep -c 'GET /token' "$PROXY_LOG")" = 5
+fails "a token in an hour" "asks to wait 3600 seconds" "GET /token status:429:3600 -"
 survives "a redirect to another origin" "blobs location:http://$OTHER{PATH} 3"
 t "goes there" grep -q "host=$OTHER" "$PROXY_LOG"
 t_not "without the token" grep -q "host=$OTHER auth=Bearer" "$PROXY_LOG"
 printf '{"auths":{"%s":{"identitytoken":"refresh-me"}}}' "$PROXY" >"$TEST_TMP/.docker/config.json"
-survives "a refresh token"
+survives "a refresh token" "POST /token status:502 1"
 t "is exchanged by POST" grep -q '^TOKEN scope=repository:app:pull' "$PROXY_LOG"
 printf '{"auths":{"%s":{"identitytoken":"stale"}}}' "$PROXY" >"$TEST_TMP/.docker/config.json"
 fails "a stale refresh token" "authentication: the registry answers 401"

@@ -74,6 +74,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.connection.close()
 
     def token(self, body):
+        kind, value, *_ = pick_rule(self.command + " " + self.path)
+        if kind == "status":
+            return self.fail(value)
+        cut = int(value) if kind == "cut" else None
         want = "Basic " + base64.b64encode(args.token.encode()).decode()
         form = urllib.parse.parse_qs(body.decode())
         query = urllib.parse.parse_qs(urllib.parse.urlparse(self.path).query)
@@ -84,7 +88,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         key = "access_token" if form else "token"
         with lock, open(args.log, "a") as f:
             f.write("TOKEN scope=%s service=%s\n" % (scope, (form or query).get("service", [""])[0]))
-        self.answer(200, [("Content-Type", "application/json")], ('{"%s":"secret-token"}' % key).encode())
+        answer = ('{"%s":"secret-token"}' % key).encode()
+        self.answer(200, [("Content-Type", "application/json")], answer[:cut], len(answer))
 
     def serve(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -99,13 +104,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(200, [("Content-Type", index["mediaType"])], json.dumps(index).encode())
         kind, value, *_ = pick_rule(self.command + " " + self.path)
         if kind == "status":
-            code, _, after = value.partition(":")
-            return self.answer(int(code), [("Retry-After", after)] if after else [], b"{}")
+            return self.fail(value)
         if kind == "location":
             return self.answer(302, [("Location", value.replace("{PATH}", self.path))], b"")
         if kind == "partial" and self.command == "PUT":
             return self.partial(body[:int(value)])
         self.forward(kind, value, body)
+
+    def fail(self, value):
+        code, _, after = value.partition(":")
+        self.answer(int(code), [("Retry-After", after)] if after else [], b"{}")
 
     def partial(self, body):
         up = urllib.parse.urlparse(args.upstream)
