@@ -269,13 +269,16 @@ int challenge_parse(const char *header, struct challenge *c, struct err *err)
 	const char *p = skip_blank(header);
 
 	while (*p) {
-		size_t n = token_length(p);
+		size_t n = token_length(p), blanks;
 		const char *name = p;
 		char **want = NULL;
 
 		if (!n)
 			return err_set(err, ERR_INPUT, "WWW-Authenticate: cannot be read");
 		p += n;
+		blanks = strspn(p, " \t"); // RFC 9110 11.2: taken around the equals sign, though nobody may send it
+		if (p[blanks] == '=')
+			p += blanks;
 		if (*p != '=') { // a scheme
 			in_bearer = n == 6 && !strncasecmp(name, "Bearer", 6);
 			c->bearer |= in_bearer;
@@ -285,7 +288,8 @@ int challenge_parse(const char *header, struct challenge *c, struct err *err)
 				want = &c->realm;
 			else if (in_bearer && n == 7 && !strncasecmp(name, "service", 7))
 				want = &c->service;
-			p = read_value(p + 1, want, err);
+			p++;
+			p = read_value(p + strspn(p, " \t"), want, err);
 			if (!p)
 				return -1;
 		}

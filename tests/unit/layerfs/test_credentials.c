@@ -152,6 +152,12 @@ START_TEST(test_challenge_parse_reads_schemes_and_parameters)
 	ck_assert(c.bearer && c.basic);
 	ck_assert_str_eq(c.realm, "y");
 	challenge_clear(&c);
+	// RFC 9110 11.2: blanks around the equals sign are to be taken, though never sent.
+	assert_ok(challenge_parse("Negotiate aGVsbG8==, Bearer\trealm = \"https://b.example/t\" , service\t=  s", &c, &err));
+	ck_assert(c.bearer && !c.basic);
+	ck_assert_str_eq(c.realm, "https://b.example/t");
+	ck_assert_str_eq(c.service, "s");
+	challenge_clear(&c);
 	ck_assert_int_eq(challenge_parse("Bearer realm=\"x", &c, &err), -1);
 	ck_assert_int_eq(challenge_parse("Bearer realm=\"x\\", &c, &err), -1);
 	ck_assert_int_eq(challenge_parse("=x", &c, &err), -1);
