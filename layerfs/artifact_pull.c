@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Finding an artifact and fetching its parts. A reference may lead to the artifact itself or to an image; then the list
-// of referrers is asked for: GET /v2/REPO/referrers/DIGEST where the registry has it, else the index under the
-// referrers tag. Whatever that list says of an artifact is only a hint: the manifest is fetched by digest and judged.
+// of referrers is asked for: GET /v2/REPO/referrers/DIGEST where the registry has it, page by page, else the index under
+// the referrers tag. Whatever that list says of an artifact is only a hint: the manifest is fetched by digest and judged.
 #include "layerfs/artifact.h"
 
 #include "base/io.h"
@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PIECE = 128 << 10, QUOTE_MAX = 300 };
+enum { PIECE = 128 << 10, REFERRER_PAGES_MAX = 64 }; // a page of a registry holds a hundred entries or more
 
 // ---- the manifest --------------------------------------------------------------------------------------------------
 static int copy_text(const cJSON *v, const char *key, enum json_need need, char out[ARTIFACT_TEXT_MAX], struct err *err)
@@ -107,69 +107,108 @@ static int open_one(struct registry *r, const char *name, const char *type, stru
 }
 
 // ---- referrers -----------------------------------------------------------------------------------------------------
-// The referrers list; NULL if the registry has none.
-static int fetch_referrers(struct registry *r, const char *digest, cJSON **out, struct err *err)
-{
-	static const char *const accept[] = {"Accept: " ARTIFACT_INDEX_TYPE, NULL};
-	_cleanup_free_ char *path = mem_printf(err, "referrers/%s", digest), *type = NULL;
-	struct registry_request req = {.method = "GET", .path = path, .headers = accept, .body_fd = -1};
-	_cleanup_http_ struct http_stream *s = NULL;
-	_cleanup_buf_ struct buf text = BUF_INIT(0);
-	char tag[DIGEST_TEXT_MAX], ignored[DIGEST_TEXT_MAX];
+// What a look through the pages of the list has found.
+struct search {
+	const char *type;
+	char first[DIGEST_TEXT_MAX]; // "": none yet
+	char all[600];		     // for the message
+	size_t count;
+};
 
-	if (!path || registry_send(r, &req, &s, err))
-		return -1;
-	if (http_status(s) == 200) {
-		if (http_read_all(s, ARTIFACT_MANIFEST_MAX, &text, err))
-			return -1;
-	} else {
-		artifact_referrers_tag(digest, tag);
-		if (registry_get_manifest(r, tag, ARTIFACT_MANIFEST_MAX, &text, &type, ignored, err))
-			return err->errnum == ENOENT ? 0 : -1;
-	}
-	return json_parse(text.data, text.len, ARTIFACT_MANIFEST_MAX, out, err);
+static void note_found(struct search *f, const char *digest)
+{
+	size_t len = strlen(f->all);
+
+	f->count++;
+	if (len + DIGEST_TEXT_MAX + 2 < sizeof(f->all))
+		snprintf(f->all + len, sizeof(f->all) - len, "%s%s", len ? ", " : "", digest);
 }
 
-static void list_found(char *list, size_t cap, const char *digest)
+static int search_page(struct search *f, const struct buf *text, struct err *err)
 {
-	size_t len = strlen(list);
-
-	if (len + DIGEST_TEXT_MAX + 2 < cap)
-		snprintf(list + len, cap - len, "%s%s", len ? ", " : "", digest);
-}
-
-// The one entry of the type; "" if there is none.
-static int choose_referrer(const cJSON *index, const char *type, char out[DIGEST_TEXT_MAX], struct err *err)
-{
-	char found[600] = "";
+	_cleanup_json_ cJSON *index = NULL;
 	const cJSON *list, *v;
-	size_t count = 0;
 
-	*out = '\0';
-	if (json_get_array(index, "manifests", JSON_REQUIRED, &list, err))
-		return err_prefix(err, "referrers: ");
+	if (json_parse(text->data, text->len, ARTIFACT_MANIFEST_MAX, &index, err) ||
+	    json_get_array(index, "manifests", JSON_REQUIRED, &list, err))
+		return -1;
 	cJSON_ArrayForEach(v, list) {
 		const char *t = "", *digest = "";
+		char copy[DIGEST_TEXT_MAX];
 
 		if (json_get_string(v, "artifactType", JSON_OPTIONAL, &t, err) ||
 		    json_get_string(v, "digest", JSON_REQUIRED, &digest, err))
-			return err_prefix(err, "referrers: ");
-		if (strcmp(t, type) || !strcmp(out, digest))
+			return -1;
+		if (strcmp(t, f->type) || !strcmp(f->first, digest))
 			continue;
-		if (digest_copy(digest, out, err))
-			return err_prefix(err, "referrers: ");
-		list_found(found, sizeof(found), digest);
-		count++;
+		if (digest_copy(digest, copy, err))
+			return -1;
+		if (!f->count)
+			memcpy(f->first, copy, sizeof(copy));
+		note_found(f, copy);
 	}
-	if (count > 1)
-		return err_set(err, ERR_INPUT, "several refer to this image: %s; name one as @DIGEST", found);
 	return 0;
+}
+
+// Searches one page of the list; *next is the caller's, NULL after the last. *there: whether the registry has lists.
+static int search_list(struct registry *r, const char *path, struct search *f, char **next, bool *there, struct err *err)
+{
+	static const char *const accept[] = {"Accept: " ARTIFACT_INDEX_TYPE, NULL};
+	struct registry_request req = {.method = "GET", .path = path, .headers = accept, .body_fd = -1};
+	_cleanup_http_ struct http_stream *s = NULL;
+	_cleanup_buf_ struct buf text = BUF_INIT(0);
+
+	if (registry_send(r, &req, &s, err))
+		return -1;
+	*there = http_status(s) == 200;
+	if (!*there)
+		return 0;
+	if (http_read_all(s, ARTIFACT_MANIFEST_MAX, &text, err) || search_page(f, &text, err))
+		return -1;
+	return http_next_page(&r->http, s, next, err);
+}
+
+// The index under the tag that clients keep where the registry has no lists.
+static int search_tag(struct registry *r, const char *digest, struct search *f, struct err *err)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT(0);
+	_cleanup_free_ char *type = NULL;
+	char tag[DIGEST_TEXT_MAX], ignored[DIGEST_TEXT_MAX];
+
+	artifact_referrers_tag(digest, tag);
+	if (registry_get_manifest(r, tag, ARTIFACT_MANIFEST_MAX, &text, &type, ignored, err))
+		return err->errnum == ENOENT ? 0 : -1;
+	return search_page(f, &text, err);
+}
+
+static int search_referrers(struct registry *r, const char *digest, struct search *f, struct err *err)
+{
+	_cleanup_free_ char *path = mem_printf(err, "referrers/%s", digest);
+	bool there = true;
+
+	for (int pages = 0; path; pages++) {
+		_cleanup_free_ char *next = NULL;
+
+		if (pages == REFERRER_PAGES_MAX)
+			return err_set(err, ERR_LIMIT, "more than %d pages", REFERRER_PAGES_MAX);
+		if (search_list(r, path, f, &next, &there, err))
+			return -1;
+		if (!there && pages)
+			return err_set(err, ERR_INPUT, "page %d is missing", pages + 1);
+		if (!there)
+			return search_tag(r, digest, f, err);
+		if (!next)
+			return 0;
+		free(path);
+		path = steal_ptr(&next);
+	}
+	return -1;
 }
 
 int artifact_open(struct registry *r, const char *name, const char *type, struct artifact *out, struct err *err)
 {
-	_cleanup_json_ cJSON *index = NULL;
-	char image[DIGEST_TEXT_MAX], digest[DIGEST_TEXT_MAX] = "";
+	struct search found = {.type = type};
+	char image[DIGEST_TEXT_MAX];
 	bool is_it;
 
 	if (open_one(r, name, type, out, &is_it, err))
@@ -177,14 +216,16 @@ int artifact_open(struct registry *r, const char *name, const char *type, struct
 	if (is_it)
 		return 0;
 	memcpy(image, out->digest, sizeof(image));
-	if (fetch_referrers(r, image, &index, err) || (index && choose_referrer(index, type, digest, err)))
-		return -1;
-	if (!*digest)
+	if (search_referrers(r, image, &found, err))
+		return err_prefix(err, "referrers of %s: ", image);
+	if (found.count > 1)
+		return err_set(err, ERR_INPUT, "several refer to this image: %s; name one as @DIGEST", found.all);
+	if (!found.count)
 		return err_set(err, ERR_INPUT, "%s holds no EIF, and none in this repository refers to it", image);
-	if (open_one(r, digest, type, out, &is_it, err))
+	if (open_one(r, found.first, type, out, &is_it, err))
 		return -1;
 	if (!is_it || strcmp(out->subject.digest, image))
-		return err_set(err, ERR_INPUT, "%s does not refer to %s, though the list says so", digest, image);
+		return err_set(err, ERR_INPUT, "%s does not refer to %s, though the list says so", found.first, image);
 	return 0;
 }
 

@@ -58,6 +58,11 @@ CLEANUP_DEFINE(struct http_stream, cleanup_http, http_free)
 long http_status(const struct http_stream *s);
 // The i-th header of that name, or NULL. Borrowed until the next call on s.
 const char *http_header(struct http_stream *s, const char *name, size_t i);
+// The target of the link with rel="next" in a Link header (RFC 8288 3): the caller's, or NULL if there is none. ERR_INPUT
+// if the header cannot be read.
+int http_link_next(const char *line, char **out, struct err *err);
+// Where the response says that the next page of a list is, resolved: the caller's, or NULL after the last.
+int http_next_page(const struct http_settings *set, struct http_stream *s, char **out, struct err *err);
 int64_t http_retry_after(struct http_stream *s); // seconds, 0 if not said
 const char *http_url(const struct http_stream *s); // where redirects led
 

@@ -163,6 +163,13 @@ t_not "needs no tag" grep -q "PUT /v2/listed/manifests/sha256-" "$PROXY_LOG"
 t_exit 0 "pull by the image there" eifgen pull "docker://$PROXY/listed:v1" -o "$T/in/listed.eif"
 t "asks for the list" grep -q "GET /v2/listed/referrers/$manifest" "$PROXY_LOG"
 t "and gets the EIF" cmp "$T/in/listed.eif" "$T/app.eif"
+t "from its second page" grep -q "GET /v2/listed/referrers/$manifest?last=1" "$PROXY_LOG"
+t_exit 0 "a second EIF, whose place is on the third" eifgen push "$T/two.eif" "docker://$PROXY/listed:two"
+t_exit 2 "is seen, too" eifgen pull "docker://$PROXY/listed:v1" -o "$T/in/x.eif"
+t_says "so the image is not enough" "several refer to this image"
+proxy_start --upstream "http://$REGISTRY" --referrers --circle
+t_exit 2 "a list whose pages never end" eifgen pull "docker://$PROXY/listed:v1" -o "$T/in/x.eif"
+t_says "is left" "more than 64 pages"
 
 # ---- built, signed later, pushed ------------------------------------------------------------------------------------------
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:secp384r1 -nodes -keyout "$T/k.pem" -out "$T/c.pem" -subj /CN=t -days 9 2>/dev/null

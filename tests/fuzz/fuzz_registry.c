@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a registry, or a file of credentials, may hold. The first byte says what the rest is: 'w' a WWW-Authenticate
-// header, 'a' an auth file, 'm' an artifact's manifest, 'l' a Location to resolve.
+// header, 'a' an auth file, 'm' an artifact's manifest, 'l' a Location to resolve, 'n' a
+// Link header.
 #include "base/io.h"
 #include "base/mem.h"
 #include "layerfs/artifact_priv.h"
@@ -22,6 +23,15 @@ static void read_challenge(const char *text)
 
 	challenge_parse(text, &c, &err);
 	challenge_clear(&c);
+}
+
+static void read_link(const char *text)
+{
+	struct err err = ERR_INIT;
+	char *uri;
+
+	http_link_next(text, &uri, &err);
+	free(uri);
 }
 
 static int helper(void *ctx, const char *name, const char *server, struct buf *out, struct err *err)
@@ -86,6 +96,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 'l':
 		resolve(text);
+		break;
+	case 'n':
+		read_link(text);
 		break;
 	}
 	return 0;

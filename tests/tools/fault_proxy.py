@@ -3,7 +3,7 @@
 """A proxy before a registry that breaks what it is told to break. Loopback only; ends after LIFE seconds by itself.
 
   fault_proxy.py --upstream http://127.0.0.1:PORT --port-file FILE --log FILE [--token USER:PASSWORD]
-                 [--tls CERT KEY] [--rules FILE] [--referrers]
+                 [--tls CERT KEY] [--rules FILE] [--referrers [--circle]]
 
 The rules file is read anew for each request: one rule a line, `PART ACTION COUNT`; a rule counts for requests
 `METHOD /path` that contain PART, COUNT times in all (`-`: always). Actions:
@@ -20,7 +20,8 @@ The rules file is read anew for each request: one rule a line, `PART ACTION COUN
 With --token every /v2/ request wants `Bearer secret-token`, which GET /token gives to USER and PASSWORD (Basic) and
 POST /token for the refresh token `refresh-me`. With --referrers it keeps the list that distribution-spec 1.1 wants of
 registries and Debian's is too old for: PUT of a manifest with a subject is answered with OCI-Subject, and
-GET /v2/REPO/referrers/DIGEST gives the index. The log has a line a request: METHOD path host auth range status, and the
+GET /v2/REPO/referrers/DIGEST gives the index in pages of one entry, the first of which is a signature that nobody pushed;
+a Link header leads from each to the next (with --circle from the last to the first). The log has a line a request: METHOD path host auth range status, and the
 condition if there is one."""
 import argparse, base64, hashlib, http.client, http.server, json, os, ssl, sys, threading, urllib.parse
 
@@ -99,9 +100,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             realm = 'Bearer realm="%s/token",service="test \\"registry\\"",scope="repository:evil:push"' % base
             return self.answer(401, [("WWW-Authenticate", realm)], b"{}")
         if args.referrers and "/referrers/" in self.path:
-            index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
-                     "manifests": referrers.get(self.path.split("/referrers/")[1], [])}
-            return self.answer(200, [("Content-Type", index["mediaType"])], json.dumps(index).encode())
+            return self.list_referrers()
         kind, value, *_ = pick_rule(self.command + " " + self.path)
         if kind == "status":
             return self.fail(value)
@@ -133,6 +132,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if entry not in referrers.setdefault(subject, []):
             referrers[subject].append(entry)
         return [("OCI-Subject", subject)]
+
+    def list_referrers(self):
+        url = urllib.parse.urlparse(self.path)
+        at = int(urllib.parse.parse_qs(url.query).get("last", ["0"])[0])
+        m = "application/vnd.oci.image.manifest.v1+json"
+        entries = [{"mediaType": m, "digest": "sha256:" + "1" * 64, "size": 2, "artifactType": "application/x-signature"}]
+        entries += referrers.get(url.path.split("/referrers/")[1], [])
+        index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": entries[at:at + 1]}
+        headers = [("Content-Type", index["mediaType"])]
+        if at + 1 < len(entries) or args.circle:
+            headers.append(("Link", '<https://example.org/,x>; title="a, b"; rel=help, <%s?last=%d>; REL="x next"' %
+                            (url.path, (at + 1) % len(entries))))
+        self.answer(200, headers, json.dumps(index).encode())
 
     def forward(self, kind, value, body):
         up = urllib.parse.urlparse(args.upstream)
@@ -177,6 +189,7 @@ p.add_argument("--rules")
 p.add_argument("--token")
 p.add_argument("--tls", nargs=2)
 p.add_argument("--referrers", action="store_true")
+p.add_argument("--circle", action="store_true")
 args = p.parse_args()
 threading.Timer(LIFE, os._exit, [3]).start()
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Peers that fall silent: before the head, in the body, while they are sent something; and one that is only slow. Each is
-// a process of its own on loopback that lives no longer than the case.
+// a process of its own on loopback that lives no longer than the case. And what the Link header of a page says.
 #include "layerfs/http.h"
 
 #include "tests/unit/unit.h"
@@ -129,6 +129,35 @@ START_TEST(test_http_open_peer_that_takes_no_more_is_given_up)
 }
 END_TEST
 
+START_TEST(test_http_link_next_finds_the_relation)
+{
+	static const struct {
+		const char *line, *uri; // NULL: no such link
+	} rows[] = {
+		{"</v2/a/referrers/x?last=1>; rel=\"next\"", "/v2/a/referrers/x?last=1"},
+		{"<a>;rel=next", "a"},
+		{" <a> ; title=\"x, <b>; rel=next \\\" y\" ; REL = \"prev NEXT\" ", "a"},
+		{"<a>; rel=prev,, <b>; flag; rel=next", "b"},
+		{"<a>; rel=\"nextnext\", <b>; xrel=next, <c>; title=next", NULL},
+		{"<a>", NULL},
+		{"", NULL},
+		{"<a>; rel=\"next", "a"},
+	};
+	static const char *const bad[] = {"a; rel=next", "<a; rel=next", "<a> b", "<a>; rel=next x", "<a>; rel=\"next\" x"};
+	struct err err = ERR_INIT;
+	char *uri;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_ok(http_link_next(rows[i].line, &uri, &err));
+		ck_assert_msg(rows[i].uri ? uri && !strcmp(uri, rows[i].uri) : !uri, "%s: %s", rows[i].line, uri);
+		free(uri);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ck_assert_msg(http_link_next(bad[i], &uri, &err) == -1 && !uri, "%s", bad[i]);
+}
+END_TEST
+
 UNIT_MAIN("layerfs/http", ADD(test_http_open_silent_peer_is_given_up)
 	  ADD(test_http_read_peer_silent_in_body_gives_what_came_then_fails) ADD(test_http_read_all_slow_peer_is_waited_for)
-	  ADD(test_http_open_peer_that_takes_no_more_is_given_up))
+	  ADD(test_http_open_peer_that_takes_no_more_is_given_up)
+	  ADD(test_http_link_next_finds_the_relation))
