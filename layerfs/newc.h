@@ -40,7 +40,8 @@ int newc_write_trailer(struct newc_writer *w, const struct newc_header *h, struc
 // ---- reader: strict, streaming, from an fd at an offset -------------------------------------------------------------
 // Reads one archive (up to and with its trailer and padding) of at most `size` bytes. Anything that our writer or
 // linuxkit's would not write is ERR_INPUT with the offset: bad magic, upper-case or non-hex digits, a name without its
-// NUL, non-zero padding, data past the end, a missing trailer, bytes other than NUL after it.
+// NUL, non-zero padding, data past the end,
+// a symlink's target that is no text of less than 64 KiB, a missing trailer, bytes other than NUL after it.
 struct newc_reader;
 
 struct newc_entry {

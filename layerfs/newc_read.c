@@ -17,7 +17,9 @@
 
 enum {
 	HEADER = 110,
-	NAME_MAX_BYTES = 65536, // far past what a kernel takes (4096), so that a long name is named, not cut off
+	// Of a name or a symlink's target: far past what a kernel takes (4096), so that a long one is named, not cut off,
+	// and little enough for whoever prints it.
+	NAME_MAX_BYTES = 65536,
 	WINDOW = HEADER + NAME_MAX_BYTES + 8,
 	FIELDS = 13,
 };
@@ -169,6 +171,21 @@ static int read_name(struct newc_reader *r, uint32_t namesize, struct err *err)
 	return 0;
 }
 
+// A target is a text: the kernel would cut it at a NUL, and whoever shows it too.
+static int check_target(struct newc_reader *r, const struct newc_header *h, uint64_t at, struct err *err)
+{
+	const uint8_t *p;
+
+	if (!S_ISLNK(h->mode) || !h->filesize)
+		return 0;
+	if (h->filesize >= NAME_MAX_BYTES)
+		return bad(r, err, "a symlink's target past 65535 bytes");
+	p = look(r, at, h->filesize, err);
+	if (!p)
+		return -1;
+	return memchr(p, 0, h->filesize) ? bad(r, err, "a symlink's target with a NUL in it") : 0;
+}
+
 // After the trailer: NUL up to the next multiple of 512, which is where the archive ends.
 static int read_end(struct newc_reader *r, const struct newc_header *h, uint64_t end, struct err *err)
 {
@@ -209,7 +226,7 @@ int newc_reader_next(struct newc_reader *r, struct newc_entry *e, struct err *er
 	if (h.filesize > r->size - data)
 		return bad(r, err, "data past the end of the archive");
 	end = data + h.filesize;
-	if (check_zero(r, end, (size_t)(-end & 3), err))
+	if (check_target(r, &h, data, err) || check_zero(r, end, (size_t)(-end & 3), err))
 		return -1;
 	*e = (struct newc_entry){h, r->name, namesize - 1, r->base + data};
 	r->pos = end + (-end & 3);

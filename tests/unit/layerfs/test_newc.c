@@ -204,6 +204,37 @@ START_TEST(test_newc_reader_next_of_bytes_after_the_padding_refuses_them)
 }
 END_TEST
 
+// One symlink with n bytes of target, the last of them `last`. Returns what reading it does.
+static int read_link(size_t n, char last)
+{
+	static char target[70000];
+	struct newc_header link = {.mode = S_IFLNK | 0777, .filesize = (uint32_t)n}, end = {.nlink = 1};
+	_cleanup_buf_ struct buf b = BUF_INIT(0);
+	struct newc_writer w;
+
+	memset(target, 't', sizeof(target));
+	if (n)
+		target[n - 1] = last;
+	newc_writer_init(&w, sink_buf(&b));
+	assert_ok(newc_write_entry(&w, &link, "link", 4, &err));
+	assert_ok(newc_write_data(&w, target, n, &err));
+	assert_ok(newc_write_trailer(&w, &end, &err));
+	return read_all(&b, b.len);
+}
+
+START_TEST(test_newc_reader_next_of_a_target_that_is_no_text_refuses_it)
+{
+	ck_assert_int_eq(read_link(0, 't'), 1);
+	ck_assert_int_eq(read_link(1, 't'), 1);
+	ck_assert_int_eq(read_link(65535, 't'), 1);
+	ck_assert_int_eq(read_link(65536, 't'), -1);
+	ck_assert_msg(strstr(err.msg, "target past 65535 bytes") != NULL, "%s", err.msg);
+	ck_assert_int_eq(read_link(65535, 0), -1);
+	ck_assert_msg(strstr(err.msg, "NUL in it") != NULL, "%s", err.msg);
+	ck_assert_int_eq(read_link(1, 0), -1);
+}
+END_TEST
+
 UNIT_MAIN("layerfs/newc",
 	  ADD(test_newc_write_entry_of_directory_gives_the_known_header)
 	  ADD(test_newc_write_data_pads_to_four_and_trailer_to_512)
@@ -214,4 +245,5 @@ UNIT_MAIN("layerfs/newc",
 	  tcase_add_loop_test(tc_, test_newc_reader_next_of_a_changed_byte_refuses_it, 0,
 			      sizeof(departures) / sizeof(departures[0]));
 	  ADD(test_newc_reader_next_of_every_shorter_archive_refuses_it)
-	  ADD(test_newc_reader_next_of_bytes_after_the_padding_refuses_them))
+	  ADD(test_newc_reader_next_of_bytes_after_the_padding_refuses_them)
+	  ADD(test_newc_reader_next_of_a_target_that_is_no_text_refuses_it))
