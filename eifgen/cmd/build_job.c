@@ -79,8 +79,11 @@ static int override_cmd(struct build_job *job, struct err *err)
 	if (!job->opt->cmd_json)
 		return 0;
 	if (buf_printf(&text, err, "{\"cmd\":%s}", job->opt->cmd_json) ||
-	    json_parse(text.data, text.len, CMD_JSON_MAX, &holder, err) ||
-	    json_get_strings(holder, "cmd", &job->cmd, &job->cmd_count, NULL, err))
+	    json_parse(text.data, text.len, CMD_JSON_MAX, &holder, err))
+		return err_prefix(err, "--cmd: ");
+	if (holder->child->next || !cJSON_IsArray(holder->child)) // `["a"],"b":1` is two members of the object around it
+		return err_set(err, ERR_USAGE, "--cmd: not one JSON array");
+	if (json_get_strings(holder, "cmd", &job->cmd, &job->cmd_count, NULL, err))
 		return err_prefix(err, "--cmd: ");
 	job->input.config.cmd = job->cmd;
 	job->input.config.cmd_count = job->cmd_count;
