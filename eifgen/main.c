@@ -95,10 +95,12 @@ static void arm_delay(const char *seed)
 }
 #endif
 
+// A closed standard output takes nothing, so that an answer which nobody gets does not end with 0.
 static int open_standard_fds(void)
 {
 	for (int fd = 0; fd <= 2; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) != fd)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
+		    open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR) != fd)
 			return -1;
 	return 0;
 }

@@ -17,5 +17,10 @@ t_exit 2 "a name with a newline stays one line" eifgen $'x\neifgen: y'
 printf 'x' >"$TEST_TMP/full"
 t_exit 2 "a full disk is trouble" bash -c '"$0/eifgen" --version >/dev/full' "$EIFGEN_BIN"
 t_exit 2 "a closed pipe is trouble, not death" bash -c 'exec 3> >(exec true); sleep 0.3; "$0/eifgen" --version >&3' "$EIFGEN_BIN"
-t_exit 0 "closed standard descriptors do no harm" bash -c '"$0/eifgen" --version <&- >&- 2>&-' "$EIFGEN_BIN"
+t_exit 0 "closed standard input and error do no harm" bash -c '"$0/eifgen" --version <&- 2>&-' "$EIFGEN_BIN"
+t_exit 2 "a closed standard output is trouble" bash -c '"$0/eifgen" --version <&- >&-' "$EIFGEN_BIN"
+t_says "which is said" "unable to write standard output: write: Bad file descriptor"
+t_exit 2 "and nothing is built for nobody" bash -c '"$0/eifgen" -q build testdata/images/plain --blobs testdata/images/platform \
+	-o "$1/no.eif" >&-' "$EIFGEN_BIN" "$TEST_TMP"
+t "no file is there" test ! -e "$TEST_TMP/no.eif" -a ! -e "$TEST_TMP/no.eif.record.json"
 t_done
