@@ -122,6 +122,20 @@ t "ramdisks" bash -c "cmp '$W/x/ramdisk-1.cpio' $V/inputs/rd1.cpio.gz && cmp '$W
 t "signature" test "$(wc -c <"$W/x/signature.cbor")" = "$(jq '.Sections[] | select(.Type == "signature").Size' "$TEST_TMP/out")"
 t_exit 0 "doubled sections are all written" eifgen extract $V/bad/two-kernels/image.eif -C "$W/y"
 t "the second by number" test -f "$W/y/kernel-2"
+mkdir -p "$W/z/metadata.json"; echo mine >"$W/z/kernel"
+t_exit 2 "extract where a directory has a section's name" eifgen extract $g/image.eif -C "$W/z"
+t "touches nothing" test "$(cat "$W/z/kernel"; ls "$W/z")" = "$(printf 'mine\nkernel\nmetadata.json')"
+rmdir "$W/z/metadata.json"
+t_exit 2 "extract that can tell nobody" bash -c '"$0/eifgen" extract "$1" -C "$2" >/dev/full' "$EIFGEN_BIN" $g/image.eif "$W/z"
+t "touches nothing either" test "$(cat "$W/z/kernel"; ls "$W/z")" = "$(printf 'mine\nkernel')"
+python3 - "$W/many.eif" <<'P'
+import struct, sys, zlib
+sections = b"".join(struct.pack(">HHQ", t, 0, 1) + b"x" for t in [1, 2] + [3] * 3000)
+head = bytearray(0x220); head[0:6] = b".eif\0\4"
+open(sys.argv[1], "wb").write(head + struct.pack(">I", zlib.crc32(head + sections)) + sections)
+P
+t_exit 0 "extract of 3002 sections with few descriptors" bash -c 'ulimit -n 40; exec "$0/eifgen" extract "$1" -C "$2"' "$EIFGEN_BIN" "$W/many.eif" "$W/many"
+t "writes them all" test "$(find "$W/many" -type f -size 1c | wc -l)" = 3002
 t_exit 2 "extract needs a directory" eifgen extract $g/image.eif
 for cut in trunc-last-byte trunc-at-section-edge trunc-548 size-2e40 type-6; do
 	t_exit 2 "extract of a file that is not whole: $cut" eifgen extract $V/bad/$cut/image.eif -C "$W/cut"
