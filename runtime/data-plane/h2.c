@@ -1,79 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// HTTP/2 with a client (RFC 9113), framing by nghttp2. Each stream becomes an HTTP/1.1 exchange with the service.
+// HTTP/2 with a client (RFC 9113), framing by nghttp2: the connection, its windows, limits and end. What becomes of a
+// request is h2_stream.h's.
 //
-//   client DATA ─► stream window ─► upstream (≤ 64 KiB) ─► service      a window is opened again (consume) only for
-//   what client DATA ◄─ stream.out (≤ 64 KiB) ◄──────────────── service      the service's side has taken
-//
-// nghttp2 checks the message rules (pseudo fields, no connection fields, content against content-length); what is
-// checked here is what HTTP/1 needs on top, since a name or a path that is harmless in HTTP/2's binary form could split
-// a head written as text. Floods of resets and settings are limited by nghttp2.
-#include "base/buf.h"
+// Floods of settings, pings, continuations and of the client's resets are limited by nghttp2; resets that the client
+// brings us to send ourselves (a window past its limit, content past its length) cost the service as much, so all of
+// them together are limited here.
 #include "base/mem.h"
-#include "runtime/data-plane/exchange.h"
-#include "runtime/data-plane/forward.h"
-#include "runtime/data-plane/h2_fields.h"
+#include "runtime/data-plane/h2_stream.h"
 
-#include <string.h>
+#include <limits.h>
 
 enum {
 	OUT_MAX = 64 * 1024,
 	READ_MAX = 16 * 1024,
 	STREAMS_MAX = 100,
 	CONNECTION_WINDOW = 1024 * 1024,
-};
-
-struct h2_stream {
-	struct h2 *h2;
-	struct h2_stream *prev, *next;
-	int32_t id;
-	struct upstream *up;
-	struct h2_fields fields; // of the request, until it is sent on
-	struct buf in;           // request content that the service had no room for; the stream's window bounds it
-	bool in_ended, head_only, responded, ended;
-	struct buf out; // response content not yet framed
-	size_t out_off;
-	struct trx trx;
-};
-
-struct h2 {
-	struct session session;
-	struct stream s;
-	struct client who;
-	struct event *ev;
-	short armed;
-	struct timer timer;
-	uint64_t last_ms;
-	nghttp2_session *ng;
-	struct h2_stream *streams;
-	struct buf out;
-	size_t out_off;
-	bool eof, busy, gone;
+	RESETS_BURST = 1000, // as nghttp2 has it for those of the client
+	RESETS_A_SECOND = 33,
 };
 
 static void on_ready(evutil_socket_t fd, short what, void *arg);
 static void h2_run(struct h2 *c, bool may_read);
 
-static void stream_free(struct h2_stream *st)
-{
-	trx_end(&st->trx, st->h2->session.shared, &st->h2->who, "2");
-	upstream_cancel(st->up);
-	if (st->prev)
-		st->prev->next = st->next;
-	else
-		st->h2->streams = st->next;
-	if (st->next)
-		st->next->prev = st->prev;
-	h2_fields_free(&st->fields);
-	buf_free(&st->in);
-	buf_free(&st->out);
-	free(st);
-}
-
 static void h2_free(struct h2 *c)
 {
 	while (c->streams)
-		stream_free(c->streams);
+		h2_stream_free(c->streams);
 	nghttp2_session_del(c->ng);
 	if (c->ev)
 		event_free(c->ev);
@@ -84,194 +37,73 @@ static void h2_free(struct h2 *c)
 	free(c);
 }
 
-// Something is to be sent: once all exchanges that are ready in this turn of the loop have spoken, so that their frames
-// leave in one record.
-static void h2_wake(struct h2 *c)
+void h2_wake(struct h2 *c)
 {
 	if (!c->busy)
 		event_active(c->ev, EV_WRITE, 1);
 }
 
-// ---- responses -----------------------------------------------------------------------------------------------------
-static ssize_t read_content(nghttp2_session *ng, int32_t id, uint8_t *p, size_t n, uint32_t *flags,
-			    nghttp2_data_source *source, void *user)
+// ---- time ----------------------------------------------------------------------------------------------------------
+// How often the streams are looked at: their waits begin and change without the timer's being told.
+static unsigned look_ms(const struct h2 *c)
 {
-	struct h2_stream *st = source->ptr;
-	size_t have = st->out.len - st->out_off, k = have < n ? have : n;
+	const struct plane_config *cfg = c->session.shared->config;
+	uint64_t least = cfg->ingress.header_ms < cfg->ingress.body_ms ? cfg->ingress.header_ms : cfg->ingress.body_ms;
 
-	(void)ng, (void)id, (void)user;
-	if (k)
-		memcpy(p, st->out.data + st->out_off, k);
-	st->out_off += k;
-	if (k == have) {
-		buf_free(&st->out);
-		st->out_off = 0;
-	}
-	if (k == have && st->ended)
-		*flags |= NGHTTP2_DATA_FLAG_EOF;
-	else if (k == 0)
-		return NGHTTP2_ERR_DEFERRED;
-	if (k && st->up)
-		upstream_resume(st->up);
-	return (ssize_t)k;
+	return (unsigned)(cfg->ingress.idle_ms < least ? cfg->ingress.idle_ms : least);
 }
 
-static void on_head(void *ctx, const struct http1_head *head)
+// Has the timer look in `wait`, if it would not sooner.
+static void look_in(struct h2 *c, uint64_t now, uint64_t wait)
 {
-	struct h2_stream *st = ctx;
-	nghttp2_session *ng = st->h2->ng;
-	_cleanup_buf_ struct buf names = BUF_INIT(0);
-	nghttp2_nv nv[H2_SENT_FIELDS_MAX];
-	nghttp2_data_provider content = {.source.ptr = st, .read_callback = read_content};
-	char status[3];
-	size_t n = h2_fields_response(head, status, nv, &names);
-	int rc;
+	if (c->fires_at && c->fires_at <= now + wait)
+		return;
+	c->fires_at = now + wait;
+	timer_set(&c->timer, wait ? (unsigned)wait : 1);
+}
 
-	if (head->status / 100 == 1) {
-		nghttp2_submit_headers(ng, NGHTTP2_FLAG_NONE, st->id, NULL, nv, n, NULL);
+static void on_timer(void *ctx)
+{
+	struct h2 *c = ctx;
+	uint64_t now = loop_now_ms(), quiet = now - c->last_ms, idle = c->session.shared->config->ingress.idle_ms;
+	unsigned next = look_ms(c), patience;
+	bool expired = false;
+
+	for (struct h2_stream *st = c->streams, *after; st; st = after) {
+		after = st->next;
+		patience = h2_stream_patience(st, now);
+		if (patience == 0) {
+			if (!h2_stream_expire(st, now)) {
+				h2_free(c);
+				return;
+			}
+			expired = true;
+		} else if (patience < next) {
+			next = patience;
+		}
+	}
+	// Streams that wait for the service keep a quiet connection; one that does not take what we write is over.
+	if (quiet >= idle && (!c->streams || c->out_off < c->out.len)) {
+		h2_free(c);
 		return;
 	}
-	st->responded = true;
-	st->trx.status = head->status;
-	trx_response(&st->trx, st->h2->session.shared, head);
-	session_count_status(st->h2->session.shared, head->status);
-	rc = n ? nghttp2_submit_response(ng, st->id, nv, n, head->body == HTTP1_NONE ? NULL : &content) : -1;
-	if (rc)
-		nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_INTERNAL_ERROR);
+	c->fires_at = 0;
+	look_in(c, now, c->streams ? next : idle - quiet);
+	if (expired)
+		h2_run(c, false);
 }
 
-static size_t room(void *ctx)
+// Too many streams that ended by a reset, whoever sent it: the connection is closed.
+static void count_reset(struct h2 *c)
 {
-	const struct h2_stream *st = ctx;
-	size_t have = st->out.len - st->out_off;
+	uint64_t now = loop_now_ms(), forgiven = (now - c->resets_ms) * RESETS_A_SECOND / 1000;
 
-	return have < OUT_MAX ? OUT_MAX - have : 0;
-}
-
-static void on_body(void *ctx, const char *p, size_t n)
-{
-	struct h2_stream *st = ctx;
-
-	st->trx.bytes_out += n;
-	if (st->out_off) {
-		buf_consume(&st->out, st->out_off);
-		st->out_off = 0;
+	if (forgiven) {
+		c->resets = c->resets > forgiven ? c->resets - (unsigned)forgiven : 0;
+		c->resets_ms = now;
 	}
-	if (buf_add(&st->out, p, n, NULL))
-		nghttp2_submit_rst_stream(st->h2->ng, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_INTERNAL_ERROR);
-}
-
-static void on_flush(void *ctx)
-{
-	struct h2_stream *st = ctx;
-	struct h2 *c = st->h2;
-
-	if (st->out.len)
-		nghttp2_session_resume_data(c->ng, st->id);
-	h2_wake(c);
-}
-
-static void on_end(void *ctx)
-{
-	struct h2_stream *st = ctx;
-
-	st->up = NULL;
-	st->ended = true;
-	buf_free(&st->in);
-	nghttp2_session_resume_data(st->h2->ng, st->id);
-	on_flush(st);
-}
-
-// Our own answer.
-static void answer(struct h2_stream *st, int status)
-{
-	nghttp2_session *ng = st->h2->ng;
-	nghttp2_data_provider content = {.source.ptr = st, .read_callback = read_content};
-	char body[FORWARD_ERROR_BODY_MAX], code[3];
-	size_t n = forward_error_body(body, status);
-	nghttp2_nv nv[] = {h2_nv(":status", 7, code, 3), h2_nv("content-type", 12, "application/json", 16)};
-
-	upstream_cancel(st->up);
-	st->up = NULL;
-	st->ended = true;
-	if (st->responded || buf_add(&st->out, body, st->head_only ? 0 : n, NULL)) {
-		nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_INTERNAL_ERROR);
-		return;
-	}
-	st->responded = true;
-	st->trx.status = status;
-	session_count_status(st->h2->session.shared, status);
-	h2_put_status(code, status);
-	nghttp2_submit_response(ng, st->id, nv, 2, &content);
-}
-
-static void on_fail(void *ctx, int status)
-{
-	struct h2_stream *st = ctx;
-	struct h2 *c = st->h2;
-
-	st->up = NULL;
-	answer(st, status);
-	h2_wake(c);
-}
-
-// ---- requests ------------------------------------------------------------------------------------------------------
-// Passes waiting content on and opens the window by as much.
-static void pass_content(struct h2_stream *st)
-{
-	size_t n;
-
-	if (!st->up)
-		return;
-	n = upstream_room(st->up) < st->in.len ? upstream_room(st->up) : st->in.len;
-	if (n && upstream_body(st->up, (const char *)st->in.data, n)) {
-		answer(st, 503);
-		return;
-	}
-	if (n)
-		nghttp2_session_consume(st->h2->ng, st->id, n);
-	buf_consume(&st->in, n);
-	if (st->in.len == 0) {
-		buf_free(&st->in);
-		if (st->in_ended && upstream_body_end(st->up))
-			answer(st, 503);
-	}
-}
-
-static void on_drain(void *ctx)
-{
-	struct h2_stream *st = ctx;
-
-	pass_content(st);
-	h2_wake(st->h2);
-}
-
-static const struct upstream_events events = {on_head, room, on_body, on_drain, on_flush, on_end, on_fail};
-
-static void begin_request(struct h2_stream *st, bool ended)
-{
-	struct shared *shared = st->h2->session.shared;
-	struct http1_head *rq = &shared->head;
-	_cleanup_buf_ struct buf cookie = BUF_INIT(HTTP1_HEAD_MAX);
-	int status = h2_fields_head(&st->fields, rq, &cookie, ended);
-
-	st->in_ended = ended;
-	if (status) {
-		shared->count.requests++;
-		shared->count.refused++;
-		answer(st, status);
-		return;
-	}
-	st->head_only = exchange_is_head(rq);
-	trx_begin(&st->trx, shared, rq);
-	status = exchange_admit(shared, rq);
-	if (!status) {
-		st->up = exchange_start(shared, &st->h2->who, st->h2->s.ssl != NULL, rq, false, &events, st);
-		status = st->up ? 0 : 503;
-	}
-	if (status)
-		answer(st, status);
-	h2_fields_free(&st->fields);
+	if (++c->resets > RESETS_BURST)
+		nghttp2_session_terminate_session(c->ng, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 // ---- nghttp2's calls -----------------------------------------------------------------------------------------------
@@ -282,16 +114,10 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
 
 	if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
 		return 0;
-	st = mem_zalloc(1, sizeof(*st), NULL);
+	st = h2_stream_new(c, frame->hd.stream_id);
 	if (!st)
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-	st->h2 = c;
-	st->id = frame->hd.stream_id;
-	h2_fields_init(&st->fields);
-	st->next = c->streams;
-	if (st->next)
-		st->next->prev = st;
-	c->streams = st;
+	look_in(c, c->last_ms, look_ms(c));
 	nghttp2_session_set_stream_user_data(ng, st->id, st);
 	return 0;
 }
@@ -319,23 +145,12 @@ static int on_invalid_header(nghttp2_session *ng, const nghttp2_frame *frame, co
 static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *p, size_t n, void *user)
 {
 	struct h2_stream *st = nghttp2_session_get_stream_user_data(ng, id);
-	struct h2 *c = user;
-	uint64_t max = c->session.shared->config->ingress.body_max;
 
-	(void)flags;
-	if (!st || !st->up) { // answered already: take it off the windows and forget it
+	(void)flags, (void)user;
+	if (st)
+		h2_stream_content(st, p, n);
+	else
 		nghttp2_session_consume(ng, id, n);
-		return 0;
-	}
-	st->trx.bytes_in += n;
-	if (max && st->trx.bytes_in > max) {
-		nghttp2_session_consume(ng, id, n);
-		answer(st, 413);
-	} else if (buf_add(&st->in, p, n, NULL)) {
-		answer(st, 503);
-	} else {
-		pass_content(st);
-	}
 	return 0;
 }
 
@@ -348,10 +163,9 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 	if (!st)
 		return 0;
 	if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-		begin_request(st, ended);
+		h2_stream_begin(st, ended);
 	} else if ((frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS) && ended) {
-		st->in_ended = true;
-		pass_content(st);
+		h2_stream_content_end(st);
 	}
 	return 0;
 }
@@ -372,9 +186,10 @@ static int on_close(nghttp2_session *ng, int32_t id, uint32_t code, void *user)
 {
 	struct h2_stream *st = nghttp2_session_get_stream_user_data(ng, id);
 
-	(void)code, (void)user;
+	if (code != NGHTTP2_NO_ERROR)
+		count_reset(user);
 	if (st)
-		stream_free(st);
+		h2_stream_free(st);
 	return 0;
 }
 
@@ -480,25 +295,6 @@ static void on_ready(evutil_socket_t fd, short what, void *arg)
 	h2_run(c, (what & EV_READ) || c->s.read_on != EV_READ);
 }
 
-static void on_timer(void *ctx)
-{
-	struct h2 *c = ctx;
-	const struct plane_config *cfg = c->session.shared->config;
-	bool uploading = false;
-	uint64_t quiet = loop_now_ms() - c->last_ms, limit = cfg->ingress.idle_ms;
-
-	for (const struct h2_stream *st = c->streams; st; st = st->next)
-		uploading |= !st->in_ended;
-	if (uploading)
-		limit = cfg->ingress.body_ms;
-	// Streams that only wait for the service are under the service's timers.
-	if (quiet < limit || (c->streams && !uploading && c->out_off == c->out.len)) {
-		timer_set(&c->timer, quiet < limit ? (unsigned)(limit - quiet) : (unsigned)limit);
-		return;
-	}
-	h2_free(c);
-}
-
 static void h2_drain(struct session *s)
 {
 	struct h2 *c = (struct h2 *)s;
@@ -562,6 +358,6 @@ void h2_open(struct shared *shared, struct stream *s, const struct client *who)
 		h2_free(c);
 		return;
 	}
-	timer_set(&c->timer, (unsigned)shared->config->ingress.idle_ms);
+	look_in(c, c->last_ms, shared->config->ingress.idle_ms);
 	h2_run(c, true);
 }
