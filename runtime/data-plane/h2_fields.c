@@ -121,11 +121,12 @@ int h2_fields_head(const struct h2_fields *f, struct http1_head *rq, struct buf 
 		add_field(rq, (struct http1_span){"cookie", 6},
 			  (struct http1_span){(const char *)cookie->data, cookie->len});
 	length = http1_find(rq, "content-length", NULL);
-	rq->body = ended ? HTTP1_NONE : length ? HTTP1_LENGTH : HTTP1_CHUNKED;
+	// A length of 0 is passed on: a service may ask for one.
+	rq->body = length ? HTTP1_LENGTH : ended ? HTTP1_NONE : HTTP1_CHUNKED;
 	for (size_t i = 0; length && i < length->value.n; i++)
 		rq->length = rq->length * 10 + (uint64_t)(length->value.p[i] - '0');
 	if (!http1_is_token(rq->method.p, rq->method.n) || !is_path(rq) || !is_authority(rq->host) ||
-	    (length && (length->value.n > 18 || length->value.n == 0)))
+	    (length && (length->value.n > 18 || length->value.n == 0 || (ended && rq->length))))
 		return 400;
 	return rq->method.n == 7 && !memcmp(rq->method.p, "CONNECT", 7) ? 501 : 0;
 }
