@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `eifgen cert new`: a signing key and its certificate. The key file is made readable for its owner alone and never
-// replaces one that is there: a lost signing key means another PCR8.
+// `eifgen cert new`: a signing key and its certificate. The key file is made readable for its owner alone, and neither
+// replaces one that is there: a signing key or certificate that is lost means another PCR8.
 #include "base/cleanup.h"
 #include "base/hex.h"
 #include "base/io.h"
@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 enum { OPT_KEY_OUT = 256, OPT_CERT_OUT, OPT_SUBJECT, OPT_DAYS };
+enum { PATH_QUOTE_MAX = 512 };
 
 static const struct option longs[] = {{"key-out", required_argument, NULL, OPT_KEY_OUT},
 				      {"cert-out", required_argument, NULL, OPT_CERT_OUT},
@@ -27,15 +28,19 @@ static const struct option longs[] = {{"key-out", required_argument, NULL, OPT_K
 				      {"days", required_argument, NULL, OPT_DAYS},
 				      {NULL, 0, NULL, 0}};
 
-static int write_key(const char *path, const struct buf *pem, struct err *err)
+// A file of its own, or none: what stands there already is somebody's.
+static int write_new(const char *path, mode_t mode, const struct buf *pem, struct err *err)
 {
-	_cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+	char q[PATH_QUOTE_MAX];
 
 	if (fd < 0)
-		return err_sys(err, errno, "create %s", path);
+		return err_sys(err, errno, "create %s", err_quote(path, strlen(path), q, sizeof(q)));
 	if (io_write(fd, pem->data, pem->len, err) || fsync(fd)) {
+		if (err->class == ERR_NONE)
+			err_sys(err, errno, "write %s", err_quote(path, strlen(path), q, sizeof(q)));
 		unlink(path);
-		return err->class == ERR_NONE ? err_sys(err, errno, "write %s", path) : -1;
+		return -1;
 	}
 	return 0;
 }
@@ -59,19 +64,40 @@ static int report(const struct buf *cert_pem, struct jout *o, struct err *err)
 	return 0;
 }
 
-static int make(const struct cert_request *req, const char *key_out, const char *cert_out, struct jout *o,
-		struct err *err)
+// Both files and the answer, or neither file.
+static int put(const char *key_out, const struct buf *key, const char *cert_out, const struct buf *cert, const char *text)
+{
+	struct err err = ERR_INIT;
+	int status = EXIT_TROUBLE;
+
+	if (write_new(key_out, 0600, key, &err))
+		return cmd_fail("make", "a signing certificate", &err);
+	if (write_new(cert_out, 0666, cert, &err)) {
+		cmd_fail("make", "a signing certificate", &err);
+	} else {
+		status = cmd_print(text);
+		if (status)
+			unlink(cert_out);
+	}
+	if (status)
+		unlink(key_out); // a key without its certificate is of no use
+	return status;
+}
+
+static int make(const struct cert_request *req, const char *key_out, const char *cert_out)
 {
 	_cleanup_buf_ struct buf key = BUF_INIT(0), cert = BUF_INIT(0);
-	int rc = cert_new(req, &key, &cert, err) || report(&cert, o, err) || write_key(key_out, &key, err) ? -1 : 0;
+	_cleanup_jout_ struct jout o = JOUT_INIT(true);
+	struct err err = ERR_INIT;
+	const char *text = NULL;
+	int status;
 
+	if (!cert_new(req, &key, &cert, &err) && !report(&cert, &o, &err))
+		text = jout_text(&o, &err);
+	status = text ? put(key_out, &key, cert_out, &cert, text) : cmd_fail("make", "a signing certificate", &err);
 	if (key.data)
 		explicit_bzero(key.data, key.len);
-	if (!rc && io_write_file(cert_out, cert.data, cert.len, err)) {
-		unlink(key_out); // a key without its certificate is of no use
-		rc = -1;
-	}
-	return rc;
+	return status;
 }
 
 static int parse_days(unsigned *days)
@@ -88,8 +114,7 @@ static int parse_days(unsigned *days)
 static int run(int argc, char **argv)
 {
 	struct cert_request req = {.subject = "CN=eifgen signing", .days = 365};
-	_cleanup_jout_ struct jout o = JOUT_INIT(true);
-	const char *key_out = NULL, *cert_out = NULL, *text;
+	const char *key_out = NULL, *cert_out = NULL;
 	struct err err = ERR_INIT;
 	int option;
 
@@ -109,10 +134,9 @@ static int run(int argc, char **argv)
 		return cmd_usage_error("cert", "the only thing to do is `cert new`");
 	if (!key_out || !cert_out)
 		return cmd_usage_error("cert", "--key-out and --cert-out are needed");
-	if (time_option(NULL, &req.from, &err) || make(&req, key_out, cert_out, &o, &err))
+	if (time_option(NULL, &req.from, &err))
 		return cmd_fail("make", "a signing certificate", &err);
-	text = jout_text(&o, &err);
-	return text ? cmd_print(text) : cmd_fail("make", "a signing certificate", &err);
+	return make(&req, key_out, cert_out);
 }
 
 const struct cmd cmd_cert = {
@@ -121,7 +145,7 @@ const struct cmd cmd_cert = {
 	"Usage: eifgen cert new --key-out KEY --cert-out CERT [--subject TEXT] [--days N]\n"
 	"Makes a P-384 key and a self-signed certificate for signing EIFs, and prints the PCR8 that its images will have.\n\n"
 	"      --key-out FILE    private key, PEM, readable for its owner alone; must not exist\n"
-	"      --cert-out FILE   certificate, PEM\n"
+	"      --cert-out FILE   certificate, PEM; must not exist\n"
 	"      --subject TEXT    such as CN=build,O=Company (default: CN=eifgen signing)\n"
 	"      --days N          valid for so long from now (default: 365)\n",
 	run,

@@ -222,6 +222,12 @@ t "it is P-384 with the subject asked for" grep -q "CN = build, O = Company.*sec
 t_exit 0 "it signs" eifgen sign "$B" --key "$W/new.key" --cert "$W/new.crt" -o "$W/new.eif"
 t "with the PCR8 that was told" test "$(jq -r .Measurements.PCR8 "$TEST_TMP/out")" = "$(jq -r .PCR8 "$W/new.json")"
 t_exit 2 "a key is never overwritten" eifgen cert new --key-out "$W/new.key" --cert-out "$W/new2.crt"
+t_exit 2 "nor a certificate" eifgen cert new --key-out "$W/new2.key" --cert-out "$W/new.crt"
+t "which stays as it was" openssl verify -CAfile "$W/new.crt" "$W/new.crt"
+t_exit 2 "one file for both would lose the key" eifgen cert new --key-out "$W/one.pem" --cert-out "$W/one.pem"
+t_exit 2 "no directory for the certificate" eifgen cert new --key-out "$W/one.pem" --cert-out "$W/none/one.crt"
+t_exit 2 "an answer that nobody gets" bash -c '"$0" cert new --key-out "$1/one.pem" --cert-out "$1/one.crt" >/dev/full' "$EIFGEN_BIN/eifgen" "$W"
+t "none leaves anything behind" test ! -e "$W/new2.key" -a ! -e "$W/one.pem" -a ! -e "$W/one.crt"
 t_exit 2 "a subject that is none" eifgen cert new --key-out "$W/n.key" --cert-out "$W/n.crt" --subject nonsense
 t_exit 2 "no days" eifgen cert new --key-out "$W/n.key" --cert-out "$W/n.crt" --days 0
 t "neither leaves a key behind" test ! -e "$W/n.key"
