@@ -131,7 +131,7 @@ static int parse(int argc, char **argv, struct request *r)
 
 	if (rc)
 		return rc;
-	return cage_options_end(&r->cage, argc, argv) ? 1 + EXIT_TROUBLE : 0;
+	return cage_options_end(&r->cage, argc, argv) || build_options_check_key(&r->opt, "cage") ? 1 + EXIT_TROUBLE : 0;
 }
 
 // ---- before the image ------------------------------------------------------------------------------------------------

@@ -156,6 +156,8 @@ t "and leaves everything as it was" unharmed
 
 # ---- outputs that are inputs -------------------------------------------------------------------------------------------------
 eifgen cert new --key-out "$W/key.pem" --cert-out "$W/cert.pem" >/dev/null
+t_exit 2 "a certificate without its key is no unsigned cage" cage "$W/all" --sign-cert "$W/cert.pem" -o "$W/half.eif"
+t "nothing of it is there" test ! -e "$W/half.eif"
 cp "$P/init" "$W/init"; ln -s "$W/project/Dockerfile" "$W/docker.link"
 for out in Dockerfile ./cage.json "$W/project/cage.json" "$W/project/../project/Dockerfile" "$W/docker.link" "$W/init" "$W/key.pem"; do
 	t_exit 2 "-o ${out#"$W"/}" cage "$W/all" --init "$W/init" --sign-key "$W/key.pem" --sign-cert "$W/cert.pem" -o "$out"
