@@ -13,6 +13,7 @@
 #include "pcr/openssl_old.h"
 
 #include "base/cleanup.h"
+#include "base/hex.h"
 #include "base/mem.h"
 
 #include <openssl/bn.h>
@@ -173,23 +174,48 @@ int ecdsa_sign_rfc6979(EVP_PKEY *key, const struct cose_alg *alg, const uint8_t 
 
 // ---- tokens --------------------------------------------------------------------------------------------------------
 
-// The value of a query attribute of the URI ("module-path=/x" behind '?' or '&'), percent-decoding left out: paths that
-// need it can be given through p11-kit's configuration. NULL if absent (*err untouched) or out of memory.
-static char *query_attribute(const char *uri, const char *name, struct err *err)
+static void free_secret(char **text)
+{
+	if (*text)
+		OPENSSL_cleanse(*text, strlen(*text));
+	free(*text);
+}
+#define _cleanup_secret_ __attribute__((cleanup(free_secret)))
+
+// %XX becomes its byte, in place. False for what is no such thing, and for a NUL.
+static bool percent_decode(char *text)
+{
+	char *out = text;
+
+	for (const char *in = text; *in; in++) {
+		*out = *in;
+		if (*in == '%') {
+			if (strnlen(in, 3) < 3 || hex_decode(in + 1, 2, out, 1) || !*out)
+				return false;
+			in += 2;
+		}
+		out++;
+	}
+	memset(out, 0, strlen(out));
+	return true;
+}
+
+// The value of a query attribute of the URI ("module-path=/x" behind '?' or '&'; RFC 7512 2.4), decoded; *out stays NULL
+// if it is absent. The caller frees it.
+static int query_attribute(const char *uri, const char *name, char **out, struct err *err)
 {
 	size_t n = strlen(name);
 
 	for (const char *p = strchr(uri, '?'); p; p = strchr(p, '&')) {
 		p++;
-		if (!strncmp(p, name, n) && p[n] == '=') {
-			_cleanup_free_ char *value = mem_strdup(p + n + 1, err);
-
-			if (value)
-				value[strcspn(value, "&")] = '\0';
-			return steal_ptr(&value);
-		}
+		if (strncmp(p, name, n) != 0 || p[n] != '=')
+			continue;
+		*out = mem_dup(p + n + 1, strcspn(p + n + 1, "&"), err);
+		if (!*out)
+			return -1;
+		return percent_decode(*out) ? 0 : err_set(err, ERR_USAGE, "%s is not percent-encoded", name);
 	}
-	return NULL;
+	return 0;
 }
 
 static int pkcs11_error(struct err *err, const char *what)
@@ -213,17 +239,17 @@ static int ctrl(ENGINE *e, const char *cmd, const char *value, const char *what,
 // The engine knows only the URI's path; what stands in its query is told to it by commands.
 static int set_up_engine(ENGINE *e, const char *uri, const char *pin, struct err *err)
 {
-	_cleanup_free_ char *module = query_attribute(uri, "module-path", err);
-	_cleanup_free_ char *value = query_attribute(uri, "pin-value", err);
-	int rc;
+	_cleanup_secret_ char *module = NULL, *value = NULL, *source = NULL;
 
+	if (query_attribute(uri, "module-path", &module, err) || query_attribute(uri, "pin-value", &value, err) ||
+	    query_attribute(uri, "pin-source", &source, err))
+		return -1;
+	if (source)
+		return err_set(err, ERR_UNSUPPORTED, "pin-source is not read: name the file by --passphrase-file");
 	if (ctrl(e, "QUIET", NULL, "QUIET", err) || // it would write to stderr itself
 	    (module && ctrl(e, "MODULE_PATH", module, "PKCS#11 module", err)))
 		return -1;
-	rc = value || pin ? ctrl(e, "PIN", value ? value : pin, "PIN", err) : 0;
-	if (value)
-		OPENSSL_cleanse(value, strlen(value));
-	return rc;
+	return value || pin ? ctrl(e, "PIN", value ? value : pin, "PIN", err) : 0;
 }
 
 static EVP_PKEY *load_from_engine(ENGINE *e, const char *uri, const char *pin, struct err *err)

@@ -5,6 +5,7 @@
 // error of ours cannot write an image that nobody accepts.
 #include "pcr/signer.h"
 
+#include "base/cleanup.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include "pcr/cert.h"
@@ -17,7 +18,8 @@
 #include <string.h>
 
 enum {
-	FILE_MAX = 1 << 20, // key, certificate and passphrase files
+	FILE_MAX = 1 << 20,   // a certificate file
+	SECRET_MAX = 1 << 16, // a key's or a passphrase's
 	DER_SIGNATURE_MAX = 256,
 };
 
@@ -39,22 +41,50 @@ static int give_passphrase(char *out, int size, int rwflag, void *ctx)
 	return (int)n;
 }
 
+static bool is_uri(const char *key)
+{
+	return !strncmp(key, "pkcs11:", strlen("pkcs11:"));
+}
+
+static void wipe(struct buf *b)
+{
+	if (b->data)
+		OPENSSL_cleanse(b->data, b->cap);
+	buf_free(b);
+}
+#define _cleanup_wipe_ __attribute__((cleanup(wipe)))
+
+// A whole file into one allocation: a buffer that grew would leave copies behind.
+static int slurp_secret(const char *path, struct buf *out, struct err *err)
+{
+	_cleanup_close_ int fd = io_open(path, err);
+	ssize_t n;
+
+	if (fd < 0 || buf_reserve(out, SECRET_MAX + 1, err))
+		return -1;
+	n = io_read(fd, out->data, SECRET_MAX + 1, err);
+	if (n < 0)
+		return err_prefix(err, "%s: ", path);
+	if (n > SECRET_MAX)
+		return err_set(err, ERR_LIMIT, "%s: more than %d bytes", path, SECRET_MAX);
+	out->len = (size_t)n;
+	return 0;
+}
+
 static EVP_PKEY *key_from_pem(const char *path, const char *passphrase, struct err *err)
 {
-	_cleanup_buf_ struct buf text = BUF_INIT(0);
+	_cleanup_wipe_ struct buf text = BUF_INIT(0);
 	struct passphrase pass = {passphrase, false};
 	EVP_PKEY *key = NULL;
 	BIO *bio;
 
-	if (io_slurp(path, FILE_MAX, &text, err))
+	if (slurp_secret(path, &text, err))
 		return NULL;
-	bio = BIO_new_mem_buf(text.data ? (void *)text.data : "", (int)text.len);
+	bio = BIO_new_mem_buf(text.data, (int)text.len);
 	if (bio)
 		key = PEM_read_bio_PrivateKey(bio, NULL, give_passphrase, &pass);
 	BIO_free(bio);
 	ERR_clear_error();
-	if (text.data)
-		OPENSSL_cleanse(text.data, text.len);
 	if (key)
 		return key;
 	if (pass.asked && !passphrase)
@@ -68,12 +98,18 @@ static EVP_PKEY *key_from_pem(const char *path, const char *passphrase, struct e
 
 static int read_passphrase(const char *path, struct buf *out, const char **text, struct err *err)
 {
+	size_t n = 0;
+
 	*text = NULL;
 	if (!path)
 		return 0;
-	if (io_slurp(path, FILE_MAX, out, err) || !buf_cstr(out, err))
+	if (slurp_secret(path, out, err))
 		return -1;
-	out->data[strcspn((char *)out->data, "\r\n")] = '\0';
+	while (n < out->len && out->data[n] != '\r' && out->data[n] != '\n')
+		n++;
+	if (memchr(out->data, 0, n))
+		return err_set(err, ERR_INPUT, "%s: a NUL in the passphrase", path);
+	out->data[n] = '\0'; // there is room: out->len is below what was reserved
 	*text = (char *)out->data;
 	return 0;
 }
@@ -100,28 +136,33 @@ static int open_cert(struct signer *s, const struct signer_options *opt, struct 
 	return 0;
 }
 
+// What of a key's name may be said: a URI's query can hold a PIN.
+static int name_length(const char *key)
+{
+	return (int)(is_uri(key) ? strcspn(key, "?") : strlen(key));
+}
+
 static int open_key(struct signer *s, const struct signer_options *opt, struct err *err)
 {
-	_cleanup_buf_ struct buf secret = BUF_INIT(0);
+	_cleanup_wipe_ struct buf secret = BUF_INIT(0);
 	const char *pass = NULL;
 
 	if (read_passphrase(opt->passphrase_file, &secret, &pass, err))
 		return -1;
-	if (!strncmp(opt->key, "pkcs11:", 7)) {
+	if (is_uri(opt->key)) {
 		s->key = key_from_pkcs11(opt->key, pass, err);
 		if (!s->key)
 			err_prefix(err, "pkcs11: ");
 	} else {
 		s->key = key_from_pem(opt->key, pass, err);
 	}
-	if (secret.data)
-		OPENSSL_cleanse(secret.data, secret.len);
 	if (!s->key)
 		return -1;
 	if (!cose_alg_of_key(s->key, err))
-		return err_prefix(err, "%s: ", opt->key);
+		return err_prefix(err, "%.*s: ", name_length(opt->key), opt->key);
 	if (EVP_PKEY_eq(s->key, X509_get0_pubkey(s->cert)) != 1)
-		return err_set(err, ERR_MISMATCH, "the key %s is not that of the certificate %s", opt->key, opt->cert);
+		return err_set(err, ERR_MISMATCH, "the key %.*s is not that of the certificate %s",
+			       name_length(opt->key), opt->key, opt->cert);
 	s->token = !key_is_local(s->key);
 	return 0;
 }

@@ -91,7 +91,7 @@ static int parse(int argc, char **argv, struct request *r)
 	while ((option = cmd_getopt(argc, argv, "", longs)) != -1) {
 		if (option == CMD_OPT_STOP)
 			return cmd_opt_status + 1;
-		if (nitro_take_once("build-enclave", text_of(r, option)))
+		if (nitro_take_once("build-enclave", longs, option, text_of(r, option)))
 			return 1 + EXIT_TROUBLE;
 	}
 	if (optind < argc)

@@ -19,10 +19,12 @@
 enum { OPT_EIF = 256, OPT_CERT, OPT_KEY };
 enum { CERT_FILE_MAX = 1 << 20, BLOCK = 128 * 1024 };
 
-int nitro_take_once(const char *command, const char **slot)
+int nitro_take_once(const char *command, const struct option *longs, int option, const char **slot)
 {
-	if (*slot)
-		return cmd_usage_error(command, "an option is given twice: %s and %s", *slot, optarg);
+	while (longs->val != option)
+		longs++;
+	if (*slot) // not its values: a key's name can hold a PIN
+		return cmd_usage_error(command, "--%s is given twice", longs->name);
 	*slot = optarg;
 	return 0;
 }
@@ -79,7 +81,7 @@ static int run_describe(int argc, char **argv)
 	while ((option = cmd_getopt(argc, argv, "", longs)) != -1) {
 		if (option == CMD_OPT_STOP)
 			return cmd_opt_status;
-		if (nitro_take_once("describe-eif", &path))
+		if (nitro_take_once("describe-eif", longs, option, &path))
 			return EXIT_TROUBLE;
 	}
 	if (!path || optind < argc)
@@ -128,7 +130,8 @@ static int run_sign(int argc, char **argv)
 	while ((option = cmd_getopt(argc, argv, "", longs)) != -1) {
 		if (option == CMD_OPT_STOP)
 			return cmd_opt_status;
-		if (nitro_take_once("sign-eif", option == OPT_EIF ? &path : option == OPT_CERT ? &opt.cert : &opt.key))
+		if (nitro_take_once("sign-eif", longs, option,
+				    option == OPT_EIF ? &path : option == OPT_CERT ? &opt.cert : &opt.key))
 			return EXIT_TROUBLE;
 	}
 	if (!path || !opt.cert || !opt.key || optind < argc)

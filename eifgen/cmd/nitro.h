@@ -12,7 +12,7 @@ int nitro_pcr_of_file(const char *path);
 int nitro_pcr_of_certificate(const char *path);
 
 // Puts optarg into *slot, which must be empty: nitro-cli refuses an option that is given twice. 0, or the exit status.
-int nitro_take_once(const char *command, const char **slot);
+int nitro_take_once(const char *command, const struct option *longs, int option, const char **slot);
 // 0, or the exit status for a key in KMS (`arn:…`), having said how to sign with one.
 int nitro_check_key(const char *command, const char *key);
 

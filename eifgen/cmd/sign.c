@@ -92,6 +92,10 @@ static int parse(int argc, char **argv, struct sign *s)
 		return 1 + cmd_usage_error("sign", "one of --key, --detached and --attach is needed");
 	if (s->digest && !s->detached)
 		return 1 + cmd_usage_error("sign", "--digest goes with --detached");
+	if (s->out && s->detached)
+		return 1 + cmd_usage_error("sign", "--detached writes to standard output, not to -o");
+	if (s->signer.passphrase_file && !s->signer.key)
+		return 1 + cmd_usage_error("sign", "--passphrase-file goes with --key");
 	if (s->record.path && (s->record.none || s->detached))
 		return 1 + cmd_usage_error("sign", "--record and %s are at odds",
 					   s->detached ? "--detached" : "--no-record");

@@ -40,6 +40,18 @@ echo secret >"$W/pass"; echo wrong >"$W/wrong"
 t_exit 0 "and opens with it" s form --passphrase-file "$W/pass"
 t "to the same bytes" cmp "$W/form.eif" "$W/p384.eif"
 t_exit 2 "a wrong passphrase" s form --passphrase-file "$W/wrong"
+printf 'secret\r\nnext line\n' >"$W/crlf"
+t_exit 0 "a passphrase with CR LF and more behind it" s form --passphrase-file "$W/crlf"
+t_exit 0 "one from a pipe" s form --passphrase-file <(printf secret)
+t "to the same bytes" cmp "$W/form.eif" "$W/p384.eif"
+printf 'secret\0x' >"$W/nul"
+t_exit 2 "one with a NUL is not cut there" s form --passphrase-file "$W/nul"
+t_says "and that is said" "a NUL in the passphrase"
+: >"$W/empty"
+t_exit 2 "an empty one" s form --passphrase-file "$W/empty"
+t_exit 2 "an endless one" s form --passphrase-file /dev/zero
+t_exit 2 "a passphrase for no key" eifgen sign "$B" --cert "$W/p384.crt" --detached --passphrase-file "$W/pass"
+t_exit 2 "--detached and -o" eifgen sign "$B" --cert "$W/p384.crt" --detached -o "$W/no.eif"
 
 # Refusals: never an unsigned image with exit 0
 rm -f "$W/no.eif"
@@ -131,6 +143,18 @@ if command -v softhsm2-util >/dev/null && [ -e /usr/lib/softhsm/libsofthsm2.so ]
 		t_exit 0 "$c: verify" eifgen verify --require-signed "$W/token.eif"
 	done
 	t_exit 2 "another object's certificate" eifgen sign "$B" --key "${uri/signer/p256}&pin-value=1234" --cert "$W/p384.crt" -o "$W/no.eif"
+	t "the PIN is not in the error" bash -c '! grep -q 1234 "$1"' - "$TEST_TMP/err"
+	t_exit 2 "a key given twice" eifgen sign-eif --eif-path "$B" --private-key "$uri&pin-value=1234" --private-key x --signing-certificate "$W/p384.crt"
+	t "nor in that of an option given twice" bash -c '! grep -q 1234 "$1"' - "$TEST_TMP/err"
+	softhsm2-util --init-token --free --label odd --pin 'a%2&c d' --so-pin 5678 >/dev/null 2>&1
+	softhsm2-util --import "$W/p384.key" --token odd --label signer --id 01 --pin 'a%2&c d' >/dev/null 2>&1
+	t_exit 0 "a PIN with bytes that a URI encodes" eifgen sign "$B" --key "${uri/=eif/=odd}&pin-value=a%252%26c%20d" --cert "$W/p384.crt" -o "$W/token.eif"
+	for bad in 'a%2' '%zz' '%00'; do
+		t_exit 2 "a PIN that is not encoded: $bad" eifgen sign "$B" --key "${uri/=eif/=odd}&pin-value=$bad" --cert "$W/p384.crt" -o "$W/no.eif"
+		t_says "is said" "pin-value is not percent-encoded"
+	done
+	t_exit 2 "a pin-source" eifgen sign "$B" --key "$uri&pin-source=file:$W/pin" --cert "$W/p384.crt" -o "$W/no.eif"
+	t_says "is not passed over" "name the file by --passphrase-file"
 	t_exit 0 "a build signs with a token too" eifgen -q build testdata/images/plain --blobs testdata/images/platform \
 		--sign-key "$uri&pin-value=1234" --sign-cert "$W/p384.crt" -o "$W/tb.eif"
 	t "and records whose nonce it is" test "$(jq -r .Signature.Nonce "$W/tb.eif.record.json")" = token
