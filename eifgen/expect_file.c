@@ -23,12 +23,12 @@ int expect_add_file(struct pcr_expect *e, const char *path, struct err *err)
 	if (!cJSON_IsObject(measurements))
 		measurements = doc;
 	for (unsigned i = 0; i < PCR_COUNT; i++) {
-		const cJSON *item;
+		const char *hex = NULL;
 		char key[16];
 
 		snprintf(key, sizeof(key), "PCR%u", i);
-		item = cJSON_GetObjectItemCaseSensitive(measurements, key);
-		if (cJSON_IsString(item) && pcr_expect_add_hex(e, i, item->valuestring, err))
+		if (json_get_string(measurements, key, JSON_OPTIONAL, &hex, err) ||
+		    (hex && pcr_expect_add_hex(e, i, hex, err)))
 			return err_prefix(err, "%s: ", path);
 		if (i == 0 && e->count == before)
 			return err_set(err, ERR_INPUT, "%s: no Measurements with a PCR0", path);

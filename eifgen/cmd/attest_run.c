@@ -87,8 +87,11 @@ static int load_root(struct attest *a, struct err *err)
 	if (io_slurp(a->root_path, ROOT_FILE_MAX, &pem, err))
 		return -1;
 	cert = cert_from_pem(pem.data, pem.len, err);
-	if (!cert || cert_der(cert, &a->root, err))
+	if (!cert || cert_der(cert, &a->root, err)) {
+		if (err->class == ERR_INPUT)
+			err->class = ERR_USAGE; // ours to put right: no answer about the enclave
 		return err_prefix(err, "%s: ", a->root_path);
+	}
 	a->policy.root = a->root.data;
 	a->policy.root_len = a->root.len;
 	return 0;

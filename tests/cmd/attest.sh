@@ -32,6 +32,11 @@ t "it holds what the document says" jq -e --slurpfile d $A/production.json \
 	'.Verified and .PCRs.PCR0 == $d[0].pcrs["0"] and .Nonce == $d[0].nonce and .TimestampMs == $d[0].timestamp_ms and .UserData == null' "$TEST_TMP/out"
 printf '{"Measurements":{"PCR0":"%s","PCR1":"%s","PCR2":"%s"}}' "$p0" "$p1" "$p2" >"$W/record.json"
 t_exit 0 "a record" att --document $A/production.doc --at 1665651482 --record "$W/record.json"
+for odd in '"PCR1":5' '"PCR2":["x"]' '"PCR8":false' '"pcr1":"'"$p1"'"' '"PCR1":"00"' '"PCR31":{}'; do
+	printf '{"Measurements":{"PCR0":"%s",%s}}' "$p0" "$odd" >"$W/odd.json"
+	t_exit 2 "a record with $odd expects nothing less" att --document $A/production.doc --at 1665651482 --record "$W/odd.json"
+done
+t_exit 2 "a root that is none is trouble, not a no" att --document $A/production.doc --at 1665651482 --pcr0 "$p0" --root $A/README.md
 
 # A running cage. PCR i of the mock is 48 times 0x10 + i.
 reg() { printf "$1%.0s" $(seq 48); }
