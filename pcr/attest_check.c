@@ -10,6 +10,7 @@
 
 #include "pcr/cert.h"
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/objects.h>
 #include <openssl/x509v3.h>
@@ -29,24 +30,47 @@ static X509 *cert_of(const void *der, size_t n, struct err *err)
 	return NULL;
 }
 
+// RFC 5280 4.2: what a critical extension says must be heeded, and here that is done for two of them. OpenSSL knows some
+// more (name and policy constraints, extended key usage), but it heeds those in a path builder that this is not.
+static int check_extensions(X509 *cert, struct err *err)
+{
+	if (X509_get_extension_flags(cert) & (EXFLAG_INVALID | EXFLAG_CRITICAL))
+		return err_set(err, ERR_MISMATCH, "an extension is broken, or critical and unknown");
+	for (int i = 0; i < X509_get_ext_count(cert); i++) {
+		X509_EXTENSION *ext = X509_get_ext(cert, i);
+		int nid = OBJ_obj2nid(X509_EXTENSION_get_object(ext));
+
+		if (nid == NID_basic_constraints || nid == NID_key_usage)
+			continue;
+		if (X509_EXTENSION_get_critical(ext) || nid == NID_name_constraints)
+			return err_set(err, ERR_MISMATCH, "its extension %s would have to be heeded, and is not here",
+				       OBJ_nid2sn(nid));
+	}
+	return 0;
+}
+
+// RFC 5480 2.1.1: a curve is named. One that is spelled out may equal P-384 for us and not for others.
+static bool is_named_p384(EVP_PKEY *key)
+{
+	struct err why = ERR_INIT;
+	const struct cose_alg *alg = key ? cose_alg_of_key(key, &why) : NULL;
+	int spelled_out = 0;
+
+	if (alg)
+		EVP_PKEY_get_int_param(key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &spelled_out);
+	return alg && alg->nid == NID_secp384r1 && !spelled_out;
+}
+
 // What every certificate of the path must be, whatever its place.
 static int check_shape(X509 *cert, int64_t at, struct err *err)
 {
-	const struct cose_alg *alg;
-	struct err why = ERR_INIT;
-	EVP_PKEY *key = X509_get0_pubkey(cert);
-	uint32_t flags = X509_get_extension_flags(cert);
-
-	alg = key ? cose_alg_of_key(key, &why) : NULL;
-	if (!alg || alg->nid != NID_secp384r1)
+	if (!is_named_p384(X509_get0_pubkey(cert)))
 		return err_set(err, ERR_MISMATCH, "its key is not on P-384");
 	if (X509_get_signature_nid(cert) != NID_ecdsa_with_SHA384)
 		return err_set(err, ERR_MISMATCH, "it is not signed by ECDSA with SHA-384");
 	if (X509_get_version(cert) != X509_VERSION_3)
 		return err_set(err, ERR_MISMATCH, "it is not of version 3");
-	if (flags & (EXFLAG_INVALID | EXFLAG_CRITICAL))
-		return err_set(err, ERR_MISMATCH, "an extension is broken, or critical and unknown");
-	return cert_check_dates(cert, at, err);
+	return check_extensions(cert, err) ? -1 : cert_check_dates(cert, at, err);
 }
 
 static int check_ca(X509 *cert, long cas_below, struct err *err)

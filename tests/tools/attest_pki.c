@@ -9,6 +9,7 @@
 #include "pcr/cose.h"
 #include "pcr/openssl_old.h"
 
+#include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
@@ -18,8 +19,9 @@ enum { HOUR = 3600, DAY = 24 * HOUR };
 
 static const char *const names[PKI_FAULTS] = {
 	"sound", "other-root", "forged-chain", "bundle-order", "bundle-short", "expired-link", "future-link",
-	"path-length", "not-ca", "no-cert-sign", "critical-extension", "sha256-link", "other-name", "link-p256",
-	"leaf-p256", "leaf-is-ca", "leaf-no-signing", "cert-trailing", "signature-short", "signature-other-key",
+	"path-length", "not-ca", "no-cert-sign", "critical-extension", "name-constraints",
+	"name-constraints-mild", "policy-constraints", "double-extension", "spelled-curve", "sha256-link", "other-name", "link-p256",
+	"leaf-p256", "leaf-is-ca", "leaf-no-signing", "leaf-purpose", "cert-trailing", "signature-short", "signature-other-key",
 	"payload-changed", "trailing", "payload-trailing", "duplicate-field", "duplicate-pcr", "indefinite",
 	"not-minimal", "unprotected", "es256", "missing-field", "empty-bundle", "digest-name", "pcr-absent",
 	"pcr-zero", "pcr-short", "pcr-other", "nonce-other", "nonce-absent", "binding-other", "too-old",
@@ -52,6 +54,8 @@ struct cert_spec {
 	int64_t from, to;
 	const char *constraints, *usage;
 	bool odd_extension; // a critical one that nobody knows
+	int more;	    // one more extension, its NID; 0: none
+	const char *more_value;
 	const EVP_MD *md;
 };
 
@@ -100,6 +104,8 @@ static X509 *make_cert(const struct cert_spec *s)
 		add_ext(cert, NID_key_usage, s->usage);
 	if (s->odd_extension)
 		add_odd_extension(cert);
+	if (s->more)
+		add_ext(cert, s->more, s->more_value);
 	must(X509_sign(cert, s->issuer_key, s->md));
 	return cert;
 }
@@ -159,6 +165,26 @@ static const struct {
 	{"i-0123456789abcdef0-enc0123456789abcdef.aws", 3, 3 * HOUR, "critical,CA:FALSE"},
 };
 
+static void add_more(struct cert_spec *s, int nid, const char *value)
+{
+	s->more = nid;
+	s->more_value = value;
+}
+
+static void spoil_extensions(struct cert_spec *s, enum pki_fault fault)
+{
+	if (fault == PKI_CRITICAL_EXTENSION)
+		s->odd_extension = true;
+	if (fault == PKI_NAME_CONSTRAINTS)
+		add_more(s, NID_name_constraints, "critical,permitted;DNS:example.org");
+	if (fault == PKI_NAME_CONSTRAINTS_MILD)
+		add_more(s, NID_name_constraints, "permitted;DNS:example.org");
+	if (fault == PKI_POLICY_CONSTRAINTS)
+		add_more(s, NID_policy_constraints, "critical,requireExplicitPolicy:0");
+	if (fault == PKI_DOUBLE_EXTENSION)
+		add_more(s, NID_key_usage, "critical,keyCertSign");
+}
+
 static void spoil_cert(struct cert_spec *s, int level, enum pki_fault fault, int64_t now)
 {
 	if (level == 2) {
@@ -172,8 +198,7 @@ static void spoil_cert(struct cert_spec *s, int level, enum pki_fault fault, int
 			s->constraints = "critical,CA:TRUE,pathlen:0";
 		if (fault == PKI_NO_CERT_SIGN)
 			s->usage = "critical,digitalSignature";
-		if (fault == PKI_CRITICAL_EXTENSION)
-			s->odd_extension = true;
+		spoil_extensions(s, fault);
 		if (fault == PKI_SHA256_LINK)
 			s->md = EVP_sha256();
 		if (fault == PKI_OTHER_NAME)
@@ -183,6 +208,8 @@ static void spoil_cert(struct cert_spec *s, int level, enum pki_fault fault, int
 			s->constraints = "critical,CA:TRUE";
 		if (fault == PKI_LEAF_NO_SIGNING)
 			s->usage = "critical,keyEncipherment";
+		if (fault == PKI_LEAF_PURPOSE)
+			add_more(s, NID_ext_key_usage, "critical,serverAuth");
 	}
 }
 
@@ -208,6 +235,8 @@ static void make_chain(const struct pki *p, enum pki_fault fault, struct chain *
 
 		c->keys[i] = EVP_EC_gen(p256 ? "P-256" : "P-384");
 		must(c->keys[i] != NULL);
+		if (fault == PKI_SPELLED_CURVE && i == 2)
+			must(EVP_PKEY_set_utf8_string_param(c->keys[i], OSSL_PKEY_PARAM_EC_ENCODING, "explicit"));
 		s.key = c->keys[i];
 		spoil_cert(&s, i, fault, p->now);
 		c->certs[i] = make_cert(&s);

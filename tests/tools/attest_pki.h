@@ -27,12 +27,18 @@ enum pki_fault {
 	PKI_NOT_CA,
 	PKI_NO_CERT_SIGN,
 	PKI_CRITICAL_EXTENSION,
+	PKI_NAME_CONSTRAINTS,	    // critical, known to OpenSSL, and allowing no name of those below
+	PKI_NAME_CONSTRAINTS_MILD,  // the same, not critical
+	PKI_POLICY_CONSTRAINTS,	    // critical
+	PKI_DOUBLE_EXTENSION,	    // two key usages
+	PKI_SPELLED_CURVE,	    // P-384 by its parameters, not by its name
 	PKI_SHA256_LINK,
 	PKI_OTHER_NAME,
 	PKI_LINK_P256,
 	PKI_LEAF_P256,
 	PKI_LEAF_IS_CA,
 	PKI_LEAF_NO_SIGNING,
+	PKI_LEAF_PURPOSE, // a critical extended key usage: for TLS servers
 	PKI_CERT_TRAILING,
 	// the message
 	PKI_SIGNATURE_SHORT,
