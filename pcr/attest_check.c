@@ -2,7 +2,8 @@
 //
 // The checks of an attestation document (facts/runtime.md 3.5). The path is walked by hand from the pinned root down,
 // each link held against every rule: with five certificates of one shape that is shorter to read, and stricter, than
-// telling a general path builder what not to accept.
+// telling a general path builder what not to accept. What OpenSSL puts in its error queue meanwhile is taken out again:
+// the caller's TLS stack looks there, too.
 //
 //   root (pinned) -> cabundle[1] -> … -> cabundle[n-1] -> certificate
 //   pathLen of a CA >= number of CAs between it and the leaf
@@ -25,7 +26,6 @@ static X509 *cert_of(const void *der, size_t n, struct err *err)
 	if (cert && at == (const unsigned char *)der + n)
 		return cert;
 	X509_free(cert);
-	ERR_clear_error();
 	err_set(err, ERR_MISMATCH, "not a certificate in DER");
 	return NULL;
 }
@@ -103,10 +103,8 @@ static int check_issued(X509 *cert, X509 *issuer, struct err *err)
 {
 	if (X509_NAME_cmp(X509_get_issuer_name(cert), X509_get_subject_name(issuer)) != 0)
 		return err_set(err, ERR_MISMATCH, "its issuer is not the certificate above it");
-	if (X509_verify(cert, X509_get0_pubkey(issuer)) != 1) {
-		ERR_clear_error();
+	if (X509_verify(cert, X509_get0_pubkey(issuer)) != 1)
 		return err_set(err, ERR_MISMATCH, "its signature is not by the certificate above it");
-	}
 	return 0;
 }
 
@@ -126,7 +124,7 @@ static int name_link(size_t i, size_t count, struct err *err)
 	return i ? err_prefix(err, "cabundle[%zu]: ", i) : err_prefix(err, "root: ");
 }
 
-int attest_check_chain(const struct attest_doc *doc, const void *root, size_t root_len, int64_t at, struct err *err)
+static int walk_path(const struct attest_doc *doc, const void *root, size_t root_len, int64_t at, struct err *err)
 {
 	_cleanup_x509_ X509 *above = NULL;
 	size_t count = doc->bundle_count + 1;
@@ -147,7 +145,17 @@ int attest_check_chain(const struct attest_doc *doc, const void *root, size_t ro
 	return 0;
 }
 
-int attest_check_signature(const struct attest_doc *doc, struct err *err)
+int attest_check_chain(const struct attest_doc *doc, const void *root, size_t root_len, int64_t at, struct err *err)
+{
+	int rc;
+
+	ERR_set_mark();
+	rc = walk_path(doc, root, root_len, at, err);
+	ERR_pop_to_mark();
+	return rc;
+}
+
+static int check_signature(const struct attest_doc *doc, struct err *err)
 {
 	_cleanup_x509_ X509 *leaf = cert_of(doc->certificate.p, doc->certificate.n, err);
 	EVP_PKEY *key = leaf ? X509_get0_pubkey(leaf) : NULL;
@@ -160,6 +168,16 @@ int attest_check_signature(const struct attest_doc *doc, struct err *err)
 	if (!cose_sign1_verify(&doc->cose, key, &why))
 		return 0;
 	return err_set(err, why.class == ERR_MEMORY ? ERR_MEMORY : ERR_MISMATCH, "signature: %s", why.msg);
+}
+
+int attest_check_signature(const struct attest_doc *doc, struct err *err)
+{
+	int rc;
+
+	ERR_set_mark();
+	rc = check_signature(doc, err);
+	ERR_pop_to_mark();
+	return rc;
 }
 
 int attest_check_time(const struct attest_doc *doc, int64_t at, int64_t max_age, int64_t leeway, struct err *err)

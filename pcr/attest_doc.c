@@ -7,6 +7,7 @@
 #include "base/cbor.h"
 #include "base/hex.h"
 
+#include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <string.h>
 
@@ -225,9 +226,12 @@ static int doc_from_name(const char *name, size_t n, struct buf *out, struct err
 
 int attest_doc_from_cert(X509 *cert, struct buf *out, struct err *err)
 {
-	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	GENERAL_NAMES *names;
 	int rc = -1;
 
+	ERR_set_mark();
+	names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	ERR_pop_to_mark();
 	for (int i = 0; rc && i < sk_GENERAL_NAME_num(names); i++) {
 		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
 		struct err why = ERR_INIT;

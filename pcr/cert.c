@@ -162,11 +162,12 @@ int cert_date_text(const ASN1_TIME *t, struct buf *out, struct err *err)
 
 	if (!bio)
 		return err_nomem(err);
+	ERR_set_mark();
 	ASN1_TIME_print(bio, t); // an unreadable time prints as "Bad time value", as it does for AWS's reader
 	n = BIO_get_mem_data(bio, &text);
 	rc = buf_add(out, text, n > 0 ? (size_t)n : 0, err);
 	BIO_free(bio);
-	ERR_clear_error();
+	ERR_pop_to_mark();
 	return rc;
 }
 

@@ -8,6 +8,7 @@
 
 #include <openssl/ec.h>
 #include <openssl/ecdsa.h>
+#include <openssl/err.h>
 #include <openssl/objects.h>
 #include <string.h>
 
@@ -297,10 +298,12 @@ int cose_sign1_verify(const struct cose_sign1 *c, EVP_PKEY *key, struct err *err
 	len = der_signature(alg, c->signature.data, &der, err);
 	if (len < 0)
 		return -1;
+	ERR_set_mark();
 	md = EVP_MD_CTX_new();
 	ok = md && EVP_DigestVerifyInit(md, NULL, alg->md(), NULL, key) == 1 &&
 	     EVP_DigestVerify(md, der, (size_t)len, tbs.data, tbs.len) == 1;
 	EVP_MD_CTX_free(md);
+	ERR_pop_to_mark();
 	OPENSSL_free(der);
 	return ok ? 0 : err_set(err, ERR_MISMATCH, "the signature is not that of the certificate's key");
 }
@@ -316,11 +319,13 @@ int cose_signature_from_any(const struct cose_alg *alg, const void *p, size_t le
 		memcpy(out, p, len);
 		return 0;
 	}
+	ERR_set_mark();
 	sig = len < 1024 ? d2i_ECDSA_SIG(NULL, &at, (long)len) : NULL;
 	ok = sig && at == (const unsigned char *)p + len &&
 	     BN_bn2binpad(ECDSA_SIG_get0_r(sig), out, (int)alg->n) >= 0 &&
 	     BN_bn2binpad(ECDSA_SIG_get0_s(sig), out + alg->n, (int)alg->n) >= 0;
 	ECDSA_SIG_free(sig);
+	ERR_pop_to_mark();
 	if (!ok)
 		return err_set(err, ERR_INPUT, "neither r and s of %zu bytes nor a DER signature on %s", 2 * alg->n,
 			       alg->curve);

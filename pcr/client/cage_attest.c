@@ -128,9 +128,11 @@ int cage_attest_set_root(cage_attest *c, const void *der, size_t n)
 static X509 *peer_cert(struct cage_attest *c, const void *der, size_t n)
 {
 	const unsigned char *at = der;
-	X509 *cert = der && n && n <= CERT_MAX ? d2i_X509(NULL, &at, (long)n) : NULL;
+	X509 *cert;
 
-	ERR_clear_error();
+	ERR_set_mark();
+	cert = der && n && n <= CERT_MAX ? d2i_X509(NULL, &at, (long)n) : NULL;
+	ERR_pop_to_mark();
 	if (!cert)
 		err_set(&c->err, ERR_INPUT, "the peer's certificate cannot be read");
 	return cert;

@@ -4,6 +4,8 @@
 // looks at results or not. Judges the certificate of a real cage at its own time: contract CERTIFICATE.der PCR0. Prints
 // the promises that are broken; exit status 1 if there is one.
 #include <cage_attest.h>
+#include <ctype.h>
+#include <openssl/err.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -130,6 +132,45 @@ static void others(void)
 	cage_attest_free(NULL);
 }
 
+// The certificate with the last hex digit of its document changed: of the document's signature, then.
+static void spoil_signature(unsigned char *out)
+{
+	size_t digits = 0;
+
+	memcpy(out, cert, cert_len);
+	for (size_t i = 0; i < cert_len; i++) {
+		if (digits > 4000 && out[i] == '.') {
+			out[i - 1] = out[i - 1] == '0' ? '1' : '0';
+			return;
+		}
+		digits = isxdigit(out[i]) ? digits + 1 : 0;
+	}
+	promise(0, "a document in the certificate");
+}
+
+// The caller's TLS stack reads the queue of OpenSSL's errors too (SSL_get_error): it is left as it was found.
+static void error_queue(void)
+{
+	static unsigned char spoiled[sizeof(cert)];
+	cage_attest *c = sound(), *rootless = sound();
+
+	spoil_signature(spoiled);
+	cage_attest_set_root(rootless, cert, 1000);
+	ERR_clear_error();
+	ERR_raise(ERR_LIB_USER, 7);
+	promise(cage_attest_verify_cert(c, spoiled, cert_len, THEN) == 0, "another signature: no");
+	promise(strstr(cage_attest_error(c), "signature") != NULL, "for its signature");
+	promise(cage_attest_verify_cert(c, cert, cert_len / 2, THEN) == 0, "half a certificate: no");
+	promise(cage_attest_verify_cert(c, cert, cert_len, THEN + 4 * 3600) == 0, "four hours later: no");
+	promise(cage_attest_verify_cert(rootless, cert, cert_len, THEN) == 0, "a root that is none: no");
+	promise(cage_attest_verify_cert(c, cert, cert_len, THEN) == CAGE_ATTEST_YES, "a real cage: yes");
+	promise(ERR_GET_REASON(ERR_peek_error()) == 7, "the caller's own error is still there");
+	promise(ERR_peek_error() == ERR_peek_last_error(), "and no other");
+	ERR_clear_error();
+	cage_attest_free(c);
+	cage_attest_free(rootless);
+}
+
 int main(int argc, char **argv)
 {
 	FILE *f = argc == 3 ? fopen(argv[1], "rb") : NULL;
@@ -141,5 +182,6 @@ int main(int argc, char **argv)
 	expectations();
 	nonces();
 	others();
+	error_queue();
 	return broken;
 }

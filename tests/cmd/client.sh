@@ -46,7 +46,7 @@ t "the map, the header and the man page name the same functions" bash -c '
 openssl x509 -in $A/cage-certificate.pem -outform der -out "$W/real.der"
 p0_real=$(jq -r '.pcrs["0"]' $A/cage-certificate.json)
 # shellcheck disable=SC2046,SC2086
-t "the contract's test, shared" gcc $warn -o "$W/contract" tests/client/contract.c $(pkg-config --cflags --libs cage-attest)
+t "the contract's test, shared" gcc $warn -o "$W/contract" tests/client/contract.c $(pkg-config --cflags --libs cage-attest) -lcrypto
 # shellcheck disable=SC2086
 t "the contract's test, static and under the sanitizers" gcc $warn -fsanitize=address,undefined -o "$W/contract-san" tests/client/contract.c \
 	"-I$R/include" "$R/lib/libcage-attest.a" -lcrypto
