@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One table of keys drives the reading: a member that is not in it is unknown, a member that is has one type and one
-// range. Rules that span keys come after, in check. The allowlist's grammar is the runtime's (runtime/common/allowlist.h),
-// whose verdict is final; what is looked for here is what a person can get wrong without noticing.
+// range. Rules that span keys come after, in check. Nothing that the data plane would refuse at its start may pass here: an
+// enclave that does not start says so to nobody.
 #include "eifgen/cage_config.h"
 #include "base/hex.h"
 #include "base/mem.h"
+#include "eifgen/cage_destination.h"
 #include "layerfs/json.h"
 
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { ALLOWLIST_BYTES = 65536, TRUSTED_HEADERS_MAX = 256, HEADER_NAME_MAX = 256 }; // the data plane's own caps
 
 enum field_type { FIELD_GROUP, FIELD_TEXT, FIELD_BOOL, FIELD_UINT, FIELD_LIST };
 
@@ -178,37 +181,6 @@ static bool is_label(const char *s)
 	return n > 0 && n <= 63;
 }
 
-// A prefix of no bits: every address of its family, whatever stands in front of the slash and whichever port behind.
-static bool is_every_address(const char *s)
-{
-	const char *slash = strchr(s, '/');
-	size_t zeros = slash ? strspn(slash + 1, "0") : 0;
-
-	return zeros > 0 && (slash[1 + zeros] < '0' || slash[1 + zeros] > '9');
-}
-
-// What a destination must not be: nothing, two in one, or a pattern over a whole top-level domain or address family.
-static const char *destination_fault(const char *s, size_t count)
-{
-	size_t host = strcspn(s, ":");
-
-	if (!*s)
-		return "is empty";
-	if (strpbrk(s, ", \t\r\n"))
-		return "holds a comma or a blank: one destination an element";
-	if (strstr(s, "://") || (strchr(s, '/') && strspn(s, "0123456789abcdefABCDEF.:/[]") != strlen(s)))
-		return "is a URL; wants HOST or HOST:PORT";
-	if (s[0] == '*' && host == 1)
-		return count == 1 ? NULL : "allows every name, which makes the other elements meaningless";
-	if (strchr(s + 1, '*') || (s[0] == '*' && s[1] != '.'))
-		return "has a `*` that is not the whole first label";
-	if (s[0] == '*' && (host <= 2 || !memchr(s + 2, '.', host - 2)))
-		return "allows a whole top-level domain";
-	if (is_every_address(s))
-		return "allows every address";
-	return NULL;
-}
-
 static int check_egress(const struct cage_config *c, struct err *err)
 {
 	if (c->egress.enabled && c->egress.count == 0)
@@ -216,13 +188,16 @@ static int check_egress(const struct cage_config *c, struct err *err)
 					       "([\"*\"] for every name)");
 	if (!c->egress.enabled && c->egress.count > 0)
 		return err_set(err, ERR_INPUT, "egress.destinations: of no use while egress.enabled is not true");
+	size_t bytes = 0;
+
 	for (size_t i = 0; i < c->egress.count; i++) {
-		const char *fault = destination_fault(c->egress.destinations[i], c->egress.count);
+		const char *fault = cage_destination_fault(c->egress.destinations[i], c->egress.count);
 
 		if (fault)
 			return err_set(err, ERR_INPUT, "egress.destinations[%zu]: %s", i, fault);
+		bytes += strlen(c->egress.destinations[i]) + 1; // a comma behind each but the last
 	}
-	return 0;
+	return bytes > ALLOWLIST_BYTES + 1 ? err_set(err, ERR_LIMIT, "egress.destinations: more than %d bytes in all", ALLOWLIST_BYTES) : 0;
 }
 
 static int check_attestation(const struct cage_config *c, struct err *err)
@@ -259,6 +234,24 @@ static int check_secrets(const struct cage_config *c, struct err *err)
 	       check_place("api_keys_file", c->api_keys_file, err) ? -1 : 0;
 }
 
+// A token of RFC 9110 5.6.2.
+static bool is_token(const char *s)
+{
+	size_t n = strlen(s);
+
+	return n > 0 && n <= HEADER_NAME_MAX &&
+	       strspn(s, "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") == n;
+}
+
+// It stands in a request line as it is.
+static bool is_request_path(const char *s)
+{
+	for (const char *p = s; *p; p++)
+		if ((unsigned char)*p <= ' ' || (unsigned char)*p >= 0x7f) // other bytes are written as %XX there
+			return false;
+	return s[0] == '/';
+}
+
 static int check(const struct cage_config *c, struct err *err)
 {
 	uint8_t digest[32];
@@ -273,11 +266,13 @@ static int check(const struct cage_config *c, struct err *err)
 		return err_set(err, ERR_INPUT, "trx_logging: wants tls_termination: what is not decrypted cannot be logged");
 	if (c->api_key_auth && !c->tls_termination)
 		return err_set(err, ERR_INPUT, "api_key_auth: wants tls_termination: a key cannot be seen otherwise");
+	if (c->trusted_header_count > TRUSTED_HEADERS_MAX)
+		return err_set(err, ERR_LIMIT, "trusted_headers: has more than %d elements", TRUSTED_HEADERS_MAX);
 	for (size_t i = 0; i < c->trusted_header_count; i++)
-		if (!*c->trusted_headers[i] || strpbrk(c->trusted_headers[i], ": \t\r\n,"))
+		if (!is_token(c->trusted_headers[i]))
 			return err_set(err, ERR_INPUT, "trusted_headers[%zu]: wants a header's name", i);
-	if (c->healthcheck.path && c->healthcheck.path[0] != '/')
-		return wants("healthcheck.path", "a path that begins with /", err);
+	if (c->healthcheck.path && !is_request_path(c->healthcheck.path))
+		return wants("healthcheck.path", "a path that begins with / and holds visible ASCII alone", err);
 	if (c->healthcheck.port && !c->healthcheck.path)
 		return err_set(err, ERR_INPUT, "healthcheck.path: missing");
 	if (!c->signing.cert != !c->signing.key)

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// cage.json from a stranger: whatever is taken can be compiled into strict CBOR, and survives the write-back of registers.
+// cage.json from a stranger: whatever is taken can be compiled into strict CBOR, survives the write-back of registers, and
+// has an allowlist that the enclave takes.
 #include "base/cbor.h"
 #include "eifgen/cage_config.h"
+#include "runtime/common/allowlist.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -17,6 +20,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (cage_config_parse(data, size, &c, &err))
 		return 0;
+	struct allowlist *list = allowlist_new(&err);
+
+	for (size_t i = 0; list && i < c->egress.count; i++)
+		if (allowlist_add(list, c->egress.destinations[i], strlen(c->egress.destinations[i]), &err))
+			abort();
+	allowlist_free(list);
 	if (cage_config_compile(c, 80, &cbor, &err) == 0) {
 		cbor_reader_init(&r, cbor.data, cbor.len, CBOR_STRICT);
 		if (cbor_skip(&r, &err) || cbor_end(&r, &err))
