@@ -24,6 +24,8 @@ struct apply {
 	struct tree *tree;
 	int32_t layer;
 	struct node *aufs_links; // a directory outside the tree: AUFS's hidden link sources, while the layer lasts
+	struct node *parent;	 // where the last entry's parent path led
+	uint64_t gone;		 // tree->gone at that time
 };
 
 // "a/b/c": the length of the parent ("a/b"), and the base name.
@@ -107,7 +109,8 @@ static int apply_root(struct apply *a, const struct list_entry *e, struct err *e
 static int apply_plain(struct apply *a, struct node *dir, const char *base, size_t len, const struct list_entry *e,
 		       bool through, struct err *err)
 {
-	struct node *n = tree_child(a->tree, dir, base, len);
+	struct tree_place place;
+	struct node *n = tree_find(a->tree, dir, base, len, &place);
 	struct inode *ino;
 
 	if (n && e->kind == LIST_DIR && S_ISDIR(n->inode->mode)) {
@@ -115,7 +118,7 @@ static int apply_plain(struct apply *a, struct node *dir, const char *base, size
 		node_mark(a->tree, n, NODE_LISTED | NODE_OWN);
 	} else {
 		ino = new_inode(a, e, err);
-		n = ino ? tree_link(a->tree, dir, base, len, ino, err) : NULL;
+		n = ino ? tree_link_at(a->tree, dir, base, len, place, ino, err) : NULL;
 		if (!n)
 			return -1;
 		node_mark(a->tree, n, NODE_LISTED | NODE_CLEAN);
@@ -188,6 +191,32 @@ static int check_global(struct apply *a, const struct list_entry *e, struct err 
 	return 0;
 }
 
+// Whether dir's own path, no symlink in it, is this one.
+static bool is_at(const struct node *dir, const char *path, size_t len)
+{
+	for (; dir->parent && dir->name_len <= len; dir = dir->parent) {
+		len -= dir->name_len;
+		if (memcmp(path + len, dir->name, dir->name_len))
+			return false;
+		if (dir->parent->parent && (!len || path[--len] != '/'))
+			return false;
+	}
+	return !dir->parent && !len;
+}
+
+// The directory that an entry goes into. Entries come in rows of one directory, and the way to it need not be gone
+// again: where the path is the directory's own it leads there until a directory is taken away.
+static struct node *parent_of(struct apply *a, const char *path, size_t len, bool *through, struct err *err)
+{
+	if (!len)
+		return a->tree->root;
+	if (!a->parent || a->gone != a->tree->gone || !is_at(a->parent, path, len)) {
+		a->parent = tree_make_parents(a->tree, path, len, through, err);
+		a->gone = a->tree->gone;
+	}
+	return a->parent;
+}
+
 static int apply_entry(struct apply *a, const struct list_entry *e, struct err *err)
 {
 	bool through = false;
@@ -202,7 +231,7 @@ static int apply_entry(struct apply *a, const struct list_entry *e, struct err *
 	if (e->kind == LIST_AUFS_LINK)
 		return apply_plain(a, a->aufs_links, e->path, e->path_len, e, false, err);
 	parent = split(e->path, e->path_len, &base, &base_len);
-	dir = parent ? tree_make_parents(a->tree, e->path, parent, &through, err) : a->tree->root;
+	dir = parent_of(a, e->path, parent, &through, err);
 	if (!dir)
 		return -1;
 	if (e->kind == LIST_HARDLINK)
@@ -431,10 +460,10 @@ static struct node *aufs_dir(struct tree *tree, struct err *err)
 int tree_apply_layer(struct tree *tree, int32_t layer, struct entry_list *entries, struct entry_list *removals,
 		     struct err *err)
 {
-	struct apply a = {tree, layer, aufs_dir(tree, err)};
+	struct apply a = {.tree = tree, .layer = layer, .aufs_links = aufs_dir(tree, err)};
 	int rc;
 
-	if (!a.aufs_links)
+	if (!a.aufs_links || tree_reserve(tree, entry_list_count(entries), err))
 		return -1;
 	tree->stamp = (uint32_t)layer + 1;
 	rc = pass_removals(tree, removals, true, err) || pass_entries(&a, entries, err) ||

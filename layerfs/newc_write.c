@@ -6,6 +6,8 @@
 // may only begin when the one before it has had all of its filesize bytes.
 #include "layerfs/newc.h"
 
+#include "base/be.h"
+
 #include <string.h>
 
 enum {
@@ -35,11 +37,17 @@ static size_t padding(uint64_t offset, unsigned to)
 	return (size_t)(-offset & (to - 1));
 }
 
+// All eight digits at once: a nibble a byte, then what makes a digit of 0 to 9 and a letter of the rest.
 static char *put_hex8(char *p, uint32_t v)
 {
-	for (int shift = 28; shift >= 0; shift -= 4)
-		*p++ = "0123456789abcdef"[v >> shift & 15];
-	return p;
+	uint64_t x = v, letter;
+
+	x = (x | x << 16) & UINT64_C(0x0000ffff0000ffff);
+	x = (x | x << 8) & UINT64_C(0x00ff00ff00ff00ff);
+	x = (x | x << 4) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+	letter = (x + UINT64_C(0x0606060606060606)) >> 4 & UINT64_C(0x0101010101010101);
+	put_be64(p, x + UINT64_C(0x3030303030303030) + letter * ('a' - '9' - 1));
+	return p + 8;
 }
 
 static void encode_header(const struct newc_header *h, uint32_t namesize, char out[NEWC_HEADER])

@@ -14,7 +14,12 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
-enum { CHUNK_MIN = 16 * 1024, CHUNK_MAX = 1024 * 1024, SLOTS_MIN = 64 };
+enum {
+	CHUNK_MIN = 16 * 1024,
+	CHUNK_MAX = 1024 * 1024,
+	SLOTS_MIN = 64,
+	SLOTS_SPARE = 2, // slots a node, at least: that a name is not there shows after two or three looks
+};
 static const uint64_t IN_MEMORY = UINT64_C(0xffff) << 48; // content: an index into blobs instead of a spool reference
 
 struct arena_chunk {
@@ -70,6 +75,7 @@ struct inode *tree_inode_new(struct tree *tree, uint32_t mode, struct err *err)
 
 static void inode_unname(struct tree *tree, struct inode *ino)
 {
+	tree->gone += S_ISDIR(ino->mode);
 	if (--ino->names)
 		return;
 	ino->target = (const char *)tree->free_inodes;
@@ -86,9 +92,7 @@ struct tree *tree_new(enum tree_symlink_policy policy, struct err *err)
 	// Only the table's inner order depends on the key, and nobody sees that; without randomness any key will do.
 	if (getrandom(tree->hash_key, sizeof(tree->hash_key), GRND_NONBLOCK) < 0)
 		tree->hash_key[0] = (uintptr_t)tree;
-	tree->slot_count = SLOTS_MIN;
-	tree->slots = mem_zalloc(SLOTS_MIN, sizeof(*tree->slots), err);
-	tree->root = tree->slots ? tree_alloc(tree, sizeof(*tree->root), err) : NULL;
+	tree->root = tree_reserve(tree, 0, err) ? NULL : tree_alloc(tree, sizeof(*tree->root), err);
 	if (tree->root) {
 		tree->root->name = "";
 		tree->root->inode = tree_inode_new(tree, S_IFDIR | 0755, err);
@@ -115,6 +119,7 @@ void tree_free(struct tree *tree)
 	for (size_t i = 0; i < tree->blob_count; i++)
 		free(tree->blobs[i].data);
 	free(tree->blobs);
+	free(tree->tags);
 	free(tree->slots);
 	free(tree->layer_bases);
 	spool_free(tree->spool);
@@ -180,68 +185,101 @@ static size_t hash_name(const struct tree *tree, const struct node *parent, cons
 	return (size_t)(v[0] ^ v[1] ^ v[2] ^ v[3]);
 }
 
+// What the table remembers of a name, and where it begins to look for it; never 0.
+static uint32_t tag_of(const struct tree *tree, const struct node *parent, const char *name, size_t len)
+{
+	uint32_t tag = (uint32_t)hash_name(tree, parent, name, len);
+
+	return tag ? tag : 1;
+}
+
 static inline bool same_name(const struct node *n, const struct node *parent, const char *name, size_t len)
 {
 	return n->parent == parent && n->name_len == len && !memcmp(n->name, name, len);
 }
 
 // The slot that holds the name, or the empty one where it would go.
-static size_t slot_find(const struct tree *tree, const struct node *parent, const char *name, size_t len)
+static size_t slot_find(const struct tree *tree, uint32_t tag, const struct node *parent, const char *name, size_t len)
 {
-	size_t mask = tree->slot_count - 1, i = hash_name(tree, parent, name, len) & mask;
+	size_t mask = tree->slot_count - 1, i = tag & mask;
 
-	while (tree->slots[i] && !same_name(tree->slots[i], parent, name, len))
+	while (tree->tags[i] && (tree->tags[i] != tag || !same_name(tree->slots[i], parent, name, len)))
 		i = (i + 1) & mask;
 	return i;
 }
 
-static int slots_grow(struct tree *tree, struct err *err)
+static int slots_resize(struct tree *tree, size_t count, struct err *err)
 {
-	size_t old_count = tree->slot_count, count;
-	struct node **old = tree->slots, **slots;
+	struct node **slots = mem_zalloc(count, sizeof(*slots), err);
+	uint32_t *tags = slots ? mem_zalloc(count, sizeof(*tags), err) : NULL;
 
-	if (ckd_mul(&count, old_count, (size_t)2))
-		return err_nomem(err);
-	slots = mem_zalloc(count, sizeof(*slots), err);
-	if (!slots)
+	if (!tags) {
+		free(slots);
 		return -1;
+	}
+	for (size_t i = 0; i < tree->slot_count; i++) {
+		size_t to = tree->tags[i] & (count - 1);
+
+		if (!tree->tags[i])
+			continue;
+		while (tags[to])
+			to = (to + 1) & (count - 1);
+		tags[to] = tree->tags[i];
+		slots[to] = tree->slots[i];
+	}
+	free(tree->tags);
+	free(tree->slots);
+	tree->tags = tags;
 	tree->slots = slots;
 	tree->slot_count = count;
-	for (size_t i = 0; i < old_count; i++) {
-		if (old[i])
-			slots[slot_find(tree, old[i]->parent, old[i]->name, old[i]->name_len)] = old[i];
-	}
-	free(old);
 	return 0;
+}
+
+int tree_reserve(struct tree *tree, uint64_t more, struct err *err)
+{
+	size_t count = tree->slot_count ? tree->slot_count : SLOTS_MIN, want;
+
+	if (ckd_add(&want, tree->live, more) || ckd_mul(&want, want, (size_t)SLOTS_SPARE))
+		return err_nomem(err);
+	while (count < want) {
+		if (ckd_mul(&count, count, (size_t)2))
+			return err_nomem(err);
+	}
+	return count == tree->slot_count ? 0 : slots_resize(tree, count, err);
 }
 
 // Empties n's slot and moves up what linear probing had pushed past it, so that no tombstones are needed.
 static void slot_remove(struct tree *tree, const struct node *n)
 {
-	size_t mask = tree->slot_count - 1, hole = slot_find(tree, n->parent, n->name, n->name_len), i = hole;
+	size_t mask = tree->slot_count - 1, i;
+	size_t hole = slot_find(tree, tag_of(tree, n->parent, n->name, n->name_len), n->parent, n->name, n->name_len);
 
-	for (;;) {
-		const struct node *m;
-		size_t home;
-
-		tree->slots[hole] = NULL;
-		do {
-			i = (i + 1) & mask;
-			m = tree->slots[i];
-			if (!m) {
-				tree->live--;
-				return;
-			}
-			home = hash_name(tree, m->parent, m->name, m->name_len) & mask;
-		} while (((i - home) & mask) < ((i - hole) & mask));
+	tree->live--;
+	for (i = (hole + 1) & mask; tree->tags[i]; i = (i + 1) & mask) {
+		if (((i - tree->tags[i]) & mask) < ((i - hole) & mask))
+			continue;
+		tree->tags[hole] = tree->tags[i];
 		tree->slots[hole] = tree->slots[i];
 		hole = i;
 	}
+	tree->tags[hole] = 0;
+}
+
+struct node *tree_find(const struct tree *tree, const struct node *dir, const char *name, size_t len,
+		       struct tree_place *place)
+{
+	uint32_t tag = tag_of(tree, dir, name, len);
+	size_t slot = slot_find(tree, tag, dir, name, len);
+
+	*place = (struct tree_place){slot, tag};
+	return tree->tags[slot] ? tree->slots[slot] : NULL;
 }
 
 struct node *tree_child(const struct tree *tree, const struct node *dir, const char *name, size_t len)
 {
-	return tree->slots[slot_find(tree, dir, name, len)];
+	struct tree_place place;
+
+	return tree_find(tree, dir, name, len, &place);
 }
 
 // ---- changes -------------------------------------------------------------------------------------------------------
@@ -302,8 +340,6 @@ static struct node *node_new(struct tree *tree, struct node *dir, const char *na
 		err_set(err, ERR_LIMIT, "a name of %zu bytes", len);
 		return NULL;
 	}
-	if ((tree->live + 1) * 4 > tree->slot_count * 3 && slots_grow(tree, err))
-		return NULL;
 	n = tree_alloc(tree, sizeof(*n) + len + 1, err);
 	if (!n)
 		return NULL;
@@ -316,28 +352,42 @@ static struct node *node_new(struct tree *tree, struct node *dir, const char *na
 	return n;
 }
 
-struct node *tree_link(struct tree *tree, struct node *dir, const char *name, size_t len, struct inode *inode,
-		       struct err *err)
+struct node *tree_link_at(struct tree *tree, struct node *dir, const char *name, size_t len, struct tree_place place,
+			  struct inode *inode, struct err *err)
 {
-	struct node *n = tree_child(tree, dir, name, len);
+	struct node *n = tree->tags[place.slot] ? tree->slots[place.slot] : NULL;
 
 	inode->names++; // before the old one is let go: they may be the same
 	if (n) {
 		tree_drop_children(tree, n);
 		inode_unname(tree, n->inode);
 	} else {
-		n = node_new(tree, dir, name, len, err);
+		bool full = tree->live >= tree->slot_count / SLOTS_SPARE;
+
+		n = full && tree_reserve(tree, 1, err) ? NULL : node_new(tree, dir, name, len, err);
 		if (!n) {
 			inode_unname(tree, inode);
 			return NULL;
 		}
-		tree->slots[slot_find(tree, dir, name, len)] = n;
+		if (full)
+			place.slot = slot_find(tree, place.tag, dir, name, len);
+		tree->tags[place.slot] = place.tag;
+		tree->slots[place.slot] = n;
 		tree->live++;
 		dir->child = n;
 	}
 	n->inode = inode;
 	n->index = tree->stamp << NODE_STAMP_SHIFT | NODE_OWN;
 	return n;
+}
+
+struct node *tree_link(struct tree *tree, struct node *dir, const char *name, size_t len, struct inode *inode,
+		       struct err *err)
+{
+	struct tree_place place;
+
+	tree_find(tree, dir, name, len, &place);
+	return tree_link_at(tree, dir, name, len, place, inode, err);
 }
 
 static int check_add(const struct node *dir, const char *name, struct err *err)

@@ -4,7 +4,8 @@
 // link names as they come; a directory is sorted once, when all have come, and found sorted the next time.
 //
 // Sorting looks at 16 bytes a name: its first eight, big-endian and zero-filled, decide most comparisons without
-// touching the name itself. No two names of a directory are equal, so the result does not depend on the sort's stability.
+// touching the name itself. A directory whose names came in order is linked in the opposite one, for the last comes
+// first; it is turned round. No two names of a directory are equal, so the result does not depend on the sort's stability.
 #include "layerfs/tree_priv.h"
 
 #include "base/be.h"
@@ -43,20 +44,21 @@ static uint64_t name_head(const struct node *n)
 	return get_be64(head);
 }
 
-// Takes dead nodes out of dir's list. Returns the number that stay; *sorted says whether they are in order already.
-static size_t sweep(struct node *dir, bool *sorted)
+// Takes dead nodes out of dir's list. Returns the number that stay; *up and *down say whether they are in order
+// already, or in the opposite one.
+static size_t sweep(struct node *dir, bool *up, bool *down)
 {
 	struct node **at = &dir->child, *prev = NULL;
 	size_t n = 0;
 
-	*sorted = true;
+	*up = *down = true;
 	while (*at) {
 		if (!(*at)->inode) {
 			*at = (*at)->next;
 			continue;
 		}
-		if (prev && compare_names(prev, *at) > 0)
-			*sorted = false;
+		if (prev && (*up || *down))
+			*(compare_names(prev, *at) > 0 ? up : down) = false;
 		prev = *at;
 		at = &prev->next;
 		n++;
@@ -64,13 +66,26 @@ static size_t sweep(struct node *dir, bool *sorted)
 	return n;
 }
 
+static void turn_round(struct node *dir)
+{
+	struct node *n = dir->child, *next;
+
+	for (dir->child = NULL; n; n = next) {
+		next = n->next;
+		n->next = dir->child;
+		dir->child = n;
+	}
+}
+
 static int sort_children(struct node *dir, struct sort_item **items, size_t *cap, struct err *err)
 {
 	struct node **at = &dir->child;
-	bool sorted;
-	size_t n = sweep(dir, &sorted), i = 0;
+	bool up, down;
+	size_t n = sweep(dir, &up, &down), i = 0;
 
-	if (sorted)
+	if (!up && down)
+		turn_round(dir);
+	if (up || down)
 		return 0;
 	if (n > *cap) {
 		struct sort_item *more = mem_resize(*items, n, sizeof(**items), err);

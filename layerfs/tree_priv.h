@@ -29,7 +29,9 @@ struct tree {
 	struct arena arena;
 	struct node *root;
 	struct inode *free_inodes; // linked through .target
-	struct node **slots;	   // open addressing, linear probing; a power of two
+	// The hash table: open addressing, linear probing, a power of two.
+	uint32_t *tags; // 0: an empty slot; else 32 bits of the hash of the name in it
+	struct node **slots;
 	size_t slot_count, live;   // live: nodes in the table (all but the root)
 	uint64_t hash_key[2];
 	struct tree_blob *blobs;
@@ -37,11 +39,17 @@ struct tree {
 	struct spool *spool; // owned; NULL until the merge hands it over
 	uint64_t *layer_bases; // owned: of each layer, the spool reference of its first content
 	enum tree_symlink_policy policy;
+	uint64_t gone;	// names of directories taken away so far
 	uint32_t stamp; // the number of the layer that is being applied, from 1
 	bool root_listed;
 };
 
 enum { TREE_SYMLINKS_MAX = 255 };
+
+struct tree_place { // of a name in the hash table
+	size_t slot;
+	uint32_t tag;
+};
 
 // node.index: the stamp of the layer that said something of the node last, and what is known of it within that layer.
 enum {
@@ -67,6 +75,13 @@ static inline void node_mark(const struct tree *tree, struct node *n, uint32_t f
 // n bytes, zeroed, aligned for any of our structs; freed with the tree.
 void *tree_alloc(struct tree *tree, size_t n, struct err *err);
 struct inode *tree_inode_new(struct tree *tree, uint32_t mode, struct err *err);
+// Slots for `more` names, so that the table need not grow while they come.
+int tree_reserve(struct tree *tree, uint64_t more, struct err *err);
+// As tree_child; *place says to tree_link_at where the name is or would be, as long as no name comes or goes.
+struct node *tree_find(const struct tree *tree, const struct node *dir, const char *name, size_t len,
+		       struct tree_place *place);
+struct node *tree_link_at(struct tree *tree, struct node *dir, const char *name, size_t len, struct tree_place place,
+			  struct inode *inode, struct err *err);
 // Makes `name` in dir point at inode (names is counted up). A node that is there is taken over: what it named before
 // loses a name, a directory's children go. The node, or NULL.
 struct node *tree_link(struct tree *tree, struct node *dir, const char *name, size_t len, struct inode *inode,

@@ -99,6 +99,20 @@ START_TEST(test_merge_unlisted_parent_replaces_a_lower_file)
 }
 END_TEST
 
+// The way to the last entry's parent is remembered; here it leads elsewhere the next time.
+START_TEST(test_merge_parent_that_changes_between_entries_is_looked_up_anew)
+{
+	tar_file(&l[0], "d/a", "");
+	tar_link(&l[0], "d", '2', "e");
+	tar_file(&l[0], "d/b", "");
+	tar_link(&l[0], "d", '2', "f");
+	tar_file(&l[0], "d/c", "");
+	tar_file(&l[0], "f/d", "");
+	expect("d 120777 0:0 ->f\ne 40755 0:0 i\ne/b 100644 0:0 0\nf 40755 0:0 i\nf/c 100644 0:0 0\n"
+	       "f/d 100644 0:0 0\n");
+}
+END_TEST
+
 START_TEST(test_merge_parent_that_is_a_file_of_the_layer_is_refused)
 {
 	tar_file(&l[0], "a", "1");
@@ -378,6 +392,7 @@ UNIT_MAIN("layerfs/merge", tcase_add_checked_fixture(tc_, setup, teardown);
 	  ADD(test_merge_last_of_one_path_wins)
 	  ADD(test_merge_file_and_directory_replace_each_other)
 	  ADD(test_merge_unlisted_parent_replaces_a_lower_file)
+	  ADD(test_merge_parent_that_changes_between_entries_is_looked_up_anew)
 	  ADD(test_merge_parent_that_is_a_file_of_the_layer_is_refused)
 	  ADD(test_merge_hardlink_keeps_what_its_inode_has)
 	  ADD(test_merge_hardlink_to_what_another_layer_removed_is_refused)

@@ -70,6 +70,24 @@ START_TEST(test_tree_sort_orders_bytes_by_component)
 }
 END_TEST
 
+// Names that come in order, in the opposite one, or in order but for the last.
+START_TEST(test_tree_sort_of_names_in_order_either_way_sorts_them)
+{
+	static const char *const rows[] = {"abcd", "dcba", "bcda", "a"};
+
+	for (size_t r = 0; r < sizeof(rows) / sizeof(rows[0]); r++) {
+		_cleanup_(tree_freep) struct tree *t = fresh();
+
+		for (const char *p = rows[r]; *p; p++)
+			ck_assert_ptr_nonnull(tree_add_dir(t, tree_root(t), (char[]){*p, '\0'}, 0700, &err));
+		for (int again = 0; again < 2; again++) {
+			assert_ok(tree_sort(t, &err));
+			ck_assert_str_eq(listing(t), strlen(rows[r]) > 1 ? "a b c d" : "a");
+		}
+	}
+}
+END_TEST
+
 START_TEST(test_tree_add_same_name_replaces_file_keeps_directory)
 {
 	_cleanup_(tree_freep) struct tree *t = fresh();
@@ -189,6 +207,7 @@ START_TEST(test_tree_path_too_long_is_a_limit)
 END_TEST
 
 UNIT_MAIN("layerfs/tree", ADD(test_tree_new_root_is_an_implied_directory) ADD(test_tree_sort_orders_bytes_by_component)
+	  ADD(test_tree_sort_of_names_in_order_either_way_sorts_them)
 	  ADD(test_tree_add_same_name_replaces_file_keeps_directory) ADD(test_tree_add_bad_name_or_parent_is_refused)
 	  ADD(test_tree_remove_takes_the_subtree) ADD(test_tree_child_many_names_are_found_after_removals)
 	  ADD(test_tree_resolve_symlinks_stay_inside) ADD(test_tree_path_too_long_is_a_limit))
