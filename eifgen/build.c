@@ -53,9 +53,9 @@ int build_tree(struct build_input *in, struct build_output *result, struct tree 
 	in->layers.policy = in->layout.id == LAYOUT_NITRO_CLI ? TREE_REPLACE_SYMLINK : TREE_WRITE_THROUGH;
 	if (layers_merge(in->image, &in->layers, &tree, err))
 		return -1;
-	if (in->scrub && (tree_sort(tree, err) || scan_scrub(tree, in->scrub, &result->scrubbed, err)))
+	if (in->scrub && (scan_scrub(tree, in->scrub, &result->scrubbed, err) || tree_sort(tree, err)))
 		return -1;
-	if (in->overlay && in->overlay(in->overlay_ctx, tree, &in->config, err))
+	if (in->overlay && (in->overlay(in->overlay_ctx, tree, &in->config, err) || tree_sort(tree, err)))
 		return -1;
 	*out = steal_ptr(&tree);
 	return 0;
@@ -73,7 +73,7 @@ static int list_packages(const struct build_input *in, struct tree *tree, struct
 
 	if (!in->sbom)
 		return 0;
-	if (tree_sort(tree, err) || sbom_read(tree, &s, err) || sbom_write_spdx(s, &doc, in->sbom, err))
+	if (sbom_read(tree, &s, err) || sbom_write_spdx(s, &doc, in->sbom, err))
 		return err_prefix(err, "package list: ");
 	return 0;
 }
@@ -172,14 +172,16 @@ static int write_app(struct pass *x, struct build_input *in, struct tree *tree, 
 {
 	struct layout_app app = {tree, &in->config, in->cmd_override};
 	struct layout_options opt = in->layout;
+	bool warm = in->layers.cache && x->measure_only;
 
-	tree_content_expect(tree);
-	opt.drop = true;
+	if (!warm) {
+		tree_content_expect(tree);
+		opt.drop = true;
+	}
 	if (section_begin(x, EIF_SECTION_RAMDISK, err))
 		return -1;
 	x->digest_off = true;
-	if (in->layers.cache && x->measure_only ? measure_app_warm(x, in, &app, err)
-						: layout_write_app(&opt, &app, section_sink(x), err))
+	if (warm ? measure_app_warm(x, in, &app, err) : layout_write_app(&opt, &app, section_sink(x), err))
 		return -1;
 	x->digest_off = false;
 	return section_end(x, err);
@@ -322,7 +324,7 @@ static int build_once(struct build_input *in, int fd, struct build_output *resul
 		return -1;
 	watch_layers(in);
 	start_head(&head);
-	merged = !build_tree(in, result, &tree, err) && !list_packages(in, tree, err) && !tree_sort(tree, err);
+	merged = !build_tree(in, result, &tree, err) && !list_packages(in, tree, err);
 	if (finish_head(&head, merged, err))
 		return -1;
 	watch_ramdisk(in, tree);

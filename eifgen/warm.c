@@ -6,6 +6,16 @@
 //   count times: recipe (32) | bytes of the section so far (8) | registers' state (PCR_MEASURE_STATE)
 //
 // newest first, the oldest fall off the end.
+//
+// The recipe's words, integers big-endian; each tells its length, so that no two rows of words are one row of bytes:
+//
+//   "eifgen warm …" NUL | registers' state          how it begins
+//   'B' n (8) | n bytes                             made by the layout
+//   'L' diff_id, 71 bytes                           a layer, when its first content comes: they are numbered from 1
+//   'C' layer (4) | offset in it (8) | size (8)     a stretch of a layer's contents
+//   'H' SHA-256 (32) | offset in it (8) | size (8)  a stretch of a content named by itself
+//
+// They are gathered before they are digested: an image has a hundred thousand of them, most of a few bytes.
 #include "eifgen/warm.h"
 
 #include "base/be.h"
@@ -22,6 +32,7 @@ enum {
 	INTERVAL = 16 * 1024 * 1024, // between marks: small against what a run costs, large against a wait for the lanes
 	STRETCH = 4 * 1024 * 1024,   // of one content piece, so that marks lie within large files too
 	READ = 128 * 1024,
+	WORDS = 32 * 1024, // of the recipe, not digested yet
 	OWN_MAX = 64 * 1024 * 1024, // stored bytes of a topmost layer whose contents are digested each time: 0.1 s or so
 	MARK = RECIPE + 8 + PCR_MEASURE_STATE,
 	MARKS_MAX = 4096,
@@ -39,6 +50,9 @@ struct warm {
 	const struct image *image;
 	struct eif_writer *writer;
 	EVP_MD_CTX *recipe, *copy;
+	uint8_t *words;
+	size_t gathered;
+	uint32_t *numbers, numbered; // of each layer, its number in the recipe, 0 before it has one
 	char name[2 * RECIPE + 8];
 	struct buf known, fresh; // marks: kept from earlier; made by this run
 	const uint8_t *last;	 // the last known mark, within `known`; NULL: none yet
@@ -51,25 +65,49 @@ struct warm {
 	uint8_t *read;
 };
 
+// ---- the recipe ----------------------------------------------------------------------------------------------------
+
+static int recipe_flush(struct warm *x, struct err *err)
+{
+	size_t n = x->gathered;
+
+	x->gathered = 0;
+	return EVP_DigestUpdate(x->recipe, x->words, n) == 1 ? 0 : err_nomem(err);
+}
+
 static int recipe_add(struct warm *x, const void *p, size_t n, struct err *err)
 {
-	return EVP_DigestUpdate(x->recipe, p, n) == 1 ? 0 : err_nomem(err);
+	if (n > WORDS - x->gathered && recipe_flush(x, err))
+		return -1;
+	if (n > WORDS)
+		return EVP_DigestUpdate(x->recipe, p, n) == 1 ? 0 : err_nomem(err);
+	memcpy(x->words + x->gathered, p, n);
+	x->gathered += n;
+	return 0;
+}
+
+// The digest of what the recipe says so far.
+static int recipe_digest(struct warm *x, uint8_t out[RECIPE], struct err *err)
+{
+	if (recipe_flush(x, err))
+		return -1;
+	return EVP_MD_CTX_copy_ex(x->copy, x->recipe) == 1 && EVP_DigestFinal_ex(x->copy, out, NULL) == 1
+		       ? 0
+		       : err_nomem(err);
 }
 
 // The recipe's first words, and the name of the file of marks.
 static int begin_recipe(struct warm *x, struct err *err)
 {
-	static const char version[] = "eifgen warm 2 " EIFGEN_VERSION;
+	static const char version[] = "eifgen warm 3 " EIFGEN_VERSION;
 	uint8_t state[PCR_MEASURE_STATE], sha[RECIPE];
 	char hex[2 * RECIPE + 1];
 
 	if (EVP_DigestInit_ex(x->recipe, EVP_sha256(), NULL) != 1)
 		return err_nomem(err);
 	if (eif_writer_save(x->writer, state, err) || recipe_add(x, version, sizeof(version), err) ||
-	    recipe_add(x, state, sizeof(state), err))
+	    recipe_add(x, state, sizeof(state), err) || recipe_digest(x, sha, err))
 		return -1;
-	if (EVP_MD_CTX_copy_ex(x->copy, x->recipe) != 1 || EVP_DigestFinal_ex(x->copy, sha, NULL) != 1)
-		return err_nomem(err);
 	snprintf(x->name, sizeof(x->name), "%s.marks", hex_encode(sha, RECIPE, hex));
 	return 0;
 }
@@ -87,7 +125,9 @@ int warm_new(struct layer_cache *cache, const struct image *image, struct eif_wr
 	x->recipe = EVP_MD_CTX_new();
 	x->copy = EVP_MD_CTX_new();
 	x->read = mem_alloc(READ, err);
-	if (!x->recipe || !x->copy || !x->read || begin_recipe(x, err) ||
+	x->words = mem_alloc(WORDS, err);
+	x->numbers = mem_zalloc(image_layer_count(image), sizeof(*x->numbers), err);
+	if (!x->recipe || !x->copy || !x->read || !x->words || !x->numbers || begin_recipe(x, err) ||
 	    layer_cache_get(cache, x->name, (size_t)MARKS_MAX * MARK + 1024, &x->known, err) < 0) {
 		if (!x->recipe || !x->copy)
 			err_nomem(err);
@@ -111,6 +151,8 @@ void warm_free(struct warm *x)
 	buf_free(&x->bytes);
 	free(x->pending);
 	free(x->read);
+	free(x->words);
+	free(x->numbers);
 	free(x);
 }
 
@@ -194,8 +236,8 @@ static int maybe_mark(struct warm *x, struct err *err)
 	if (x->position - x->marked < INTERVAL)
 		return 0;
 	x->marked = x->position;
-	if (EVP_MD_CTX_copy_ex(x->copy, x->recipe) != 1 || EVP_DigestFinal_ex(x->copy, recipe, NULL) != 1)
-		return err_nomem(err);
+	if (recipe_digest(x, recipe, err))
+		return -1;
 	known = x->hashing ? NULL : find_mark(x, recipe);
 	if (known) {
 		x->last = known;
@@ -252,22 +294,21 @@ struct sink warm_sink(struct warm *x)
 	return (struct sink){take_bytes, x};
 }
 
-// What stands for a content in the recipe.
+// What stands for a content in the recipe: a word without offset and size.
 struct name {
-	char tag; // 'C': a diff_id and the offset among the layer's contents; 'H': the content's own SHA-256
-	uint8_t text[DIGEST_TEXT_MAX];
+	uint8_t text[1 + RECIPE];
 	size_t len;
-	uint64_t origin;
+	uint64_t origin; // where in what is named the content begins
 };
 
 static int take_stretch(struct warm *x, const struct piece *p, const struct name *name, struct err *err)
 {
-	uint8_t tag[17] = {(uint8_t)name->tag};
+	uint8_t word[sizeof(name->text) + 16];
 
-	put_be64(tag + 1, name->origin + p->offset);
-	put_be64(tag + 9, p->size);
-	if (recipe_add(x, tag, sizeof(tag), err) || recipe_add(x, name->text, name->len, err) ||
-	    (x->hashing ? hash_piece(x, p, err) : put_off(x, *p, err)))
+	memcpy(word, name->text, name->len);
+	put_be64(word + name->len, name->origin + p->offset);
+	put_be64(word + name->len + 8, p->size);
+	if (recipe_add(x, word, name->len + 16, err) || (x->hashing ? hash_piece(x, p, err) : put_off(x, *p, err)))
 		return -1;
 	x->position += p->size;
 	return maybe_mark(x, err);
@@ -293,7 +334,7 @@ static int take_memory(struct warm *x, const struct tree *tree, const struct ino
 static int name_by_digest(struct warm *x, const struct tree *tree, const struct inode *inode, struct name *out,
 			  struct err *err)
 {
-	*out = (struct name){.tag = 'H', .len = RECIPE};
+	*out = (struct name){.text = {'H'}, .len = 1 + RECIPE};
 	if (EVP_DigestInit_ex(x->copy, EVP_sha256(), NULL) != 1)
 		return err_nomem(err);
 	for (uint64_t off = 0; off < inode->size;) {
@@ -305,19 +346,28 @@ static int name_by_digest(struct warm *x, const struct tree *tree, const struct 
 			return err_nomem(err);
 		off += (uint64_t)got;
 	}
-	return EVP_DigestFinal_ex(x->copy, out->text, NULL) == 1 ? 0 : err_nomem(err);
+	return EVP_DigestFinal_ex(x->copy, out->text + 1, NULL) == 1 ? 0 : err_nomem(err);
+}
+
+static int name_by_layer(struct warm *x, size_t layer, uint64_t origin, struct name *out, struct err *err)
+{
+	if (!x->numbers[layer]) {
+		if (recipe_add(x, "L", 1, err) ||
+		    recipe_add(x, image_layer(x->image, layer)->diff_id, DIGEST_TEXT_MAX - 1, err))
+			return -1;
+		x->numbers[layer] = ++x->numbered;
+	}
+	*out = (struct name){.text = {'C'}, .len = 5, .origin = origin};
+	put_be32(out->text + 1, x->numbers[layer]);
+	return 0;
 }
 
 static int name_content(struct warm *x, const struct tree *tree, const struct inode *inode, size_t layer,
 			uint64_t origin, struct name *out, struct err *err)
 {
-	const struct image_layer *l = image_layer(x->image, layer);
-
-	if (layer + 1 == image_layer_count(x->image) && l->size <= OWN_MAX)
+	if (layer + 1 == image_layer_count(x->image) && image_layer(x->image, layer)->size <= OWN_MAX)
 		return name_by_digest(x, tree, inode, out, err);
-	*out = (struct name){.tag = 'C', .len = DIGEST_TEXT_MAX - 1, .origin = origin};
-	memcpy(out->text, l->diff_id, out->len);
-	return 0;
+	return name_by_layer(x, layer, origin, out, err);
 }
 
 int warm_content(void *ctx, const struct tree *tree, const struct inode *inode, struct err *err)

@@ -304,7 +304,7 @@ int build_job_run(struct build_job *job, int fd, struct err *err)
 	int rc;
 
 	progress_start(&line, &state);
-	job->input.progress = &state;
+	job->input.progress = cmd_quiet ? NULL : &state;
 	rc = build_eif(&job->input, fd, &job->output, err);
 	job->input.progress = NULL;
 	job->input.layers.stored = NULL;
