@@ -9,13 +9,14 @@
 //   nothing within wait_ms                undecided: the caller goes on and comes back
 //   something that is no TLS              pass
 //   a hello for the name, or without one  pass
-//   a hello for another name, or broken   refused
+//   a hello for another name, or broken   refused (broken is also: behind an alert, which some servers would drop)
 //   a part of a hello for hello_ms        refused
 //   end of stream before a byte           pass: the relay carries it on
 //
 // What the client said is handed out with the verdict; nothing that was read is ever lost or passed on unseen.
-// Encrypted ClientHello shows only its outer name, and a server that serves two names on one address cannot be told
-// apart from here: both are outside of what any gate on the path can see.
+// Encrypted ClientHello shows only its outer name, a server that asks for a second hello may read another name there,
+// and a server that serves two names on one address cannot be told apart from here: all of it is outside of what a gate
+// on the path can see or decide.
 #ifndef RUNTIME_COMMON_SNI_GATE_H
 #define RUNTIME_COMMON_SNI_GATE_H
 

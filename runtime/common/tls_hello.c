@@ -10,7 +10,8 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { RECORD_HEAD = 5, HANDSHAKE_HEAD = 4, RECORD_HANDSHAKE = 0x16, CLIENT_HELLO = 1, EXT_SERVER_NAME = 0 };
+enum { RECORD_HEAD = 5, HANDSHAKE_HEAD = 4, CLIENT_HELLO = 1, EXT_SERVER_NAME = 0 };
+enum { RECORD_CHANGE_CIPHER = 0x14, RECORD_ALERT = 0x15, RECORD_HANDSHAKE = 0x16 };
 enum { FRAGMENT_MAX = 1 << 14 }; // RFC 8446 5.1
 
 struct cursor {
@@ -108,6 +109,17 @@ static enum tls_hello read_hello(struct cursor in, char name[HOSTNAME_MAX + 1])
 	return found;
 }
 
+// An alert or a change of cipher, by its whole head: no client begins with one, but there are servers that drop it and
+// read on, so a hello behind it would go by unread. With other bytes there it is no TLS.
+static enum tls_hello judge_other_record(const uint8_t *b, size_t n)
+{
+	const uint8_t len = b[0] == RECORD_ALERT ? 2 : 1;
+
+	if ((n > 1 && b[1] != 3) || (n > 2 && b[2] > 4) || (n > 3 && b[3] != 0) || (n > 4 && b[4] != len))
+		return TLS_HELLO_NOT;
+	return n < RECORD_HEAD ? TLS_HELLO_MORE : TLS_HELLO_BAD;
+}
+
 enum tls_hello tls_hello_read(const void *p, size_t n, char name[HOSTNAME_MAX + 1])
 {
 	const uint8_t *b = p;
@@ -117,6 +129,8 @@ enum tls_hello tls_hello_read(const void *p, size_t n, char name[HOSTNAME_MAX + 
 	name[0] = '\0';
 	if (n == 0)
 		return TLS_HELLO_MORE;
+	if (b[0] == RECORD_ALERT || b[0] == RECORD_CHANGE_CIPHER)
+		return judge_other_record(b, n);
 	if (b[0] != RECORD_HANDSHAKE || (n > 1 && b[1] != 3))
 		return TLS_HELLO_NOT;
 	size_t len = join_records((struct cursor){b, n}, message, &verdict);

@@ -106,11 +106,26 @@ END_TEST
 
 START_TEST(test_tls_hello_read_other_protocols_are_not)
 {
-	static const char *const streams[] = {"GET / HTTP/1.1\r\n", "SSH-2.0-x\r\n", "\x16\x02\x01", "\x15\x03\x01", "\x80\x2e"};
+	static const char *const streams[] = {"GET / HTTP/1.1\r\n", "SSH-2.0-x\r\n", "\x16\x02\x01", "\x80\x2e",
+					     "\x15\x03\x01\x02\x02", "\x15\x02", "\x17\x03\x03\x01\x01", "\x14Q"};
 	char name[HOSTNAME_MAX + 1];
 
 	for (size_t i = 0; i < sizeof(streams) / sizeof(streams[0]); i++)
 		ck_assert_int_eq(tls_hello_read(streams[i], strlen(streams[i]), name), TLS_HELLO_NOT);
+}
+END_TEST
+
+// Some servers drop a warning that comes before the hello, and go on: the hello behind it must not go by unread.
+START_TEST(test_tls_hello_read_behind_another_record_is_bad)
+{
+	static const uint8_t firsts[][7] = {{0x15, 3, 1, 0, 2, 1, 90}, {0x15, 3, 3, 0, 2, 1, 0}, {0x14, 3, 3, 0, 1, 1, 0x16}};
+	char name[HOSTNAME_MAX + 1];
+
+	for (size_t i = 0; i < sizeof(firsts) / sizeof(firsts[0]); i++) {
+		for (size_t n = 1; n < 5; n++)
+			ck_assert_int_eq(tls_hello_read(firsts[i], n, name), TLS_HELLO_MORE);
+		ck_assert_int_eq(tls_hello_read(firsts[i], 7, name), TLS_HELLO_BAD);
+	}
 }
 END_TEST
 
@@ -166,4 +181,5 @@ END_TEST
 UNIT_MAIN("runtime/tls_hello",
 	  ADD(test_tls_hello_read_every_prefix_wants_more) ADD(test_tls_hello_read_over_records_is_joined)
 	      ADD(test_tls_hello_read_without_name_says_so) ADD(test_tls_hello_read_other_protocols_are_not)
+		  ADD(test_tls_hello_read_behind_another_record_is_bad)
 		  ADD(test_tls_hello_read_broken_is_bad) ADD(test_tls_hello_read_endless_is_bad))
