@@ -24,6 +24,8 @@ struct conn {
 	int client; // owned; -1 when with the relay
 	struct addr src, dst;
 	struct event *event; // PROXY in
+	uint8_t *header;     // its bytes; NULL before and after
+	size_t have, want;
 	struct timer timer;
 	struct dial *dial;
 	struct relay *relay;
@@ -45,6 +47,7 @@ static void conn_free(struct conn *c)
 	if (c->event)
 		event_free(c->event);
 	timer_free(&c->timer);
+	free(c->header);
 	if (c->client >= 0)
 		close(c->client);
 	conncap_release(&c->in->cap);
@@ -114,15 +117,14 @@ static void on_time(void *ctx)
 	proxy_failed(ctx, "no PROXY header in time");
 }
 
-// Peeks at what is there, and takes it from the socket only once the header is whole.
+// Reads no byte past the header. Nothing is left in the socket meanwhile: bytes that were only looked at would keep it
+// readable, and a client that ends in the middle of a header would keep us busy until the timer.
 static void on_readable(evutil_socket_t fd, short what, void *ctx)
 {
 	struct conn *c = ctx;
-	uint8_t buf[PROXY_MAX];
 	struct proxy_info info;
 	struct err err = ERR_INIT;
-	size_t want = 0;
-	ssize_t n = recv(fd, buf, sizeof(buf), MSG_PEEK);
+	ssize_t n = recv(fd, c->header + c->have, c->want - c->have, 0);
 	(void)what;
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -131,36 +133,29 @@ static void on_readable(evutil_socket_t fd, short what, void *ctx)
 		proxy_failed(c, "closed before its PROXY header");
 		return;
 	}
-	int header = proxy_parse(buf, (size_t)n, &want, &info, &err);
+	c->have += (size_t)n;
+	int header = proxy_parse(c->header, c->have, &c->want, &info, &err);
 
-	if (header < 0) {
+	if (header < 0)
 		proxy_failed(c, err.msg);
+	if (header <= 0)
 		return;
-	}
-	if (header == 0) { // a peeked socket stays readable: wake up only when there is more than now
-		int low = (int)want;
-
-		setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof(low));
-		return;
-	}
-	int one = 1;
-
-	setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
-	if (recv(fd, buf, (size_t)header, 0) != header) {
-		proxy_failed(c, "the PROXY header went away");
-		return;
-	}
 	if (!info.local && info.src.kind == ADDR_TCP) {
 		c->src = info.src;
 		c->dst = info.dst;
 	}
 	event_free(steal_ptr(&c->event));
+	free(steal_ptr(&c->header));
 	timer_set(&c->timer, 0);
 	start_dial(c);
 }
 
 static int expect_proxy(struct conn *c, struct err *err)
 {
+	c->header = mem_alloc(PROXY_MAX, err);
+	if (!c->header)
+		return -1;
+	proxy_parse(NULL, 0, &c->want, &(struct proxy_info){.local = false}, NULL);
 	c->event = event_new(loop_base(c->in->loop), c->client, EV_READ | EV_PERSIST, on_readable, c);
 	if (!c->event || event_add(c->event, NULL) < 0)
 		return err_nomem(err);

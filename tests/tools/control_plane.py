@@ -80,7 +80,6 @@ def egress_decisions():
     egress("an IPv6 upstream", 0, name="six.example")
     egress("a listed address", 0, addr=socket.inet_aton(GOOD4))
     egress("a listed IPv6 address", 0, addr=socket.inet_pton(socket.AF_INET6, GOOD6))
-    egress("an address in v4-mapped form", 0, addr=b"\0" * 10 + b"\xff\xff" + socket.inet_aton(GOOD4))
     egress("a name not listed", 1, name="other.example")
     egress("the apex of a suffix", 1, name="wild.example")
     egress("a port not listed", 1, name="six.example", port=80)
@@ -111,6 +110,7 @@ def egress_frames():
     for what, frame in (("another magic", b"GET / HTTP/1.1\r\n\r\n"), ("another version", b"EGR2" + good[4:]),
                         ("another type", good[:8] + b"\2" + good[9:]), ("a length too large", b"EGR1\xff\xff\xff\xff"),
                         ("a length too small", b"EGR1\0\0\0\1x"), ("upper case", request(b"Good.example")),
+                        ("an address in v4-mapped form", request(addr=b"\0" * 10 + b"\xff\xff" + socket.inet_aton(GOOD4))),
                         ("no destination", request()), ("both destinations", request(b"good.example", b"\1\2\3\4")),
                         ("port 0", request(b"good.example", port=0))):
         c, got = ask(frame)
@@ -388,7 +388,16 @@ def behind_balancer():
     except ConnectionResetError:  # a close with unread bytes
         end = b""
     check("behind a balancer: half a header is given up", end == b"" and 1 < time.monotonic() - start < 9)
-    check("and counted", "cage_ingress_proxy_failed_total 2\n" in get("/metrics")[1])
+    c = socket.create_connection(("127.0.0.1", 8443), timeout=10)
+    c.sendall(v1[:20])
+    c.shutdown(socket.SHUT_WR)
+    start = time.monotonic()
+    try:
+        end = c.recv(1)
+    except ConnectionResetError:
+        end = b""
+    check("behind a balancer: half a header and an end is not waited for", end == b"" and time.monotonic() - start < 1)
+    check("and counted", "cage_ingress_proxy_failed_total 3\n" in get("/metrics")[1])
 
 
 def main():
