@@ -152,8 +152,8 @@ static bool has_env(const struct image_config *c, const char *name)
 }
 
 // The texts of cmd and env, by the canonical layout's rules.
-static int service_texts(const struct cage_overlay *o, const struct image_config *c, const char *home, struct buf *cmd,
-			 struct buf *env, struct err *err)
+static int service_texts(const struct cage_overlay *o, const struct image_config *c, const struct layout_user *who,
+			 struct buf *cmd, struct buf *env, struct err *err)
 {
 	bool entry = !o->cmd_override;
 
@@ -165,7 +165,7 @@ static int service_texts(const struct cage_overlay *o, const struct image_config
 		return err_set(err, ERR_INPUT, "the image has neither ENTRYPOINT nor CMD: nothing to run");
 	if (!has_env(c, "PATH=") && buf_printf(env, err, "PATH=%s\n", default_path))
 		return -1;
-	return has_env(c, "HOME=") ? 0 : buf_printf(env, err, "HOME=%s\n", home ? home : "/");
+	return has_env(c, "HOME=") ? 0 : layout_user_home(who, env, err);
 }
 
 static int add_user(const struct layout_user *who, struct tree *tree, struct node *dir, struct err *err)
@@ -181,7 +181,7 @@ static int add_service(const struct cage_overlay *o, struct tree *tree, const st
 	_cleanup_(layout_user_clear) struct layout_user who = {0};
 	struct node *dir;
 
-	if (layout_user_resolve(tree, c->user, &who, err) || service_texts(o, c, who.home, &cmd, &env, err))
+	if (layout_user_resolve(tree, c->user, &who, err) || service_texts(o, c, &who, &cmd, &env, err))
 		return -1;
 	dir = service_dir(tree, o->config->name, err);
 	if (!dir || put(tree, dir, "cmd", 0644, &cmd, err) || put(tree, dir, "env", 0644, &env, err) ||

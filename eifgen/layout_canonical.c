@@ -119,8 +119,8 @@ static bool starts_with(const char *s, const char *prefix)
 	return !strncmp(s, prefix, strlen(prefix));
 }
 
-static int env_text(const struct layout_options *opt, const struct image_config *c, const char *home, struct buf *out,
-		    struct err *err)
+static int env_text(const struct layout_options *opt, const struct image_config *c, const struct layout_user *user,
+		    struct buf *out, struct err *err)
 {
 	bool has_path = false, has_home = false;
 
@@ -133,7 +133,7 @@ static int env_text(const struct layout_options *opt, const struct image_config 
 	if (!has_path &&
 	    buf_add_str(out, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n", err))
 		return -1;
-	return has_home ? 0 : buf_printf(out, err, "HOME=%s\n", home ? home : "/");
+	return has_home ? 0 : layout_user_home(user, out, err);
 }
 
 static int cmd_text(const struct layout_options *opt, const struct layout_app *app, struct buf *out, struct err *err)
@@ -177,7 +177,7 @@ static int make_texts(const struct layout_options *opt, struct layout_app *app, 
 	_cleanup_(layout_user_clear) struct layout_user user = {0};
 
 	if (add_skeleton(app->tree, err) || cmd_text(opt, app, &t->cmd, err) ||
-	    layout_user_resolve(app->tree, c->user, &user, err) || env_text(opt, c, user.home, &t->env, err))
+	    layout_user_resolve(app->tree, c->user, &user, err) || env_text(opt, c, &user, &t->env, err))
 		return -1;
 	if (*c->user && layout_user_text(&user, &t->user, err))
 		return -1;

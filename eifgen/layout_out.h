@@ -68,12 +68,15 @@ struct layout_user {
 	uint32_t uid, gid;
 	uint32_t *groups; // owned; ascending, without gid
 	size_t group_count;
-	char *home; // owned; NULL without a passwd line, or if it is empty there
+	char *home; // owned; NULL without a passwd line, or if it is empty there; whatever bytes stand there
+	size_t home_len;
 };
 
 // Resolves the config's User ("" counts as "0") in the image's own /etc/passwd and /etc/group.
 int layout_user_resolve(const struct tree *tree, const char *user, struct layout_user *out, struct err *err);
 void layout_user_clear(struct layout_user *u);
+// `HOME=` and the home, or `/` without one, LF. ERR_UNSUPPORTED if no environment can hold it.
+int layout_user_home(const struct layout_user *u, struct buf *env, struct err *err);
 // `UID:GID:G1,G2,…` LF
 int layout_user_text(const struct layout_user *u, struct buf *out, struct err *err);
 

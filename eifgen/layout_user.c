@@ -203,6 +203,7 @@ static int resolve(const struct buf *passwd, const struct buf *group, const char
 			       all_digits(user, n) ? "user %s is past 2^32 - 2" : "user %s has no entry in /etc/passwd",
 			       err_quote(user, n, q, sizeof(q)));
 	if (found && line[5].n) {
+		u->home_len = line[5].n;
 		u->home = mem_dup(line[5].p, line[5].n, err);
 		if (!u->home)
 			return -1;
@@ -232,6 +233,13 @@ void layout_user_clear(struct layout_user *u)
 	free(u->groups);
 	free(u->home);
 	*u = (struct layout_user){0};
+}
+
+int layout_user_home(const struct layout_user *u, struct buf *env, struct err *err)
+{
+	if (u->home && memchr(u->home, 0, u->home_len))
+		return err_set(err, ERR_UNSUPPORTED, "the user's home directory in /etc/passwd holds a NUL");
+	return buf_printf(env, err, "HOME=%s\n", u->home ? u->home : "/");
 }
 
 int layout_user_text(const struct layout_user *u, struct buf *out, struct err *err)

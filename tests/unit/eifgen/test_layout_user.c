@@ -95,6 +95,31 @@ START_TEST(test_user_that_cannot_be_resolved_is_refused)
 }
 END_TEST
 
+START_TEST(test_user_home_with_a_nul_is_refused_where_it_counts)
+{
+	static const char passwd_nul[] = "app:x:5:6::/ho\0me:/bin/sh\n";
+	static char *env[] = {(char *)"HOME=/x"};
+	struct layout_options opt = options(LAYOUT_CANONICAL);
+
+	for (int given = 0; given < 2; given++) {
+		struct fixture f;
+
+		fixture_init(&f);
+		ck_assert(tree_add_file(f.tree, dir_at(f.tree, NULL, "etc", 0755), "passwd", 0644, passwd_nul,
+					sizeof(passwd_nul) - 1, &err) != NULL);
+		f.config.user = (char *)"app";
+		f.config.env = env;
+		f.config.env_count = (size_t)given;
+		if (!given) {
+			refuses(&f, &opt, "home directory in /etc/passwd holds a NUL");
+		} else {
+			assert_holds(write_app(&f, &opt), "HOME=/x\n");
+			fixture_free(&f);
+		}
+	}
+}
+END_TEST
+
 START_TEST(test_user_files_are_found_through_symlinks_inside_the_tree)
 {
 	struct layout_options opt = options(LAYOUT_CANONICAL);
@@ -191,6 +216,7 @@ END_TEST
 UNIT_MAIN("eifgen/layout_user",
 	  tcase_add_loop_test(tc_, test_user_of_each_form_is_resolved, 0, sizeof(good) / sizeof(good[0]));
 	  tcase_add_loop_test(tc_, test_user_that_cannot_be_resolved_is_refused, 0, sizeof(bad) / sizeof(bad[0]));
+	  ADD(test_user_home_with_a_nul_is_refused_where_it_counts)
 	  ADD(test_user_files_are_found_through_symlinks_inside_the_tree)
 	  ADD(test_user_file_that_is_a_directory_has_no_lines)
 	  tcase_add_loop_test(tc_, test_workdir_of_each_form_is_made_and_kept_in_its_own_bytes, 0,
