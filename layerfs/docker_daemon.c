@@ -68,7 +68,7 @@ int docker_daemon_save(const char *socket, const char *name, const struct limits
 		       struct tarball **out, struct err *err)
 {
 	const char *at = socket ? socket : default_socket;
-	_cleanup_close_ int fd = spool_open_unnamed(tmpdir ? tmpdir : "/tmp", err);
+	_cleanup_close_ int fd = spool_open_unnamed(tmpdir, err);
 	char q[QUOTE_MAX];
 
 	if (fd < 0)

@@ -48,7 +48,7 @@ struct image_options {
 	const char *platform;	     // "linux/ARCH[/VARIANT]" to pick from an index, ARCH being `arch`; NULL: any variant
 	const char *arch;	     // OCI name of the EIF's architecture, "amd64" or "arm64"; required
 	const struct limits *limits; // NULL: limits_default
-	const char *tmpdir;	     // where a compressed archive is inflated to, unlinked; NULL: /tmp
+	const char *tmpdir;	     // where a compressed archive is inflated to, unlinked; NULL: /var/tmp
 	const struct registry_options *registry; // for docker://; borrowed for the image's life; NULL: none
 	const char *daemon_socket;   // for docker-daemon:; NULL: /var/run/docker.sock
 	void (*warn)(void *ctx, const char *text); // may be NULL; one line, no newline

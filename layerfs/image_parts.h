@@ -59,7 +59,7 @@ int registry_image_load(struct image *img, const struct reference *ref, const st
 			const struct choice *choice, struct err *err);
 
 // What the Docker daemon at `socket` (NULL: /var/run/docker.sock) saves of the image `name`, as an indexed archive, the
-// caller's. The bytes are kept in an unnamed file in tmpdir (NULL: /tmp), at most limits->expanded of them.
+// caller's. The bytes are kept in an unnamed file in tmpdir (NULL: /var/tmp), at most limits->expanded of them.
 int docker_daemon_save(const char *socket, const char *name, const struct limits *limits, const char *tmpdir,
 		       struct tarball **out, struct err *err);
 

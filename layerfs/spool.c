@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 enum { SPOOL_BUFFER = 256 * 1024, OFFSET_BITS = 48, OPEN_SHARE = 4 };
+static const char default_dir[] = "/var/tmp";
 static const uint64_t OFFSET_MAX = (UINT64_C(1) << OFFSET_BITS) - 1;
 
 struct piece {
@@ -85,7 +86,7 @@ struct spool *spool_new(const char *tmpdir, unsigned files, struct err *err)
 	s->count = files;
 	s->open_max = descriptors();
 	pthread_mutex_init(&s->lock, NULL);
-	s->dir = mem_strdup(tmpdir ? tmpdir : "/var/tmp", err);
+	s->dir = mem_strdup(tmpdir ? tmpdir : default_dir, err);
 	if (!s->dir) {
 		spool_free(s);
 		return NULL;
@@ -124,29 +125,42 @@ void spool_free(struct spool *s)
 	free(s);
 }
 
-static int fail(const struct spool *s, struct err *err)
+static int fail_in(const char *dir, struct err *err)
 {
 	char q[256];
 
-	return err_prefix(err, "temporary file in %s: ", err_quote(s->dir, strlen(s->dir), q, sizeof(q)));
+	return err_prefix(err, "temporary file in %s: ", err_quote(dir, strlen(dir), q, sizeof(q)));
+}
+
+static int fail(const struct spool *s, struct err *err)
+{
+	return fail_in(s->dir, err);
 }
 
 // Some file systems lack O_TMPFILE; there the name lives for a moment.
 int spool_open_unnamed(const char *dir, struct err *err)
 {
-	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	char *path;
+	int fd;
 
-	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL && errno != ENOENT))
-		return fd >= 0 ? fd : err_sys(err, errno, "create");
+	dir = dir ? dir : default_dir;
+	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		return fd;
+	if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL && errno != ENOENT) {
+		err_sys(err, errno, "create");
+		return fail_in(dir, err);
+	}
 	path = mem_printf(err, "%s/eifgen-XXXXXX", dir);
 	if (!path)
 		return -1;
 	fd = mkostemp(path, O_CLOEXEC);
-	if (fd < 0)
-		err_sys(err, errno, "create");
-	else
+	if (fd >= 0) {
 		unlink(path);
+	} else {
+		err_sys(err, errno, "create");
+		fail_in(dir, err);
+	}
 	free(path);
 	return fd;
 }
@@ -188,10 +202,8 @@ static struct piece *piece_ready(struct spool *s, struct spool_file *f, size_t k
 		return p;
 	}
 	p->fd = spool_open_unnamed(s->dir, err);
-	if (p->fd < 0) {
-		fail(s, err);
+	if (p->fd < 0)
 		return NULL;
-	}
 	atomic_fetch_add(&s->open, 1);
 	return p;
 }

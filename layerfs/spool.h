@@ -58,7 +58,8 @@ int spool_read(const struct spool *s, uint64_t ref, uint64_t off, void *p, size_
 void spool_expect(struct spool *s, uint64_t ref, uint64_t size);
 void spool_drop(struct spool *s, uint64_t ref, uint64_t size);
 
-// A file in dir that has no name, for reading and writing: the descriptor, the caller's, or -1 with ERR_IO.
+// A file in dir (NULL: /var/tmp, too) that has no name, for reading and writing: the descriptor, the caller's, or -1 with
+// ERR_IO that names dir.
 int spool_open_unnamed(const char *dir, struct err *err);
 
 #endif

@@ -321,7 +321,7 @@ static int inflate_into(struct inflate *z, int fd, uint64_t max, struct err *err
 			return err_set(err, ERR_LIMIT, "it inflates to more than %llu bytes (--max-expanded)",
 				       (unsigned long long)max);
 		if (io_write(fd, piece, (size_t)n, err))
-			return -1;
+			return err_prefix(err, "temporary file: ");
 	}
 	return (int)n;
 }
@@ -347,7 +347,7 @@ static int inflate_if_compressed(struct tarball *a, const struct limits *limits,
 			return err_set(err, ERR_UNSUPPORTED, "compressed by xz or bzip2: decompress it first");
 	if (kind == IMAGE_PLAIN)
 		return 0;
-	plain = spool_open_unnamed(tmpdir ? tmpdir : "/tmp", err);
+	plain = spool_open_unnamed(tmpdir, err);
 	if (plain < 0)
 		return -1;
 	rc = inflate_new(kind, INFLATE_BEST, (struct byte_source){read_file, &from}, &z, err);

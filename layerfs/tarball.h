@@ -14,7 +14,7 @@
 
 struct tarball; // opaque; immutable after tarball_open, so threads may share it
 
-// Indexes the tar at `path`. A gzip or zstd file is inflated first, into an unlinked file in `tmpdir` (NULL: /tmp), of
+// Indexes the tar at `path`. A gzip or zstd file is inflated first, into an unlinked file in `tmpdir` (NULL: /var/tmp), of
 // at most limits->expanded bytes. ERR_INPUT with the byte offset for a malformed tar.
 int tarball_open(const char *path, const struct limits *limits, const char *tmpdir, struct tarball **out,
 		 struct err *err);

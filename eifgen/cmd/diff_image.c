@@ -8,9 +8,8 @@
 #include "base/mem.h"
 #include "eifgen/diff_load.h"
 #include "eifgen/record.h"
+#include "layerfs/spool.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,18 +28,6 @@ static int tee_write(void *ctx, const void *p, size_t n, struct err *err)
 		return -1;
 	t->written += n;
 	return 0;
-}
-
-static int unlinked_file(const char *tmpdir, struct err *err)
-{
-	_cleanup_free_ char *path = mem_printf(err, "%s/eifgen-diff-XXXXXX", tmpdir ? tmpdir : "/var/tmp");
-	int fd = path ? mkostemp(path, O_CLOEXEC) : -1;
-
-	if (fd >= 0)
-		unlink(path);
-	else if (path)
-		err_sys(err, errno, "create a file in %s", tmpdir ? tmpdir : "/var/tmp");
-	return fd;
 }
 
 static int measure_kernel(struct tee *t, const struct platform *p, struct err *err)
@@ -161,7 +148,7 @@ int diff_side_of_image(const struct build_options *opt, const char *ref, struct 
 	if (!s || (platform_is_named(&opt->platform) ? build_job_open(&job, opt, ref, err)
 						     : build_job_open_config(&job, opt, ref, err)))
 		return -1;
-	t.fd = s->fd = unlinked_file(job.input.layers.tmpdir, err);
+	t.fd = s->fd = spool_open_unnamed(job.input.layers.tmpdir, err);
 	t.measure = s->fd >= 0 ? pcr_measure_new(err) : NULL;
 	rc = t.measure ? fill(&job, s, &t, &tree, err) : -1;
 	pcr_measure_free(t.measure);

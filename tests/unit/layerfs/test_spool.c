@@ -321,6 +321,23 @@ START_TEST(test_spool_new_bad_file_count_is_refused)
 }
 END_TEST
 
+START_TEST(test_spool_open_unnamed_is_where_it_should_be)
+{
+	char link[64], place[PATH_MAX] = "";
+	int fd = spool_open_unnamed(NULL, &err);
+
+	ck_assert_int_ge(fd, 0);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	ck_assert_int_gt(readlink(link, place, sizeof(place) - 1), 0);
+	close(fd);
+	ck_assert_msg(!strncmp(place, "/var/tmp/", 9), "%s", place); // /tmp may be memory
+	ck_assert_int_eq(spool_open_unnamed("/no/such", &err), -1);
+	ck_assert_str_eq(err.msg, "temporary file in \"/no/such\": create: No such file or directory");
+	ck_assert_int_eq(spool_open_unnamed("/proc", &err), -1);
+	ck_assert_msg(strstr(err.msg, "temporary file in \"/proc\": create: ") != NULL, "%s", err.msg);
+}
+END_TEST
+
 START_TEST(test_spool_full_disk_names_the_directory)
 {
 	struct rlimit small = {1 << 20, 1 << 20};
@@ -390,4 +407,5 @@ UNIT_MAIN("layerfs/spool", tcase_add_checked_fixture(tc_, setup, teardown);
 	  ADD(test_spool_drop_without_expect_does_nothing) ADD(test_spool_adopt_sound_contents_are_read)
 	  ADD(test_spool_adopt_damage_is_found_and_removed) ADD(test_spool_piece_sum_depends_on_seed_number_and_bytes)
 	  ADD(test_spool_adopt_too_many_is_refused) ADD(test_spool_new_bad_file_count_is_refused)
+	  ADD(test_spool_open_unnamed_is_where_it_should_be)
 	  ADD(test_spool_full_disk_names_the_directory) ADD(test_spool_every_fault_is_an_error))
