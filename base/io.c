@@ -200,6 +200,18 @@ void atomic_files_abandon(void)
 	}
 }
 
+// "dir/name.tmp-XXXXXX", of a long name only as much as fits a directory's entry.
+static char *temporary_name(const char *path, struct err *err)
+{
+	static const char tail[] = ".tmp-XXXXXX";
+	const char *slash = strrchr(path, '/');
+	size_t dir = slash ? (size_t)(slash - path) + 1 : 0, name = strlen(path + dir);
+
+	if (name > NAME_MAX - (sizeof(tail) - 1) && name <= NAME_MAX)
+		name = NAME_MAX - (sizeof(tail) - 1);
+	return mem_printf(err, "%.*s%s", (int)(dir + name), path, tail);
+}
+
 int atomic_file_open(struct atomic_file *f, const char *path, struct err *err)
 {
 	struct stat st;
@@ -214,7 +226,7 @@ int atomic_file_open(struct atomic_file *f, const char *path, struct err *err)
 			       err_quote(path, strlen(path), q, sizeof(q)));
 	}
 	f->path = mem_strdup(path, err);
-	f->tmp = f->path ? mem_printf(err, "%s.tmp-XXXXXX", path) : NULL;
+	f->tmp = f->path ? temporary_name(path, err) : NULL;
 	if (!f->tmp) {
 		atomic_file_discard(f);
 		return -1;

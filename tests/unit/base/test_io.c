@@ -300,6 +300,27 @@ START_TEST(test_atomic_file_symlink_is_replaced_not_followed)
 }
 END_TEST
 
+// A directory takes names of 255 bytes: so do we, the temporary name notwithstanding.
+START_TEST(test_atomic_file_name_of_any_length_that_fits_is_written)
+{
+	struct err err = ERR_INIT;
+	char name[NAME_MAX + 2];
+
+	setup_dir();
+	for (size_t n = NAME_MAX - 12; n <= NAME_MAX + 1; n++) {
+		char long_path[sizeof(dir) + sizeof(name) + 2];
+
+		memset(name, 'n', n);
+		name[n] = '\0';
+		snprintf(long_path, sizeof(long_path), "%s/%s", dir, name);
+		ck_assert_msg((io_write_file(long_path, "x", 1, &err) == 0) == (n <= NAME_MAX), "%zu bytes: %s", n, err.msg);
+		unlink(long_path);
+	}
+	ck_assert_int_eq(err.errnum, ENAMETOOLONG);
+	remove_dir();
+}
+END_TEST
+
 START_TEST(test_atomic_file_special_target_is_refused)
 {
 	struct err err = ERR_INIT;
@@ -352,5 +373,6 @@ UNIT_MAIN("base/io", ADD(test_io_open_missing_file_is_named) ADD(test_io_read_pi
 					 ADD(test_atomic_file_discard_leaves_target_untouched)
 					     ADD(test_atomic_file_each_failure_leaves_nothing_behind)
 						 ADD(test_atomic_file_symlink_is_replaced_not_followed)
+						 ADD(test_atomic_file_name_of_any_length_that_fits_is_written)
 						     ADD(test_atomic_file_special_target_is_refused)
 							 ADD(test_io_same_place_spellings_of_one_name_are_one))
