@@ -138,7 +138,7 @@ static int put_service(const struct cage_dockerfile *c, struct buf *out, struct 
 static int put_directories(const struct cage_dockerfile *c, struct buf *out, struct err *err)
 {
 	return buf_printf(out, err,
-			  "RUN set -e; umask 022; for s in data-plane %s; do mkdir -p /etc/service/$s; "
+			  "RUN set -e; umask 022; for s in data-plane %s; do rm -rf /etc/service/$s; mkdir -p /etc/service/$s; "
 			  "ln -s /opt/cage/bin/cage-service /etc/service/$s/run; done; cd /etc/service; "
 			  "printf '%%s\\n' /opt/cage/bin/data-plane --config /opt/cage/config.cbor --ready-fd 3 > data-plane/cmd; "
 			  ": > data-plane/env; echo close > data-plane/gate; echo wait > %s/gate; "
@@ -161,8 +161,9 @@ int cage_dockerfile_print(const struct cage_dockerfile *c, struct buf *out, stru
 	    buf_add_str(out, "USER 0\nSHELL [\"/bin/sh\", \"-c\"]\n", err) || put_runtime(c, out, err) ||
 	    put_directories(c, out, err) || put_config(c, out, err) || put_service(c, out, err))
 		return -1;
-	// A tool that the image brought may be elsewhere; the entry point needs one place.
-	if (buf_add_str(out, "RUN [ -e /usr/local/bin/runsvdir ] || ln -s \"$(command -v runsvdir)\" /usr/local/bin/runsvdir\n", err))
+	// A tool that the image brought may be elsewhere; the entry point needs one place, and looks for runsv in it.
+	if (buf_add_str(out, "RUN for t in runsvdir runsv; do [ -e /usr/local/bin/$t ] || ln -s \"$(command -v $t)\" /usr/local/bin/$t; done\n",
+			err))
 		return -1;
 	// nitro-cli runs CMD alone if there is one; with no ENTRYPOINT every reader sees the same command.
 	return buf_printf(out, err,

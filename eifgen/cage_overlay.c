@@ -7,6 +7,7 @@
 #include "layerfs/digest.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -17,17 +18,34 @@
 static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 // ---- the tree --------------------------------------------------------------------------------------------------------
+// Whether a file system is mounted over the directory at run time (the canonical layout's init does, below these).
+static bool is_hidden(const struct node *dir)
+{
+	static const char *const mounts[] = {"dev", "proc", "run", "sys", "tmp"};
+	struct err ignored = ERR_INIT;
+	char path[PATH_MAX];
+	ssize_t n = tree_path(dir, path, sizeof(path), &ignored);
+
+	for (size_t i = 0; n >= 0 && i < sizeof(mounts) / sizeof(mounts[0]); i++) {
+		size_t len = strlen(mounts[i]);
+
+		if (!strncmp(path, mounts[i], len) && (!path[len] || path[len] == '/'))
+			return true;
+	}
+	return false;
+}
+
 // The directory at an absolute path, what is missing of it made 0755 0:0; symlinks are followed inside the tree.
 static struct node *make_dir(struct tree *tree, const char *path, struct err *err)
 {
-	struct err why = ERR_INIT;
+	struct node *dir = layout_make_dir(tree, path, err) ? NULL : tree_resolve(tree, path, strlen(path), true, err);
 
-	if (layout_make_workdir(tree, path, err))
-		return NULL;
-	struct node *dir = tree_resolve(tree, path, strlen(path), true, &why);
-
+	if (dir && is_hidden(dir)) {
+		err_set(err, ERR_INPUT, "a symlink leads to where a file system is mounted at run time");
+		dir = NULL;
+	}
 	if (!dir)
-		err_set(err, ERR_INPUT, "%s: %s", path, why.msg);
+		err_prefix(err, "%s: ", path);
 	return dir;
 }
 
@@ -116,14 +134,20 @@ static const char *tool_path(const struct cage_overlay *o, const char *name)
 }
 
 // ---- services --------------------------------------------------------------------------------------------------------
-static struct node *service_dir(struct tree *tree, const char *name, struct err *err)
+// A directory that holds nothing but what we put there: a `user`, `down` or `finish` that the image brought would act, too.
+static struct node *service_dir(const struct cage_overlay *o, struct tree *tree, const char *name, struct err *err)
 {
-	_cleanup_free_ char *path = mem_printf(err, "%s/%s", SERVICE_DIR, name);
-	struct node *dir = path ? make_dir(tree, path, err) : NULL;
+	struct node *top = make_dir(tree, SERVICE_DIR, err), *old = top ? tree_child(tree, top, name, strlen(name)) : NULL;
+	_cleanup_free_ char *text = old ? mem_printf(err, "cage: the image's own %s/%s is replaced", SERVICE_DIR, name) : NULL;
 
-	if (!dir || !tree_add_symlink(tree, dir, "run", CAGE_DIR "/bin/cage-service", err))
+	if (!top || (old && (!text || tree_remove(tree, old, err))))
 		return NULL;
-	return dir;
+	if (text && o->layout->warn)
+		o->layout->warn(o->layout->ctx, text);
+
+	struct node *dir = tree_add_dir(tree, top, name, 0755, err);
+
+	return dir && tree_add_symlink(tree, dir, "run", CAGE_DIR "/bin/cage-service", err) ? dir : NULL;
 }
 
 static int add_data_plane(const struct cage_overlay *o, struct tree *tree, struct err *err)
@@ -135,7 +159,7 @@ static int add_data_plane(const struct cage_overlay *o, struct tree *tree, struc
 	    put(tree, bin, "data-plane", 0755, &o->bundle->data_plane, err) ||
 	    cage_config_compile(o->config, o->port, &cbor, err) || put(tree, top, "config.cbor", 0644, &cbor, err))
 		return -1;
-	struct node *dir = service_dir(tree, "data-plane", err);
+	struct node *dir = service_dir(o, tree, "data-plane", err);
 
 	if (!dir || put_text(tree, dir, "cmd", CAGE_DIR "/bin/data-plane\n--config\n" CAGE_DIR "/config.cbor\n--ready-fd\n3\n", err) ||
 	    put_text(tree, dir, "env", "", err) || put_text(tree, dir, "gate", "close\n", err))
@@ -183,7 +207,7 @@ static int add_service(const struct cage_overlay *o, struct tree *tree, const st
 
 	if (layout_user_resolve(tree, c->user, &who, err) || service_texts(o, c, &who, &cmd, &env, err))
 		return -1;
-	dir = service_dir(tree, o->config->name, err);
+	dir = service_dir(o, tree, o->config->name, err);
 	if (!dir || put(tree, dir, "cmd", 0644, &cmd, err) || put(tree, dir, "env", 0644, &env, err) ||
 	    put_text(tree, dir, "gate", "wait\n", err) || put_text(tree, dir, "late-env", "/run/cage/late-env\n", err))
 		return -1;

@@ -81,6 +81,8 @@ int layout_user_home(const struct layout_user *u, struct buf *env, struct err *e
 int layout_user_text(const struct layout_user *u, struct buf *out, struct err *err);
 
 // Resolves `path` inside the tree as runc does and makes what is missing of it, 0755 0:0.
+int layout_make_dir(struct tree *tree, const char *path, struct err *err);
+// The same, the path named in the message as the working directory.
 int layout_make_workdir(struct tree *tree, const char *path, struct err *err);
 
 int canonical_write_bootstrap(const struct layout_options *opt, const struct layout_bootstrap *b, struct sink out,

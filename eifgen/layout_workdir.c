@@ -122,15 +122,19 @@ static int make_missing(struct walk *w, struct err *err)
 	return 0;
 }
 
-int layout_make_workdir(struct tree *tree, const char *path, struct err *err)
+int layout_make_dir(struct tree *tree, const char *path, struct err *err)
 {
 	_cleanup_(walk_clear) struct walk w = {.tree = tree};
-	char q[QUOTE_MAX];
 
 	w.rest = mem_strdup(path, err);
-	if (!w.rest)
-		return -1;
-	if (walk_all(&w, err) || make_missing(&w, err))
+	return !w.rest || walk_all(&w, err) || make_missing(&w, err) ? -1 : 0;
+}
+
+int layout_make_workdir(struct tree *tree, const char *path, struct err *err)
+{
+	char q[QUOTE_MAX];
+
+	if (layout_make_dir(tree, path, err))
 		return err_prefix(err, "working directory %s: ", err_quote(path, strlen(path), q, sizeof(q)));
 	return 0;
 }

@@ -308,7 +308,68 @@ START_TEST(test_cage_overlay_apply_warns_of_files_that_will_lack_or_leak)
 }
 END_TEST
 
+START_TEST(test_cage_overlay_apply_replaces_a_service_directory_of_the_image)
+{
+	char said[1024] = "";
+	struct world w;
+	struct err err = ERR_INIT;
+	struct node *etc, *service, *own;
+
+	world_make(&w, "{\"name\":\"app\",\"tls_termination\":false}");
+	etc = tree_add_dir(w.tree, tree_root(w.tree), "etc", 0755, &err);
+	service = tree_add_dir(w.tree, etc, "service", 0755, &err);
+	own = tree_add_dir(w.tree, service, "data-plane", 0755, &err);
+	ck_assert_ptr_nonnull(tree_add_file(w.tree, own, "down", 0644, "", 0, &err));
+	ck_assert_ptr_nonnull(tree_add_symlink(w.tree, service, "app", "/etc/app", &err));
+	own = tree_add_dir(w.tree, etc, "app", 0755, &err);
+	ck_assert_ptr_nonnull(tree_add_file(w.tree, own, "user", 0644, "0:0:\n", 5, &err));
+	own = tree_add_dir(w.tree, service, "cron", 0755, &err);
+	ck_assert_ptr_nonnull(tree_add_file(w.tree, own, "run", 0755, "x", 1, &err));
+	w.layout.warn = collect;
+	w.layout.ctx = said;
+	w.config.cmd = cmd;
+	w.config.cmd_count = 1;
+	assert_ok(cage_overlay_apply(&w.overlay, w.tree, &w.config, &err));
+	ck_assert_ptr_null(at(&w, "/etc/service/data-plane/down"));
+	ck_assert_ptr_null(at(&w, "/etc/service/app/user"));
+	ck_assert(S_ISDIR(at(&w, "/etc/service/app")->inode->mode));
+	ck_assert_str_eq(content(&w, "/etc/app/user"), "0:0:\n");
+	ck_assert_str_eq(content(&w, "/etc/service/cron/run"), "x");
+	ck_assert_str_eq(said, "cage: the image's own /etc/service/data-plane is replaced\ncage: the image's own /etc/service/app is "
+			       "replaced\n");
+	world_free(&w);
+}
+END_TEST
+
+static const struct {
+	const char *name, *target, *message; // of a link in the root
+} leads[] = {
+	{"etc", "/run/etc", "cage: /etc/service: a symlink leads to where a file system is mounted"},
+	{"opt", "tmp", "cage: /opt/cage: a symlink leads to where"},
+	{"usr", "/dev/usr", "cage: /usr/local/bin: a symlink leads to where"},
+	{"etc", "etc", "cage: /etc/service: more than 255 symlinks"},
+	{"opt", "/run.d", ""},
+};
+
+START_TEST(test_cage_overlay_apply_what_a_mount_would_hide_is_refused)
+{
+	struct world w;
+	struct err err = ERR_INIT;
+
+	world_make(&w, "{\"name\":\"app\",\"tls_termination\":false}");
+	ck_assert_ptr_nonnull(tree_add_symlink(w.tree, tree_root(w.tree), leads[_i].name, leads[_i].target, &err));
+	w.config.cmd = cmd;
+	w.config.cmd_count = 1;
+	ck_assert_int_eq(cage_overlay_apply(&w.overlay, w.tree, &w.config, &err), *leads[_i].message ? -1 : 0);
+	ck_assert_msg(!strncmp(err.msg, leads[_i].message, strlen(leads[_i].message)), "%s", err.msg);
+	world_free(&w);
+}
+END_TEST
+
 UNIT_MAIN("eifgen/cage_overlay",
+	  ADD(test_cage_overlay_apply_replaces_a_service_directory_of_the_image)
+	  tcase_add_loop_test(tc_, test_cage_overlay_apply_what_a_mount_would_hide_is_refused, 0,
+			      (int)(sizeof(leads) / sizeof(leads[0])));
 	  ADD(test_cage_bundle_read_tools_files_and_links)
 	  tcase_add_loop_test(tc_, test_cage_bundle_read_tools_refuses, 0,
 			      (int)(sizeof(bad_members) / sizeof(bad_members[0])));
