@@ -12,8 +12,11 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 #include <string.h>
 #include <time.h>
+
+enum { SECURITY_LEVEL = 2 }; // of a path to a CA: 112 bits, which SHA-1 and 1024 bits of RSA do not give
 
 static int no_passphrase(char *out, int size, int rwflag, void *ctx)
 {
@@ -111,26 +114,40 @@ static STACK_OF(X509) *all_certs(const struct buf *text)
 	return all;
 }
 
+// May this certificate sign something that is no TLS handshake? RFC 5280 4.2.1.3 and 4.2.1.12: usage and purpose bind
+// where they stand.
+static int check_purpose(X509 *cert, struct err *err)
+{
+	if (!(X509_get_key_usage(cert) & KU_DIGITAL_SIGNATURE)) // all bits are set where none stands
+		return err_set(err, ERR_MISMATCH, "the certificate's key usage allows no signatures");
+	if (!(X509_get_extended_key_usage(cert) & (XKU_CODE_SIGN | XKU_ANYEKU)))
+		return err_set(err, ERR_MISMATCH, "the certificate is for other purposes than signing code");
+	return 0;
+}
+
+static int check_path(X509_STORE_CTX *ctx, X509 *cert, int64_t at, struct err *err)
+{
+	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
+
+	X509_VERIFY_PARAM_set_time(param, (time_t)at);
+	X509_VERIFY_PARAM_set_auth_level(param, SECURITY_LEVEL);
+	if (X509_verify_cert(ctx) != 1)
+		return err_set(err, ERR_MISMATCH, "the certificate does not lead to the CA: %s",
+			       X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)));
+	return check_purpose(cert, err);
+}
+
 static int verify_chain(X509 *cert, STACK_OF(X509) *others, STACK_OF(X509) *roots, int64_t at, struct err *err)
 {
 	X509_STORE *store = X509_STORE_new();
 	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
-	X509_VERIFY_PARAM *param;
-	int ok = store && ctx, rc;
+	bool ok = store && ctx;
+	int rc;
 
 	for (int i = 0; ok && i < sk_X509_num(roots); i++)
 		ok = X509_STORE_add_cert(store, sk_X509_value(roots, i));
 	ok = ok && X509_STORE_CTX_init(ctx, store, cert, others);
-	if (!ok) {
-		rc = err_nomem(err);
-	} else {
-		param = X509_STORE_CTX_get0_param(ctx);
-		X509_VERIFY_PARAM_set_time(param, (time_t)at);
-		rc = X509_verify_cert(ctx) == 1
-			     ? 0
-			     : err_set(err, ERR_MISMATCH, "the certificate does not lead to the CA: %s",
-				       X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)));
-	}
+	rc = ok ? check_path(ctx, cert, at, err) : err_nomem(err);
 	X509_STORE_CTX_free(ctx);
 	X509_STORE_free(store);
 	ERR_clear_error();

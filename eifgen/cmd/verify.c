@@ -231,7 +231,8 @@ const struct cmd cmd_verify = {
 	"      --record FILE       the registers of a build's record (or of any Measurements JSON) must be these\n"
 	"      --require-signed    an unsigned file is a no\n"
 	"      --cert-sha384 HEX   the signing certificate's SHA-384 fingerprint; repeated: one of these\n"
-	"      --ca FILE           the certificate must lead to one of the roots in this PEM file\n"
+	"      --ca FILE           the certificate must lead to one of the roots in this PEM file, through those that stand\n"
+	"                          behind it in the EIF, and its usage and purpose (if it says any) be to sign code\n"
 	"      --at TIME           judge certificate dates then (seconds since 1970 or RFC 3339), not now\n",
 	run,
 };

@@ -238,6 +238,42 @@ t "none of them leaves an unsigned image" test ! -e "$W/no.eif"
 t "one file alone lowers OPENSSL_API_COMPAT" test "$(grep -rl --include='*.[ch]' '^#define OPENSSL_API_COMPAT' base pcr eifgen layerfs epoch runtime)" = pcr/openssl_old.c
 
 # cert new
+# A company's CA: root, intermediate, signer; the intermediate stands behind the signer in the certificate file.
+issue() { # NAME ISSUER EXTENSIONS [OPTION…]: NAME.crt for NAME.key by ISSUER
+	openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out "$W/$1.key" 2>/dev/null
+	openssl req -new -key "$W/$1.key" -subj "/CN=$1" -out "$W/$1.csr"
+	printf '%b' "$3" >"$W/ext"
+	openssl x509 -req -in "$W/$1.csr" -CA "$W/$2.crt" -CAkey "$W/$2.key" -days 30 -extfile "$W/ext" -out "$W/$1.crt" "${@:4}" 2>/dev/null
+}
+ca='basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\n' leaf='basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n'
+openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out "$W/root.key" 2>/dev/null
+openssl req -x509 -new -key "$W/root.key" -subj /CN=root -days 30 -out "$W/root.crt"
+by() { # SIGNER INTERMEDIATE: signs with them, and asks whether that leads to the root
+	cat "$W/$1.crt" "$W/$2.crt" >"$W/chain.crt"
+	eifgen sign "$B" --key "$W/$1.key" --cert "$W/chain.crt" -o "$W/chain.eif" >/dev/null && eifgen verify "$W/chain.eif" --ca "$W/root.crt" "${@:3}"
+}
+issue mid root "$ca"; issue leaf mid "$leaf"
+t_exit 0 "a certificate under an intermediate leads to the root" by leaf mid
+t_exit 1 "not without the intermediate" by leaf leaf
+t_exit 1 "nor when all of them have expired" by leaf mid --at 2099-01-01T00:00:00Z
+issue code mid "${leaf}extendedKeyUsage=codeSigning\n"
+t_exit 0 "one for signing code" by code mid
+issue server mid "${leaf}extendedKeyUsage=serverAuth\n"
+t_exit 1 "a TLS server's signs no images" by server mid
+t "which is said" grep -q "other purposes" "$TEST_TMP/out"
+issue cipher mid 'keyUsage=critical,keyAgreement\n'
+t_exit 1 "one that may not sign" by cipher mid
+t "which is said" grep -q "allows no signatures" "$TEST_TMP/out"
+issue half root 'keyUsage=critical,keyCertSign\n'
+issue under half "$leaf"
+t_exit 1 "an intermediate that is a CA by its key usage alone" by under half
+issue end root "$leaf"; issue below end "$leaf"
+t_exit 1 "one that is none at all" by below end
+issue short root "$ca" -sha1; issue weak short "$leaf"
+t_exit 1 "an intermediate signed over SHA-1" by weak short
+issue named root "${ca}nameConstraints=critical,permitted;DNS:example.org\n"; issue outside named "${leaf}subjectAltName=DNS:example.com\n"
+t_exit 1 "a name that the intermediate may not give" by outside named
+
 t_exit 0 "cert new" eifgen cert new --key-out "$W/new.key" --cert-out "$W/new.crt" --subject "CN=build,O=Company" --days 10
 cp "$TEST_TMP/out" "$W/new.json"
 t "the key is its owner's alone" test "$(stat -c %a "$W/new.key")" = 600
