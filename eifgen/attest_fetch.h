@@ -22,7 +22,7 @@ struct attest_target {
 	const char *name; // the cage's host name, for SNI and Host; NULL: host (without SNI if that is an address)
 	const void *nonce; // NULL: none is sent, and what comes may be a cached document
 	size_t nonce_len;  // at most 256
-	unsigned timeout;  // seconds, for connecting and for every read
+	unsigned timeout;  // seconds, for connecting to each address and for every wait; three times that for all the talk
 };
 
 struct attest_answer {
@@ -33,7 +33,8 @@ struct attest_answer {
 
 #define ATTEST_ANSWER_INIT {BUF_INIT(0), BUF_INIT(0), false}
 
-// *out must be initialised; free its buffers. ERR_IO if the host cannot be reached, ERR_INPUT if it shows no document.
+// *out must be initialised; free its buffers. ERR_IO if the host cannot be reached or takes too long, ERR_INPUT if it
+// shows no document, ERR_USAGE for a port that is none.
 int attest_fetch(const struct attest_target *target, struct attest_answer *out, struct err *err);
 
 #endif
