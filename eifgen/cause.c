@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The order of judgement: presence, then the path's own rule, then attributes alone, then the bytes.
+// The order of judgement: presence, then the path's own rule where it speaks of the whole file, then the bytes, then
+// attributes alone. A rule that speaks of a stamp inside the file is believed if the bytes bear it out.
 #include "eifgen/cause.h"
 
 #include "base/buf.h"
@@ -32,23 +33,23 @@ static int named(const char *id, struct cause *out)
 }
 
 // The path's rule on either side. 1 if there is one.
-static int by_rule(const char *path, const struct entropy_file *a, const struct entropy_file *b, struct cause *out,
-		   struct err *err)
+static int find_rule(const char *path, const struct entropy_file *a, const struct entropy_file *b,
+		     const struct entropy_rule **rule, struct err *err)
 {
 	const struct entropy_file *sides[] = {a, b};
 
 	for (int i = 0; i < 2; i++) {
-		const struct entropy_rule *rule;
-		int r = sides[i] ? entropy_match(path, sides[i], &rule, err) : 0;
+		int r = sides[i] ? entropy_match(path, sides[i], rule, err) : 0;
 
-		if (r < 0)
-			return -1;
-		if (r) {
-			*out = (struct cause){rule->id, rule->cause, rule->remedy};
-			return 1;
-		}
+		if (r)
+			return r;
 	}
 	return 0;
+}
+
+static void by_rule(const struct entropy_rule *r, struct cause *out)
+{
+	*out = (struct cause){r->id, r->cause, r->remedy};
 }
 
 static int slurp(const struct entropy_file *f, struct buf *out, struct err *err)
@@ -67,37 +68,66 @@ static int slurp(const struct entropy_file *f, struct buf *out, struct err *err)
 	return 0;
 }
 
-static int by_bytes(const struct entropy_file *a, const struct entropy_file *b, struct cause *out, struct err *err)
+// rule: one that speaks of a stamp, or NULL. It is the word for what differs if numbers alone do; formats have their own.
+static int by_bytes(const struct entropy_rule *rule, const struct entropy_file *a, const struct entropy_file *b,
+		    struct cause *out, struct err *err)
 {
 	_cleanup_buf_ struct buf x = BUF_INIT(0), y = BUF_INIT(0);
 	int r;
 
-	if (a->size > CAUSE_READ_MAX || b->size > CAUSE_READ_MAX)
-		return named("content", out);
+	if (a->size > CAUSE_READ_MAX || b->size > CAUSE_READ_MAX) {
+		if (rule)
+			by_rule(rule, out);
+		return 0;
+	}
 	if (slurp(a, &x, err) || slurp(b, &y, err))
 		return -1;
 	r = cause_of_bytes(&x, &y, out, err);
-	return r < 0 ? -1 : r ? 0 : named("content", out);
+	if (r > 0 && rule && (!strcmp(out->id, "number") || !strcmp(out->id, "embedded-date")))
+		by_rule(rule, out);
+	return r < 0 ? -1 : 0;
+}
+
+static int judge_content(const char *path, const struct entropy_file *a, const struct entropy_file *b, struct cause *out,
+			 struct err *err)
+{
+	const struct entropy_rule *rule = NULL;
+	int r = find_rule(path, a, b, &rule, err);
+
+	if (r < 0)
+		return -1;
+	if (!r || entropy_rule_is_of_a_stamp(rule))
+		return by_bytes(r ? rule : NULL, a, b, out, err);
+	by_rule(rule, out);
+	return 0;
+}
+
+static int judge_presence(const char *path, unsigned what, const struct entropy_file *a, const struct entropy_file *b,
+			  struct cause *out, struct err *err)
+{
+	const struct entropy_rule *rule = NULL;
+	int r = find_rule(path, a, b, &rule, err);
+
+	if (r < 0)
+		return -1;
+	if (!r || entropy_rule_is_of_a_stamp(rule))
+		return named(what & DIFF_ADDED ? "added" : "removed", out);
+	by_rule(rule, out);
+	return 0;
 }
 
 int cause_judge(const char *path, unsigned what, const struct entropy_file *a, const struct entropy_file *b,
 		struct cause *out, struct err *err)
 {
-	int r;
-
 	named("content", out);
 	if (what == DIFF_INO)
 		return named("inode-numbers", out);
 	if (what & DIFF_TYPE)
 		return named("type", out);
-	if (what & (DIFF_ADDED | DIFF_REMOVED)) {
-		r = by_rule(path, a, b, out, err);
-		return r < 0 ? -1 : r ? 0 : named(what & DIFF_ADDED ? "added" : "removed", out);
-	}
-	if (what & (DIFF_CONTENT | DIFF_SIZE) && a && b) {
-		r = by_rule(path, a, b, out, err);
-		return r < 0 ? -1 : r ? 0 : by_bytes(a, b, out, err);
-	}
+	if (what & (DIFF_ADDED | DIFF_REMOVED))
+		return judge_presence(path, what, a, b, out, err);
+	if (what & (DIFF_CONTENT | DIFF_SIZE) && a && b)
+		return judge_content(path, a, b, out, err);
 	if (what & DIFF_TARGET)
 		return named("symlink-target", out);
 	if (what & (DIFF_MODE | DIFF_OWNER | DIFF_RDEV))

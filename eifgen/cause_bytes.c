@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Making two files alike in one respect, then comparing. Formats first (zip, ar, gzip, ELF build id), since they keep
-// lengths; then text: dates, random ids, build paths, order of lines.
+// lengths; then text: numbers and dates, random ids, build paths, order of lines.
 #include "eifgen/cause_bytes.h"
 
 #include "base/be.h"
@@ -93,6 +93,17 @@ static bool mask_build_id(struct buf *f)
 	return true;
 }
 
+// magic u32 ending in CR LF, flags u32 0 (the source's time is what validates it), then that time and the source's size.
+static bool mask_pyc(struct buf *f)
+{
+	static const uint8_t tail[] = {'\r', '\n', 0, 0, 0, 0};
+
+	if (f->len < 16 || memcmp(f->data + 2, tail, sizeof(tail)))
+		return false;
+	zero(f, 8, 8);
+	return true;
+}
+
 static const struct {
 	bool (*mask)(struct buf *f);
 	struct cause cause;
@@ -100,6 +111,8 @@ static const struct {
 	{mask_zip, {"zip-times", "only times of zip members differ", "strip-nondeterminism, or zip -X with fixed times"}},
 	{mask_ar, {"ar-times", "only dates and owners of ar members differ", "ar rcsD (deterministic mode)"}},
 	{mask_gzip, {"gzip-time", "only the time in the gzip header differs", "gzip -n"}},
+	{mask_pyc, {"pyc-stamp", "only the source's time and size in the compiled Python differ",
+		    "PYTHONDONTWRITEBYTECODE=1, pip --no-compile, or compileall --invalidation-mode unchecked-hash"}},
 	{mask_build_id, {"build-id", "only the ELF build id differs",
 			 "link with -Wl,--build-id=none, or make debug info reproducible (-ffile-prefix-map)"}},
 };
@@ -136,53 +149,6 @@ static bool hex_digit(uint8_t c)
 static bool word_byte(uint8_t c)
 {
 	return digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-// Length of a month's or weekday's English name at p, or 0.
-static size_t date_word(const uint8_t *p, size_t n)
-{
-	static const char names[] = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec Mon Tue Wed Thu Fri Sat Sun ";
-
-	if (n < 3)
-		return 0;
-	for (const char *s = names; *s; s += 4)
-		if (!memcmp(s, p, 3) && (n == 3 || !word_byte(p[3])))
-			return 3;
-	return 0;
-}
-
-// Digits and date words become one mark; blanks beside them too (" 1" and "12" are both days). *dates is set if a
-// masked run looks like a time: digits joined by ':' or '-', or a count of seconds since 1970.
-static int mask_dates(const struct buf *f, struct buf *out, bool *dates, struct err *err)
-{
-	for (size_t i = 0; i < f->len;) {
-		size_t w = date_word(f->data + i, f->len - i), n = i;
-
-		if (w) {
-			*dates = true;
-			i += w;
-			if (buf_add_byte(out, 1, err))
-				return -1;
-			continue;
-		}
-		while (n < f->len && digit(f->data[n]))
-			n++;
-		if (n == i) {
-			if (buf_add_byte(out, f->data[i++], err))
-				return -1;
-			continue;
-		}
-		if (n - i == 10 || n - i == 13 || n - i == 14 || n - i == 8)
-			*dates = true;
-		if (n + 1 < f->len && strchr(":-/", f->data[n]) && f->data[n] && digit(f->data[n + 1]))
-			*dates = true;
-		while (out->len && out->data[out->len - 1] == ' ')
-			out->len--;
-		if (buf_add_byte(out, 2, err))
-			return -1;
-		i = n;
-	}
-	return 0;
 }
 
 // Words of eight or more hex digits (dashes within, as a UUID has), and what follows "tmp", become one mark.
@@ -256,22 +222,6 @@ static int sort_lines(const struct buf *f, struct buf *out, struct err *err)
 	return rc;
 }
 
-static int dates_differ(const struct buf *a, const struct buf *b, struct cause *out, struct err *err)
-{
-	_cleanup_buf_ struct buf x = BUF_INIT(0), y = BUF_INIT(0);
-	bool dates = false;
-
-	if (mask_dates(a, &x, &dates, err) || mask_dates(b, &y, &dates, err))
-		return -1;
-	if (!same(&x, &y))
-		return 0;
-	*out = dates ? (struct cause){"embedded-date", "only dates or times inside the file differ",
-				      "let the program that writes it honour SOURCE_DATE_EPOCH, or delete the file"}
-		     : (struct cause){"number", "only numbers inside the file differ",
-				      "a counter, a process id or a version: pin it or delete the file"};
-	return 1;
-}
-
 static const struct {
 	int (*mask)(const struct buf *f, struct buf *out, struct err *err);
 	struct cause cause;
@@ -288,7 +238,8 @@ int cause_of_bytes(struct buf *a, struct buf *b, struct cause *out, struct err *
 
 	if (r)
 		return r;
-	r = dates_differ(a, b, out, err);
+	if (cause_of_dates(a, b, out))
+		return 1;
 	for (size_t i = 0; !r && i < sizeof(texts) / sizeof(texts[0]); i++) {
 		_cleanup_buf_ struct buf x = BUF_INIT(0), y = BUF_INIT(0);
 

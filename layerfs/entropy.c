@@ -3,6 +3,8 @@
 // Asking the table: globs, matching, names, and the choice of rules that --scrub makes.
 #include "layerfs/entropy.h"
 
+#include "layerfs/entropy_probe.h"
+
 #include <string.h>
 
 // One alternative [g, end) against the whole of path. The classic two-pointer match with one remembered star for `*`
@@ -85,6 +87,12 @@ const struct entropy_rule *entropy_rule_by_id(const char *id, size_t len)
 		if (strlen(r->id) == len && !memcmp(r->id, id, len))
 			return r;
 	return NULL;
+}
+
+bool entropy_rule_is_of_a_stamp(const struct entropy_rule *r)
+{
+	// A key store's digest, or its encryption, moves with its dates: what else differs cannot be told.
+	return r->probe && r->probe != entropy_probe_not_empty && r->probe != entropy_probe_java_keystore;
 }
 
 static const char *const severity_names[] = {"low", "medium", "high"};

@@ -46,6 +46,9 @@ struct entropy_rule {
 
 extern const struct entropy_rule entropy_rules[]; // ends with a row whose id is NULL
 const struct entropy_rule *entropy_rule_by_id(const char *id, size_t len); // or NULL
+// Whether it speaks of a stamp inside the file: then something else may differ in it, too. Not so of a log or a cache,
+// which vary as a whole.
+bool entropy_rule_is_of_a_stamp(const struct entropy_rule *r);
 const char *entropy_severity_name(enum entropy_severity s);		   // "low", "medium", "high"
 // 0 and *out, or -1 for a word that is none of the three.
 int entropy_severity_parse(const char *word, enum entropy_severity *out);

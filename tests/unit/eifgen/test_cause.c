@@ -49,7 +49,15 @@ static const struct {
 	{"embedded-date", S("built 2026-11-21 10:00:01\n"), S("built 2026-11-22 09:59:59\n")},
 	{"embedded-date", S("Sat Nov 21 10:00:01 UTC 2026"), S("Sun Dec  6 10:00:01 UTC 2026")},
 	{"embedded-date", S("stamp=1795302483;"), S("stamp=1795304734;")},
+	{"embedded-date", S("on 2026-11-21;"), S("on 2026-11-22;")},
+	{"embedded-date", S("on 2026-10-21;"), S("on 2026-11-21;")},
+	{"embedded-date", S("at 10:00:01"), S("at 10:00:02")},
+	{"embedded-date", S("Nov 21"), S("Nov  6")},
+	{"embedded-date", S("pid 7 on 20261121"), S("pid 8 on 20261122")},
 	{"number", S("pid 17\n"), S("pid 18\n")},
+	{"number", S("1.2.3, since 2020-01-02 10:00:00\n"), S("1.2.4, since 2020-01-02 10:00:00\n")},
+	{"number", S("bash 5.2.15-2 (Mar 2020)\n"), S("bash 5.2.15-3 (Mar 2020)\n")},
+	{"number", S("1:2.4"), S("1:3.4")},
 	{"content", S("pid 17 a\n"), S("pid 18 b\n")},
 	{"random-id", S("id 0a1b2c3d4e5f\n"), S("id ffffaaaa00001\n")},
 	{"random-id", S("dir /tmp/tmpAbC_x\n"), S("dir /tmp/tmpxyz123\n")},
@@ -97,6 +105,41 @@ START_TEST(test_cause_judge_path_rule_comes_before_bytes)
 }
 END_TEST
 
+// A rule that speaks of a stamp inside a file is the cause only if nothing but the stamp differs.
+START_TEST(test_cause_judge_rule_of_a_stamp_is_held_against_the_bytes)
+{
+#define PYC(stamp, code) S("\x6f\x0d\x0d\x0a\0\0\0\0" stamp "\x10\0\0\0" code)
+	static const struct {
+		const char *path, *cause;
+		struct bytes a, b;
+	} rows[] = {
+		{"srv/a.jar", "zip-times", {ZIP("\1\1", "x")}, {ZIP("\2\2", "x")}},
+		{"srv/a.jar", "content", {ZIP("\1\1", "x")}, {ZIP("\2\2", "y")}},
+		{"usr/lib/a.a", "ar-times", {AR("1700000000  ", "xx")}, {AR("1700000001  ", "xx")}},
+		{"usr/lib/a.a", "content", {AR("1700000000  ", "xx")}, {AR("1700000001  ", "xy")}},
+		{"srv/a.gz", "content", {S("\x1f\x8b\x08\0\1\2\3\4\0\3restrest")}, {S("\x1f\x8b\x08\0\1\2\3\4\0\3bestbest")}},
+		{"srv/a.pyc", "pyc-stamp", {PYC("aaaa", "code")}, {PYC("bbbb", "code")}},
+		{"srv/a.pyc", "content", {PYC("aaaa", "code")}, {PYC("bbbb", "mode")}},
+		{"etc/shadow", "shadow-date", {S("a:*:20001:0:::::\n")}, {S("a:*:20002:0:::::\n")}},
+		{"etc/shadow", "content", {S("a:$y$xx:20001:0:::::\n")}, {S("a:$y$yy:20001:0:::::\n")}},
+		{"lib/apk/db/installed", "apk-virtual", {S("P:.b\nV:20261121.101010\n")}, {S("P:.b\nV:20261122.101010\n")}},
+		{"lib/apk/db/installed", "content", {S("P:.b\nV:20261121.101010\n")}, {S("P:.c\nV:20261121.101010\n")}},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct bytes a = rows[i].a, b = rows[i].b;
+		struct entropy_file fa = {read_bytes, &a, a.n}, fb = {read_bytes, &b, b.n};
+		struct err err = ERR_INIT;
+		struct cause c;
+
+		assert_ok(cause_judge(rows[i].path, DIFF_CONTENT, &fa, &fb, &c, &err));
+		ck_assert_msg(!strcmp(c.id, rows[i].cause), "row %zu: %s, not %s", i, c.id, rows[i].cause);
+		assert_ok(cause_judge(rows[i].path, DIFF_ADDED, NULL, &fb, &c, &err));
+		ck_assert_msg(!strcmp(c.id, "added"), "row %zu: %s, not added", i, c.id);
+	}
+}
+END_TEST
+
 START_TEST(test_cause_judge_attributes_alone_are_told_apart)
 {
 	static const struct {
@@ -119,4 +162,5 @@ START_TEST(test_cause_judge_attributes_alone_are_told_apart)
 END_TEST
 
 UNIT_MAIN("eifgen/cause", ADD(test_cause_judge_bytes_give_their_class) ADD(test_cause_judge_path_rule_comes_before_bytes)
+	  ADD(test_cause_judge_rule_of_a_stamp_is_held_against_the_bytes)
 	  ADD(test_cause_judge_attributes_alone_are_told_apart))
