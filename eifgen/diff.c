@@ -12,7 +12,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { COMPARE_BLOCK = 256 * 1024 };
+enum {
+	COMPARE_BLOCK = 256 * 1024,
+	LINKED_READ_MAX = 1 << 30, // to judge hard links: every name reads the bytes anew, and they may be a million names
+};
 
 // What each fact moves, and what it means when it differs. Facts of a side that are not here are compared silently
 // by nobody: every name given to diff_side_add_fact stands in this table.
@@ -103,7 +106,7 @@ static int compare_facts(struct diff *d, struct err *err)
 
 struct entry_bytes {
 	int fd;
-	const struct listing_entry *e;
+	const struct listing_entry *e; // that carries the bytes
 };
 
 static ssize_t read_entry(void *ctx, uint64_t off, void *p, size_t n, struct err *err)
@@ -122,9 +125,28 @@ static bool is_file(const struct listing_entry *e)
 	return e && S_ISREG(e->h.mode);
 }
 
-static int bytes_equal(const struct listing *la, const struct listing_entry *a, const struct listing *lb,
-		       const struct listing_entry *b, uint8_t *blocks, bool *equal, struct err *err)
+// Names of one inode share its bytes: those are read once, however many names there are.
+static int linked_equal(struct listing *la, const struct listing_entry *a, struct listing *lb, const struct listing_entry *b,
+			bool *equal, struct err *err)
 {
+	const char *x, *y;
+
+	*equal = a->data->h.filesize == b->data->h.filesize;
+	if (!*equal || !a->data->h.filesize)
+		return 0;
+	x = listing_digest(la, a, err);
+	y = x ? listing_digest(lb, b, err) : NULL;
+	if (!y)
+		return -1;
+	*equal = !strcmp(x, y);
+	return 0;
+}
+
+static int bytes_equal(struct listing *la, const struct listing_entry *a, struct listing *lb, const struct listing_entry *b,
+		       uint8_t *blocks, bool *equal, struct err *err)
+{
+	if (a->data != a || b->data != b)
+		return linked_equal(la, a, lb, b, equal, err);
 	*equal = a->h.filesize == b->h.filesize;
 	for (uint64_t off = 0; *equal && off < a->h.filesize;) {
 		size_t n = a->h.filesize - off < COMPARE_BLOCK ? (size_t)(a->h.filesize - off) : COMPARE_BLOCK;
@@ -162,19 +184,35 @@ static unsigned attributes_differ(const struct newc_header *a, const struct newc
 // Entries of the two sides paired by path, with what is needed to judge them.
 struct join {
 	struct diff *d;
-	const struct listing *la, *lb;
+	struct listing *la, *lb;
 	unsigned ramdisk;
+	uint64_t linked_left; // bytes that may still be read to judge names whose bytes are another's
 	uint8_t *blocks;     // two of COMPARE_BLOCK
 	uint32_t *place_in_b; // by A's order: B's order + 1 of the same path, 0 if B lacks it
 	bool *moved;	     // by A's order
 };
 
-static int judge(const struct join *j, const struct listing_entry *a, const struct listing_entry *b, unsigned what,
+// Whether the bytes behind two names are read to judge them: always if they are the names' own.
+static bool may_read(struct join *j, const struct listing_entry *a, const struct listing_entry *b)
+{
+	uint64_t n = (a ? a->data->h.filesize : 0) + (uint64_t)(b ? b->data->h.filesize : 0);
+
+	if ((!a || a->data == a) && (!b || b->data == b))
+		return true;
+	if (n > j->linked_left)
+		return false;
+	j->linked_left -= n;
+	return true;
+}
+
+static int judge(struct join *j, const struct listing_entry *a, const struct listing_entry *b, unsigned what,
 		 struct cause *cause, struct err *err)
 {
-	struct entry_bytes ba = {j->la->fd, a}, bb = {j->lb->fd, b};
-	struct entropy_file fa = {read_entry, &ba, a ? a->h.filesize : 0}, fb = {read_entry, &bb, b ? b->h.filesize : 0};
+	struct entry_bytes ba = {j->la->fd, a ? a->data : NULL}, bb = {j->lb->fd, b ? b->data : NULL};
+	struct entropy_file fa = {read_entry, &ba, a ? a->data->h.filesize : 0};
+	struct entropy_file fb = {read_entry, &bb, b ? b->data->h.filesize : 0};
 	const char *path = a ? a->path : b->path;
+	bool read;
 
 	if (j->ramdisk == 0 && (what & ~(unsigned)(DIFF_MTIME | DIFF_INO))) {
 		*cause = (struct cause){"platform", "a platform file differs (init, nsm.ko or a module)",
@@ -188,10 +226,11 @@ static int judge(const struct join *j, const struct listing_entry *a, const stru
 	}
 	if (!strncmp(path, "rootfs/", 7))
 		path += 7;
-	return cause_judge(path, what, is_file(a) ? &fa : NULL, is_file(b) ? &fb : NULL, cause, err);
+	read = may_read(j, a, b);
+	return cause_judge(path, what, read && is_file(a) ? &fa : NULL, read && is_file(b) ? &fb : NULL, cause, err);
 }
 
-static int add_entry(const struct join *j, const struct listing_entry *a, const struct listing_entry *b, unsigned what,
+static int add_entry(struct join *j, const struct listing_entry *a, const struct listing_entry *b, unsigned what,
 		     struct err *err)
 {
 	struct diff *d = j->d;
@@ -211,7 +250,7 @@ static int add_entry(const struct join *j, const struct listing_entry *a, const 
 	return 0;
 }
 
-static int compare_pair(const struct join *j, const struct listing_entry *a, const struct listing_entry *b,
+static int compare_pair(struct join *j, const struct listing_entry *a, const struct listing_entry *b,
 			struct err *err)
 {
 	unsigned what = attributes_differ(&a->h, &b->h);
@@ -222,7 +261,9 @@ static int compare_pair(const struct join *j, const struct listing_entry *a, con
 	if (!equal && S_ISLNK(a->h.mode))
 		what |= DIFF_TARGET;
 	else if (!equal)
-		what |= DIFF_CONTENT | (a->h.filesize != b->h.filesize ? DIFF_SIZE : 0);
+		what |= DIFF_CONTENT | (a->data->h.filesize != b->data->h.filesize ? DIFF_SIZE : 0);
+	else if (S_ISREG(a->h.mode) && a->h.filesize != b->h.filesize)
+		what |= DIFF_LINKS; // one file under other names: another of them carries the bytes
 	if (j->moved[a->order])
 		what |= DIFF_ORDER;
 	return what ? add_entry(j, a, b, what, err) : 0;
@@ -306,7 +347,7 @@ static int compare_entry(struct join *j, const struct listing_entry *a, const st
 static int compare_ramdisks(struct diff *d, unsigned index, struct err *err)
 {
 	_cleanup_free_ uint8_t *blocks = mem_alloc((size_t)2 * COMPARE_BLOCK, err);
-	struct join j = {d, d->a->ramdisks[index], d->b->ramdisks[index], index, blocks, NULL, NULL};
+	struct join j = {d, d->a->ramdisks[index], d->b->ramdisks[index], index, LINKED_READ_MAX, blocks, NULL, NULL};
 	_cleanup_free_ uint32_t *places = mem_zalloc(j.la->count, sizeof(*places), err);
 	_cleanup_free_ bool *moved = mem_zalloc(j.la->count, sizeof(*moved), err);
 

@@ -49,6 +49,7 @@ static int put_content(struct page *page, const char *key, const struct listing 
 	uint8_t bytes[SHOW_FILE_MAX];
 	char text[BASE64_MAX];
 
+	e = e ? e->data : NULL;
 	if (!e || !S_ISREG(e->h.mode) || e->h.filesize > SHOW_FILE_MAX || page->shown + e->h.filesize > SHOW_TOTAL_MAX)
 		return 0;
 	page->shown += e->h.filesize;

@@ -65,7 +65,7 @@ static void put_attributes(struct jout *o, const char *key, const struct diff_si
 	jout_uint(o, "Uid", e->h.uid);
 	jout_uint(o, "Gid", e->h.gid);
 	jout_uint(o, "Mtime", e->h.mtime);
-	jout_uint(o, "Size", e->h.filesize);
+	jout_uint(o, "Size", e->data->h.filesize);
 	jout_uint(o, "Links", e->h.nlink);
 	jout_uint(o, "Order", e->order);
 	if (e->layer >= 0 && (size_t)e->layer < s->layer_count)

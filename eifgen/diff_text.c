@@ -47,7 +47,7 @@ static void say_values(struct text *t, const struct diff_entry *e)
 	if (e->what & DIFF_MTIME)
 		say(t, "  mtime %u -> %u", a->mtime, b->mtime);
 	if (e->what & DIFF_SIZE)
-		say(t, "  size %u -> %u", a->filesize, b->filesize);
+		say(t, "  size %u -> %u", e->a->data->h.filesize, e->b->data->h.filesize);
 }
 
 static void say_entry(struct text *t, const struct diff *d, const struct diff_entry *e)

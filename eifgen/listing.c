@@ -5,9 +5,12 @@
 #include "eifgen/listing.h"
 
 #include "base/mem.h"
+#include "layerfs/digest.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { SLAB_SIZE = 65536 };
 
@@ -72,6 +75,53 @@ static int sort_by_path(struct listing *l, struct err *err)
 	return 0;
 }
 
+// ---- hard links: one name of an inode carries the bytes, the others have a size of 0 --------------------------------
+
+static bool is_linked(const struct listing_entry *e)
+{
+	return S_ISREG(e->h.mode) && e->h.nlink > 1;
+}
+
+static bool same_inode(const struct newc_header *a, const struct newc_header *b)
+{
+	return a->ino == b->ino && a->devmajor == b->devmajor && a->devminor == b->devminor;
+}
+
+// By inode; within one, who has bytes first.
+static int by_inode(const void *pa, const void *pb)
+{
+	const struct listing_entry *a = *(struct listing_entry *const *)pa, *b = *(struct listing_entry *const *)pb;
+	const struct newc_header *x = &a->h, *y = &b->h;
+	int c = (x->ino > y->ino) - (x->ino < y->ino);
+
+	c = c ? c : (x->devmajor > y->devmajor) - (x->devmajor < y->devmajor);
+	c = c ? c : (x->devminor > y->devminor) - (x->devminor < y->devminor);
+	c = c ? c : !x->filesize - !y->filesize;
+	return c ? c : (a->order > b->order) - (a->order < b->order);
+}
+
+static int find_data(struct listing *l, struct err *err)
+{
+	_cleanup_free_ struct listing_entry **linked = NULL;
+	size_t n = 0, count = 0;
+
+	for (size_t i = 0; i < l->count; i++) {
+		l->entries[i].data = &l->entries[i];
+		count += is_linked(&l->entries[i]);
+	}
+	linked = mem_zalloc(count, sizeof(struct listing_entry *), err);
+	if (!linked)
+		return -1;
+	for (size_t i = 0; i < l->count; i++)
+		if (is_linked(&l->entries[i]))
+			linked[n++] = &l->entries[i];
+	qsort(linked, n, sizeof(struct listing_entry *), by_inode);
+	for (size_t i = 1; i < n; i++)
+		if (!linked[i]->h.filesize && same_inode(&linked[i]->h, &linked[i - 1]->h))
+			linked[i]->data = linked[i - 1]->data;
+	return 0;
+}
+
 static int add_entry(struct listing *l, size_t *cap, const struct newc_entry *n, struct err *err)
 {
 	struct listing_entry *e;
@@ -116,7 +166,7 @@ int listing_read(int fd, uint64_t offset, uint64_t size, struct listing **out, s
 		}
 	}
 	newc_reader_free(r);
-	if (more < 0 || sort_by_path(l, err))
+	if (more < 0 || sort_by_path(l, err) || find_data(l, err))
 		return -1;
 	*out = steal_ptr(&l);
 	return 0;
@@ -126,12 +176,29 @@ void listing_free(struct listing *l)
 {
 	if (!l)
 		return;
+	for (size_t i = 0; l->digests && i < l->count; i++)
+		free(l->digests[i]);
+	free(l->digests);
 	for (size_t i = 0; i < l->slab_count; i++)
 		free(l->slabs[i]);
 	free(l->slabs);
 	free(l->entries);
 	free(l->by_path);
 	free(l);
+}
+
+const char *listing_digest(struct listing *l, const struct listing_entry *e, struct err *err)
+{
+	char digest[DIGEST_TEXT_MAX];
+
+	e = e->data;
+	if (!l->digests)
+		l->digests = mem_zalloc(l->count, sizeof(*l->digests), err);
+	if (!l->digests)
+		return NULL;
+	if (!l->digests[e->order] && !digest_of_range(l->fd, e->data_offset, e->h.filesize, digest, err))
+		l->digests[e->order] = mem_strdup(digest, err);
+	return l->digests[e->order];
 }
 
 struct listing_entry *listing_find(const struct listing *l, const char *path)

@@ -5,7 +5,7 @@
 // layouts can be compared; a path that comes more than once (nitro-cli writes some directories twice) has its
 // occurrence counted.
 //
-// Memory: one struct and one copy of the path an entry, about 120 bytes; the archive itself stays in its file.
+// Memory: one struct and one copy of the path an entry, about 130 bytes; the archive itself stays in its file.
 #ifndef EIFGEN_LISTING_H
 #define EIFGEN_LISTING_H
 
@@ -23,6 +23,7 @@ struct listing_entry {
 	uint32_t order;	     // place in the archive, from 0
 	uint64_t data_offset;
 	struct newc_header h;
+	const struct listing_entry *data; // whose bytes are this entry's: itself, or the name of its inode that carries them
 	int layer; // index of the layer that brought it, or -1 where not known (an EIF does not say)
 };
 
@@ -31,6 +32,7 @@ struct listing {
 	struct listing_entry *entries;
 	size_t count;
 	struct listing_entry **by_path; // sorted by path bytes, then occurrence
+	char **digests;			// by order, what listing_digest has made; NULL before
 	char **slabs;			// what holds the paths
 	size_t slab_count, slab_cap, slab_left;
 };
@@ -39,6 +41,10 @@ struct listing {
 int listing_read(int fd, uint64_t offset, uint64_t size, struct listing **out, struct err *err);
 void listing_free(struct listing *l);
 CLEANUP_DEFINE(struct listing, listing_free, listing_free)
+
+// The digest of e's bytes, "sha256:…", made once for all names of an inode: a hostile archive gives a million names to
+// one file. Borrowed.
+const char *listing_digest(struct listing *l, const struct listing_entry *e, struct err *err);
 
 // First entry of that path, or NULL.
 struct listing_entry *listing_find(const struct listing *l, const char *path);

@@ -149,6 +149,34 @@ START_TEST(test_diff_sides_moved_entry_is_order_and_the_rest_is_not)
 }
 END_TEST
 
+// The first name of an inode carries its bytes: when another name comes before it, nothing about its content has changed.
+START_TEST(test_diff_sides_hard_links_are_compared_by_their_inode)
+{
+	const struct item one[] = {{"rootfs/b", REG, 1, 7, 2, "same"}, {"rootfs/c", REG, 1, 7, 2, ""},
+				   {"rootfs/x", REG, 1, 8, 2, "old"}, {"rootfs/y", REG, 1, 8, 2, ""}, {0}};
+	const struct item two[] = {{"rootfs/a", REG, 1, 7, 2, "same"}, {"rootfs/b", REG, 1, 7, 2, ""},
+				   {"rootfs/x", REG, 1, 8, 2, "longer"}, {"rootfs/y", REG, 1, 8, 2, ""}, {0}};
+	static const struct {
+		const char *path;
+		unsigned what;
+		const char *cause;
+	} want[] = {{"rootfs/a", DIFF_ADDED, "added"}, {"rootfs/b", DIFF_LINKS, "links"}, {"rootfs/c", DIFF_REMOVED, "removed"},
+		    {"rootfs/x", DIFF_CONTENT | DIFF_SIZE, "content"}, {"rootfs/y", DIFF_CONTENT | DIFF_SIZE, "content"}};
+	struct diff_side *a = side("a", one), *b = side("b", two);
+	struct diff *d = compare(a, b);
+
+	ck_assert_uint_eq(d->entry_count, 5);
+	for (size_t i = 0; i < 5; i++) {
+		const struct diff_entry *e = &d->entries[i];
+
+		ck_assert_str_eq((e->b ? e->b : e->a)->path, want[i].path);
+		ck_assert_msg(e->what == want[i].what, "%s: %x", want[i].path, e->what);
+		ck_assert_str_eq(e->cause.id, want[i].cause);
+	}
+	done(d, a, b);
+}
+END_TEST
+
 START_TEST(test_diff_sides_inode_numbers_after_an_addition_are_counted)
 {
 	const struct item one[] = {{"rootfs/b", REG, 1, 1, 1, ""}, {"rootfs/c", REG, 1, 2, 1, ""}, {0}};
@@ -225,6 +253,7 @@ END_TEST
 UNIT_MAIN("eifgen/diff", ADD(test_diff_sides_equal_ramdisks_are_the_same)
 	  ADD(test_diff_sides_one_of_each_is_named_with_its_cause)
 	  ADD(test_diff_sides_moved_entry_is_order_and_the_rest_is_not)
+	  ADD(test_diff_sides_hard_links_are_compared_by_their_inode)
 	  ADD(test_diff_sides_inode_numbers_after_an_addition_are_counted)
 	  ADD(test_diff_sides_repeated_path_and_trailing_slash_are_paired)
 	  ADD(test_diff_sides_facts_that_differ_are_parts_with_registers)
