@@ -49,7 +49,8 @@ static const struct {
 	{"certificate", DIFF_PCR8, {"certificate", "the signing certificate differs", "sign both with one certificate"}},
 	{"metadata", 0, {"metadata", "the metadata section differs (never measured)", "none needed for the PCRs"}},
 	{"arch", 0, {"arch", "the architecture flag differs (never measured)", "build both for one --arch"}},
-	{"signed", 0, {"signature", "one is signed, the other is not", "sign both, or neither"}},
+	{"signed", DIFF_PCR8,
+	 {"signature", "one is signed, the other is not, and has a PCR8 of zeros", "sign both, or neither"}},
 };
 
 // ---- facts ---------------------------------------------------------------------------------------------------------

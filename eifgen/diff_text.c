@@ -50,18 +50,26 @@ static void say_values(struct text *t, const struct diff_entry *e)
 		say(t, "  size %u -> %u", e->a->data->h.filesize, e->b->data->h.filesize);
 }
 
+// "layer 2, sha256:0123456789ab", or "" where it is not known.
+static void name_layer(const struct diff_side *side, const struct listing_entry *e, char *out, size_t cap)
+{
+	if (e && e->layer >= 0 && (size_t)e->layer < side->layer_count)
+		snprintf(out, cap, "layer %d, %.19s", e->layer + 1, side->layers[e->layer]);
+}
+
 static void say_entry(struct text *t, const struct diff *d, const struct diff_entry *e)
 {
 	const struct listing_entry *any = e->b ? e->b : e->a;
-	const struct diff_side *side = e->b ? d->b : d->a;
-	char q[1024];
+	char q[1024], a[64] = "", b[64] = "";
 
 	say(t, "    %c %s ", !e->a ? '+' : !e->b ? '-' : '~', err_quote(any->path, any->path_len, q, sizeof(q)));
 	diff_what_words(e->what & ~(unsigned)DIFF_INO, say_word, t);
 	if (e->a && e->b)
 		say_values(t, e);
-	if (any->layer >= 0 && (size_t)any->layer < side->layer_count)
-		say(t, "  (layer %d, %.19s)", any->layer + 1, side->layers[any->layer]);
+	name_layer(d->a, e->a, a, sizeof(a));
+	name_layer(d->b, e->b, b, sizeof(b));
+	if (*a || *b)
+		say(t, "  (%s%s%s)", a, *a && *b && strcmp(a, b) ? " -> " : "", strcmp(a, b) ? b : "");
 	say(t, "\n");
 }
 
@@ -72,12 +80,22 @@ static void say_moves(struct text *t, unsigned moves)
 			say(t, " PCR%d", diff_registers[i]);
 }
 
+// A command line or metadata are the file's own words: quoted, they cannot speak to a terminal.
+static void say_value(struct text *t, const char *name, const char *value)
+{
+	char q[320];
+
+	say(t, "    %s: %s\n", name, err_quote(value, strlen(value), q, sizeof(q)));
+}
+
 static void say_parts(struct text *t, const struct diff *d)
 {
 	for (size_t i = 0; i < d->part_count; i++) {
 		const struct diff_part *p = &d->parts[i];
 
-		say(t, "\n%s: %s\n    A: %.300s\n    B: %.300s\n", p->name, p->cause.text, p->a, p->b);
+		say(t, "\n%s: %s\n", p->name, p->cause.text);
+		say_value(t, "A", p->a);
+		say_value(t, "B", p->b);
 		say(t, "    moves:");
 		say_moves(t, p->moves);
 		say(t, "%s\n    remedy: %s\n", p->moves ? "" : " nothing", p->cause.remedy);

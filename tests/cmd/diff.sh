@@ -75,12 +75,21 @@ done
 t_exit 1 "another certificate" eifgen diff -q signed1.eif signed2.eif --json
 t "is a part that moves PCR8" test "$(jq -r '.Parts[] | [.Part, (.Moves | join("+"))] | join(" ")' out)" = "certificate PCR8"
 t "which alone differs" test "$(jq -r '.PCRs | [.PCR0, .PCR1, .PCR2, .PCR8] | join(" ")' out)" = "same same same differs"
+t_exit 1 "one is signed, the other is not" eifgen diff -q a.eif signed1.eif --json
+t "is a part that moves PCR8" test "$(jq -r '.Parts[] | [.Part, (.Moves | join("+"))] | join(" ")' out)" = "signed PCR8"
 t_exit 1 "records: another init" eifgen diff -q a.eif.record.json a2.eif.record.json --json
 t "is known by digest" test "$(jq -r '[.Parts[].Part] | join(" ")' out)" = "init ramdisk-1"
 t_exit 1 "a record against an EIF" eifgen diff -q a.eif.record.json b.eif --json
 t "names the ramdisk" test "$(jq -r '[.Parts[] | select(.Moves | length > 0) | .Part] | join(" ")' out)" = ramdisk-2
 t_exit 1 "other times are timestamps" eifgen diff -q oci:a a.eif --epoch 1700000000 --json
 t "and only that" test "$(jq -r '[.Entries[].Cause] | unique | join(" ")' out)" = timestamp
+
+t "an EIF whose command line speaks to the terminal" build oci:a --blobs plat --cmdline $'x\e[2J\neifgen: all is well' -o a6.eif
+t_exit 1 "is shown" eifgen diff -q a.eif a6.eif
+t_not "without a word of its own" grep -q $'^eifgen\|\e' out
+t "as one line" grep -qF 'B: "x\x1b[2J\x0aeifgen: all is well"' out
+t_exit 1 "each side's layer is named where they differ" eifgen diff -q oci:a oci:b
+t "in one line" grep -Eq 'etc/stamp.*\(layer 1, sha256:[0-9a-f]{12} -> layer 1, sha256:[0-9a-f]{12}\)' out
 
 t_exit 1 "a page is written" eifgen diff -q a.eif b.eif --html page.html
 t "it is whole" grep -q '</html>' page.html
