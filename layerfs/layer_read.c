@@ -106,6 +106,15 @@ static int digest_chunk(void *ctx, const void *p, size_t n, struct err *err)
 	return digester_add(r->diff_md, p, n, err);
 }
 
+// What libarchive would miss at the end, though it is nothing: the layer's digest does not know of it.
+static ssize_t fill_last_block(struct reader *r, struct err *err)
+{
+	size_t n = tarcheck_missing(r->check);
+
+	memset(r->chunk, 0, n);
+	return tarcheck_feed(r->check, r->chunk, n, err) ? -1 : (ssize_t)n;
+}
+
 // The next piece of tar into r->chunk: digested and checked. Its length, 0 at the end.
 static ssize_t next_chunk(struct reader *r, struct err *err)
 {
@@ -121,8 +130,10 @@ static ssize_t next_chunk(struct reader *r, struct err *err)
 			break;
 		n += (size_t)got;
 	}
+	if (!n)
+		return fill_last_block(r, err);
 	r->expanded += n;
-	if (spend_bytes(r, n, err) || (n && fanout_publish(r->chunks, n, err)) ||
+	if (spend_bytes(r, n, err) || fanout_publish(r->chunks, n, err) ||
 	    tarcheck_feed(r->check, r->chunk, n, err))
 		return -1;
 	return (ssize_t)n;

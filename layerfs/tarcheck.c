@@ -40,6 +40,7 @@ struct tarcheck {
 	size_t have;	   // bytes of block that are there
 	uint64_t offset;   // of the next byte to be fed
 	uint64_t skip;	   // SKIP: data and padding to pass over; BODY: bytes of blocks still to come
+	size_t padding;	   // SKIP: how much of it is padding
 	uint64_t path_max;
 	char body_type;	   // BODY
 	uint64_t body_len; // BODY: without padding
@@ -259,6 +260,7 @@ static int entry_done(struct tarcheck *t, struct tar_entry *e, uint64_t data, st
 		return -1;
 	forget_extended(t);
 	t->skip = padded(data);
+	t->padding = (size_t)(t->skip - data);
 	t->state = t->skip ? SKIP : HEADER;
 	return 0;
 }
@@ -496,6 +498,11 @@ int tarcheck_feed(struct tarcheck *t, const void *p, size_t n, struct err *err)
 		}
 	}
 	return 0;
+}
+
+size_t tarcheck_missing(const struct tarcheck *t)
+{
+	return t->state == SKIP && t->skip <= t->padding ? (size_t)t->skip : 0;
 }
 
 int tarcheck_finish(struct tarcheck *t, struct err *err)

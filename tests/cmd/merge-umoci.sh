@@ -23,4 +23,8 @@ if [ "$(id -u)" -eq 0 ] && umoci unpack --image img:t bundle 2>unpack.log; then
 else
 	t_skip "umoci's root file system is the tree" "needs root, who may make devices and owners"
 fi
+echo inserted >file
+umoci insert --image img:t --tag inserted file /file 2>insert.log
+t "a layer that ends behind its last file's bytes, as umoci insert leaves it, is read" sh -c \
+	'"$1/eifgen" ls oci:img:inserted --json | jq -e ".entries[] | select(.path == \"file\" and .size == 9)"' sh "$EIFGEN_BIN"
 t_done
