@@ -241,6 +241,7 @@ const struct cmd cmd_assemble = {
 	"      --build-tool-version TEXT  (default: this program's)\n"
 	"      --os TEXT               OperatingSystem (default: Unknown)\n"
 	"      --kernel-version TEXT   KernelVersion (default: Unknown)\n"
-	"      --metadata FILE         JSON of at most 4096 bytes: CustomMetadata\n",
+	"      --metadata FILE         JSON of at most 4096 bytes: CustomMetadata\n"
+	CMD_COMMON_HELP,
 	run,
 };

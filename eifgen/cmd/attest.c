@@ -152,6 +152,7 @@ const struct cmd cmd_attest = {
 	"                       expect this value of the register; repeated: one of these\n"
 	"      --document FILE  judge this document; nothing is connected to\n"
 	ATTEST_HELP
-	"      --json           one JSON object, with all that the document says\n",
+	"      --json           one JSON object, with all that the document says\n"
+	CMD_COMMON_HELP,
 	run,
 };

@@ -212,6 +212,6 @@ const struct cmd cmd_audit = {
 	"      --image REF      where the image is now (default: the record's reference); it must be the same image\n"
 	"      --json           one JSON object\n" ATTEST_HELP
 	"Platform (the command line is the record's):\n" BUILD_PLATFORM_HELP "Image:\n" BUILD_IMAGE_HELP
-	BUILD_CAGE_HELP,
+	BUILD_CAGE_HELP CMD_COMMON_HELP,
 	run,
 };

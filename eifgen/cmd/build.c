@@ -241,7 +241,8 @@ const struct cmd cmd_build = {
 	"a container image into an EIF, its PCRs and its record",
 	"Usage: eifgen build IMAGE -o OUT.eif [options]\n"
 	"Turn an image into an EIF and print its PCRs. IMAGE is oci:DIR[:TAG], oci-archive:FILE[:TAG],\n"
-	"docker-archive:FILE[:NAME:TAG] or a path. The same inputs give the same file, anywhere.\n\n"
+	"docker-archive:FILE[:NAME:TAG], docker://HOST/REPO[:TAG|@DIGEST], docker-daemon:NAME[:TAG] or a path.\n"
+	"The same inputs give the same file, anywhere.\n\n"
 	"  -o, --output FILE         the EIF; appears when complete\n"
 	"      --record FILE         its record (default: OUT.eif.record.json)\n"
 	"      --no-record           none\n"
@@ -249,7 +250,6 @@ const struct cmd cmd_build = {
 	"      --sbom FILE           the image's packages as SPDX 2.3\n"
 	"      --locked RECORD       refuse any input that is not the record's; its epoch is taken unless --epoch is\n"
 	"                            given\n" BUILD_HELP BUILD_CAGE_HELP
-	"  -q, --quiet               no warnings\n"
-	"  -h, --help                this text\n",
+	CMD_COMMON_HELP,
 	run,
 };

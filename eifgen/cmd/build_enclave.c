@@ -269,6 +269,7 @@ const struct cmd cmd_build_enclave = {
 	"      --name TEXT                ImageName (default: NAME up to its first colon)\n"
 	"      --version TEXT             ImageVersion (default: the image's id)\n"
 	"      --metadata FILE            JSON of at most 4096 bytes: CustomMetadata\n"
+	CMD_COMMON_HELP
 	"Blobs are taken from NITRO_CLI_BLOBS, else " PLATFORM_DEFAULT_DIR ".\n",
 	run,
 };

@@ -13,7 +13,7 @@ static const char usage[] =
 	"Usage: eifgen cache info|clean\n"
 	"The cache of --cache: layers that were read before, and how far images have been measured. `info` says where it is\n"
 	"and how large, `clean` empties it; both print one JSON object.\n\n"
-	"  -h, --help                this text\n";
+	CMD_COMMON_HELP;
 
 char *cache_dir(struct err *err)
 {

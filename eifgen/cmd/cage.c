@@ -112,6 +112,6 @@ const struct cmd cmd_cage = {
 	"  init         write a cage.json, asking the Dockerfile\n"
 	"  build        build the image, lay the runtime over it, write EIF and record, and the PCRs into cage.json\n"
 	"  dockerfile   print the Dockerfile that does the same, for those who stay with Docker and nitro-cli\n"
-	"  -h, --help   this text\n",
+	CMD_COMMON_HELP,
 	run,
 };

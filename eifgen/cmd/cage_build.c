@@ -46,8 +46,7 @@ static const char usage[] =
 	"                            where the record goes (default: OUT.eif.record.json)\n"
 	"The image is kept as an OCI layout in OUT.eif.oci. The epoch is, without --epoch: SOURCE_DATE_EPOCH; else the last commit\n"
 	"of the context's git repository that changed more than cage.json; else 315532801.\n" BUILD_HELP
-	"  -q, --quiet               no warnings\n"
-	"  -h, --help                this text\n";
+	CMD_COMMON_HELP;
 
 struct request {
 	struct cage_options cage;

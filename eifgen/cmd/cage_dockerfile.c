@@ -27,8 +27,7 @@ static const char usage[] =
 	"                            an https:// address (ADD --checksum, which BuildKit knows)\n"
 	"      --base-config FILE    the base image's config (skopeo inspect --config), for what it sets and the text does not\n"
 	"      --arch x86_64|aarch64 what TARGETARCH and its kin stand for in the text (default: x86_64)\n"
-	"  -q, --quiet               no warnings\n"
-	"  -h, --help                this text\n";
+	CMD_COMMON_HELP;
 
 struct request {
 	struct cage_options opt;

@@ -26,7 +26,7 @@ static const char usage[] =
 	"      --name NAME           the service's name (default: DIR's)\n"
 	"      --destination HOST[:PORT]\n"
 	"                            lets the service out to it; repeat it\n"
-	"  -h, --help                this text\n"
+	CMD_COMMON_HELP
 	"\nIts keys are described in cage.json(5); the schema is cage.schema.json.\n";
 
 enum { DESTINATIONS_MAX = 256 };

@@ -147,6 +147,7 @@ const struct cmd cmd_cert = {
 	"      --key-out FILE    private key, PEM, readable for its owner alone; must not exist\n"
 	"      --cert-out FILE   certificate, PEM; must not exist\n"
 	"      --subject TEXT    such as CN=build,O=Company (default: CN=eifgen signing)\n"
-	"      --days N          valid for so long from now (default: 365)\n",
+	"      --days N          valid for so long from now (default: 365)\n"
+	CMD_COMMON_HELP,
 	run,
 };

@@ -49,6 +49,12 @@ extern const struct cmd cmd_verify;
 // What cmd_getopt prints for --help in place of the command's usage, for a command that has commands of its own; or NULL.
 extern const char *cmd_usage_text;
 
+// The options that all have, for the end of a usage's list.
+#define CMD_COMMON_HELP                                                                                                \
+	"  -q, --quiet               no warnings, no progress\n"                                                       \
+	"  -v, --verbose             say what is done and why\n"                                                       \
+	"  -h, --help                this text\n"
+
 extern bool cmd_quiet, cmd_verbose; // -q, -v: global, set by main before run and by cmd_getopt
 
 // Steps through a sub-command's options as getopt_long does (optarg, optind), with what all have in common done here:

@@ -33,6 +33,7 @@ const struct cmd cmd_describe = {
 	"what an EIF holds, and what is wrong with it",
 	"Usage: eifgen describe FILE.eif\n"
 	"Prints what nitro-cli's describe-eif prints, and `Anomalies`: a list of what no writer, or only an old one, would\n"
-	"have written; empty for a sound file. Exit status 0 even with anomalies, 2 if the file is no EIF at all.\n",
+	"have written; empty for a sound file. Exit status 0 even with anomalies, 2 if the file is no EIF at all.\n"
+	"\n" CMD_COMMON_HELP,
 	run,
 };

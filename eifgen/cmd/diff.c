@@ -117,7 +117,6 @@ const struct cmd cmd_diff = {
 	"An image is laid out as build would do it with the options below; without a platform only PCR2 is compared.\n\n"
 	"      --json                one object instead of text\n"
 	"      --html FILE           also write a page that shows it (self-contained, opens from disk)\n" BUILD_HELP BUILD_CAGE_HELP
-	"  -q, --quiet               no warnings\n"
-	"  -h, --help                this text\n",
+	CMD_COMMON_HELP,
 	run,
 };

@@ -12,8 +12,7 @@ static const char usage[] =
     "Print the epoch that a build here would use, and where it came from, as JSON: the last commit of the git\n"
     "repository that holds DIR (default: the current directory).\n\n"
     "      --path PATH           the last commit that changed PATH (relative to DIR) instead\n" EPOCH_OPTION_HELP
-    "  -q, --quiet               no warnings\n"
-    "  -h, --help                this text\n"
+    CMD_COMMON_HELP
     "\nOutside of a git repository, and if no DIR is given, the epoch is 315532801 (1980-01-01 00:00:01 UTC).\n";
 
 struct request {

@@ -123,6 +123,7 @@ const struct cmd cmd_extract = {
 	"Usage: eifgen extract FILE.eif -C DIR\n"
 	"Writes kernel, cmdline, metadata.json, ramdisk-1.cpio …, signature.cbor into DIR (made if it is not there) and prints\n"
 	"their list. Sections are written as they stand, whatever they hold; of a file that was cut, none.\n\n"
-	"  -C, --directory DIR   where to\n",
+	"  -C, --directory DIR   where to\n"
+	CMD_COMMON_HELP,
 	run,
 };

@@ -109,7 +109,6 @@ const struct cmd cmd_ls = {
 	"Usage: eifgen ls FILE.eif|IMAGE [--json]\n"
 	"List every entry: type and mode, owner, time, size, path; an image's with the layer that brought it.\n\n"
 	"      --json                one object, enough to write a ramdisk again beside `extract`\n" BUILD_IMAGE_HELP
-	"  -q, --quiet               no warnings\n"
-	"  -h, --help                this text\n",
+	CMD_COMMON_HELP,
 	run,
 };

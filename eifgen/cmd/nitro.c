@@ -200,7 +200,8 @@ const struct cmd cmd_describe_eif = {
 	"nitro-cli's describe-eif",
 	"Usage: eifgen describe-eif --eif-path FILE\n"
 	"Prints nitro-cli's JSON. What is wrong with the file is warned of; where nitro-cli's reader would fail, this does.\n\n"
-	"      --eif-path FILE   the EIF\n",
+	"      --eif-path FILE   the EIF\n"
+	CMD_COMMON_HELP,
 	run_describe,
 };
 
@@ -211,6 +212,7 @@ const struct cmd cmd_sign_eif = {
 	"Adds or replaces the signature of FILE, which is replaced as a whole, and prints its Measurements.\n\n"
 	"      --eif-path FILE              the EIF\n"
 	"      --signing-certificate FILE   PEM\n"
-	"      --private-key FILE|pkcs11:URI\n",
+	"      --private-key FILE|pkcs11:URI\n"
+	CMD_COMMON_HELP,
 	run_sign,
 };

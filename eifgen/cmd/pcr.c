@@ -213,7 +213,6 @@ const struct cmd cmd_pcr = {
 	"      --input FILE, --signing-certificate FILE\n"
 	"                            as nitro-cli's pcr: the register of a file's bytes, or of a certificate (PCR8)\n"
 	BUILD_HELP BUILD_CAGE_HELP
-	"  -q, --quiet               no warnings\n"
-	"  -h, --help                this text\n",
+	CMD_COMMON_HELP,
 	run,
 };

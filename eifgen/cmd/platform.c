@@ -26,7 +26,7 @@ static const char usage[] =
 	"      --module FILE         an extra kernel module, in load order (canonical layout; repeatable)\n"
 	"      --eif FILE            also say what memory this EIF needs\n"
 	EPOCH_OPTION_HELP
-	"  -h, --help                this text\n"
+	CMD_COMMON_HELP
 	"\nPCR1 of the canonical layout depends on the epoch; that of nitro-cli does not.\n";
 
 enum { MODULES_LIMIT = 64, MIB = 1 << 20, MEMORY_FACTOR = 4, MEMORY_LEAST_MIB = 64 };

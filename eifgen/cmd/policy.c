@@ -141,7 +141,6 @@ const struct cmd cmd_policy = {
 	"Usage: eifgen policy RECORD…\n"
 	"Print the condition of a KMS key policy statement for the builds of these records (`Condition`), and the registers\n"
 	"of each (`Records`). With the records of an old and a new release both pass, as a rollover needs it.\n\n"
-	"  -q, --quiet               no warnings\n"
-	"  -h, --help                this text\n",
+	CMD_COMMON_HELP,
 	run,
 };

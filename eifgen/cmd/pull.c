@@ -157,7 +157,6 @@ const struct cmd cmd_pull = {
 	"record as FILE.eif.record.json. Both are verified before they appear: digests, CRC, and the record against the\n"
 	"EIF. Who wrote them is another question: see `verify --require-signed` and `rebuild`.\n\n"
 	"  -o, --output FILE.eif     where to (default: the repository's last name, in this directory)\n" REGISTRY_HELP
-	"  -q, --quiet               no warnings\n"
-	"  -h, --help                this text\n",
+	CMD_COMMON_HELP,
 	run,
 };

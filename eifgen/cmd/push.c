@@ -212,7 +212,6 @@ const struct cmd cmd_push = {
 	"record names, the artifact refers to it, so that `eifgen pull` finds it by the image's reference.\n\n"
 	"      --record FILE         its record (default: FILE.eif.record.json, if there is one)\n"
 	"      --no-record           the EIF alone\n" REGISTRY_HELP
-	"  -q, --quiet               no warnings\n"
-	"  -h, --help                this text\n",
+	CMD_COMMON_HELP,
 	run,
 };

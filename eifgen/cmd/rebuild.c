@@ -146,7 +146,6 @@ const struct cmd cmd_rebuild = {
 	"Platform (the command line is the record's):\n" BUILD_PLATFORM_HELP "Image:\n" BUILD_IMAGE_HELP
 	BUILD_CAGE_HELP BUILD_SIGN_HELP
 	"                            without them a signed build is compared but for its signature\n"
-	"  -q, --quiet               no warnings, no reasons\n"
-	"  -h, --help                this text\n",
+	CMD_COMMON_HELP,
 	run,
 };

@@ -205,7 +205,6 @@ const struct cmd cmd_scan = {
 	"      --rules               print the rules: id, severity, what --scrub does, cause\n"
 	"      --layout NAME         as build has it: under nitro-cli times and implied parents count too\n"
 	"      --mtime POLICY        as build has it\n" BUILD_IMAGE_HELP
-	"  -q, --quiet               no warnings\n"
-	"  -h, --help                this text\n",
+	CMD_COMMON_HELP,
 	run,
 };

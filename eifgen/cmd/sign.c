@@ -200,6 +200,7 @@ const struct cmd cmd_sign = {
 	"                             one's is OUT.record.json, else the same\n"
 	"      --no-record            leave it as it is\n"
 	"      --at TIME              judge the certificate's dates then, not now\n"
-	"  -o, --output FILE          the signed file (default: FILE.eif is replaced)\n",
+	"  -o, --output FILE          the signed file (default: FILE.eif is replaced)\n"
+	CMD_COMMON_HELP,
 	run,
 };

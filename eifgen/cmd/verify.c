@@ -233,6 +233,7 @@ const struct cmd cmd_verify = {
 	"      --cert-sha384 HEX   the signing certificate's SHA-384 fingerprint; repeated: one of these\n"
 	"      --ca FILE           the certificate must lead to one of the roots in this PEM file, through those that stand\n"
 	"                          behind it in the EIF, and its usage and purpose (if it says any) be to sign code\n"
-	"      --at TIME           judge certificate dates then (seconds since 1970 or RFC 3339), not now\n",
+	"      --at TIME           judge certificate dates then (seconds since 1970 or RFC 3339), not now\n"
+	CMD_COMMON_HELP,
 	run,
 };

@@ -15,6 +15,9 @@ for c in $commands; do
 	t_exit 0 "$c --help" eifgen "$c" --help
 	t "$c: usage comes first" grep -q "^Usage: eifgen $c" <(head -1 "$TEST_TMP/out")
 	t "$c: no line is wider than 120 columns" test -z "$(grep -E '.{121}' "$TEST_TMP/out")"
+	for option in --quiet --verbose --help; do
+		t "$c: $option has a line" grep -qE "^  -., $option( |$)" "$TEST_TMP/out"
+	done
 	t "$c: nothing on stderr" test ! -s "$TEST_TMP/err"
 	grep -oE '^ +(-[a-zA-Z], )?--[a-z0-9-]+' "$TEST_TMP/out" | grep -oE -- '--[a-z0-9-]+' | sort -u >"$TEST_TMP/options"
 	while read -r option; do
