@@ -98,7 +98,7 @@ int fanout_add(struct fanout *f, fanout_consume *fn, void *ctx, struct err *err)
 
 	if (f->count == FANOUT_CONSUMERS_MAX)
 		return err_set(err, ERR_USAGE, "more than %d consumers", FANOUT_CONSUMERS_MAX);
-	*c = (struct consumer){.f = f, .consume = fn, .ctx = ctx, .err = ERR_INIT};
+	*c = (struct consumer){.f = f, .consume = fn, .ctx = ctx, .seen = f->published, .err = ERR_INIT};
 	f->count++;
 	if (f->threads)
 		c->running = !pthread_create(&c->thread, NULL, run, c);

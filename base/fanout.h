@@ -26,7 +26,7 @@ typedef int fanout_consume(void *ctx, const void *p, size_t n, struct err *err);
 
 // A ring of `chunks` (at least 2) of `size` bytes.
 struct fanout *fanout_new(unsigned chunks, size_t size, bool threads, struct err *err);
-// Before the first publish. ctx is borrowed.
+// By the thread that publishes; the consumer sees what is published from now on. ctx is borrowed.
 int fanout_add(struct fanout *f, fanout_consume *consume, void *ctx, struct err *err);
 void fanout_free(struct fanout *f); // waits for the consumers, whatever is left to them; NULL fine
 

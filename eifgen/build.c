@@ -6,14 +6,20 @@
 //
 // The sections before the application ramdisk, its head, need no layer: a thread writes them while the layers are read.
 // It is joined before anything else touches the writer, so the order of the bytes is that of one thread.
+//
+// The application ramdisk is the last section but for a signature, which depends on the bytes before it. So without one
+// the header is foreseen (foresee.h) and the file digested as it is written; a signed file is read when it is complete.
 #include "eifgen/build.h"
 
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "base/mem.h"
+#include "eifgen/entries.h"
+#include "eifgen/foresee.h"
 #include "eifgen/sbom.h"
 #include "eifgen/warm.h"
 #include "epoch/epoch.h"
+#include "layerfs/digest.h"
 
 #include <errno.h>
 #include <openssl/evp.h>
@@ -28,6 +34,8 @@ struct pass {
 	EVP_MD_CTX *digest; // of the open section; NULL if not wanted
 	bool measure_only;
 	struct build_progress *progress;
+	struct digester *listing_digest; // NULL if not wanted
+	struct entries_watch *listing;	 // into listing_digest
 	bool digest_off; // the open section's digest comes out of the registers
 	struct build_output *result;
 	uint64_t start; // of the open section's data in the file
@@ -138,14 +146,21 @@ static int write_metadata(struct pass *x, struct build_input *in, struct err *er
 	return section_bytes(x, EIF_SECTION_METADATA, text.data, text.len, err);
 }
 
+static const struct newc_watch *watch(const struct pass *x)
+{
+	return x->listing ? entries_watch_told(x->listing) : NULL;
+}
+
 static int write_bootstrap(struct pass *x, const struct build_input *in, struct err *err)
 {
 	_cleanup_free_ struct layout_file *modules = NULL;
+	struct layout_options opt = in->layout;
 	struct layout_bootstrap b;
 
+	opt.watch = watch(x);
 	if (platform_bootstrap(in->platform, &b, &modules, err) || section_begin(x, EIF_SECTION_RAMDISK, err))
 		return -1;
-	if (layout_write_bootstrap(&in->layout, &b, section_sink(x), err))
+	if (layout_write_bootstrap(&opt, &b, section_sink(x), err))
 		return err_prefix(err, "bootstrap ramdisk: ");
 	return section_end(x, err);
 }
@@ -168,6 +183,17 @@ static int measure_app_warm(struct pass *x, struct build_input *in, struct layou
 	return 0;
 }
 
+static int foresee_header(struct pass *x, const struct build_input *in, struct layout_app *app, struct err *err)
+{
+	struct foresight f;
+
+	if (x->measure_only || !in->want_digest || in->sign)
+		return 0;
+	if (foresee_app(&in->layout, app, &f, err))
+		return -1;
+	return f.known ? eif_writer_foresee(x->writer, f.size, f.crc, err) : 0;
+}
+
 static int write_app(struct pass *x, struct build_input *in, struct tree *tree, struct err *err)
 {
 	struct layout_app app = {tree, &in->config, in->cmd_override};
@@ -178,7 +204,8 @@ static int write_app(struct pass *x, struct build_input *in, struct tree *tree, 
 		tree_content_expect(tree);
 		opt.drop = true;
 	}
-	if (section_begin(x, EIF_SECTION_RAMDISK, err))
+	opt.watch = watch(x);
+	if (section_begin(x, EIF_SECTION_RAMDISK, err) || foresee_header(x, in, &app, err))
 		return -1;
 	x->digest_off = true;
 	if (warm ? measure_app_warm(x, in, &app, err) : layout_write_app(&opt, &app, section_sink(x), err))
@@ -223,10 +250,19 @@ static int write_head(struct pass *x, struct build_input *in, struct err *err)
 		       : 0;
 }
 
+static int finish_digests(struct pass *x, struct err *err)
+{
+	if (!eif_writer_digest(x->writer, x->result->digest))
+		*x->result->digest = '\0';
+	if (!x->listing)
+		return 0;
+	return entries_watch_end(x->listing, err) || digester_end(x->listing_digest, x->result->listing, err) ? -1 : 0;
+}
+
 static int write_rest(struct pass *x, struct build_input *in, struct tree *tree, struct err *err)
 {
 	if (write_app(x, in, tree, err) || measure(x, err) || write_signature(x, in, err) ||
-	    eif_writer_finish(x->writer, err))
+	    eif_writer_finish(x->writer, err) || finish_digests(x, err))
 		return -1;
 	x->result->size = eif_writer_size(x->writer);
 	return 0;
@@ -297,8 +333,23 @@ static void watch_ramdisk(const struct build_input *in, const struct tree *tree)
 	atomic_store(&in->progress->stage, 1);
 }
 
+static int write_listing(void *ctx, const void *p, size_t n, struct err *err)
+{
+	return digester_add(ctx, p, n, err);
+}
+
+static int open_listing(struct pass *x, struct err *err)
+{
+	x->listing_digest = digester_new(err);
+	if (!x->listing_digest)
+		return -1;
+	return entries_watch_new((struct sink){write_listing, x->listing_digest}, &x->listing, err);
+}
+
 static int open_pass(struct pass *x, const struct build_input *in, int fd, struct err *err)
 {
+	if (in->want_listing && fd >= 0 && open_listing(x, err))
+		return -1;
 	if (in->want_sections && !(x->digest = EVP_MD_CTX_new()))
 		return err_nomem(err);
 	x->writer = eif_writer_new(fd, in->platform->arch, err);
@@ -311,6 +362,8 @@ static void close_pass(struct pass *x)
 {
 	eif_writer_free(x->writer);
 	EVP_MD_CTX_free(x->digest);
+	entries_watch_free(x->listing);
+	digester_free(x->listing_digest);
 }
 
 static int build_once(struct build_input *in, int fd, struct build_output *result, struct err *err)

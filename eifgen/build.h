@@ -3,8 +3,8 @@
 // The pipeline: image -> tree -> two ramdisks -> EIF, in one streaming pass.
 //
 //   layers ──merge──► tree ──scrub, overlay──► layout ──► writer ──► file (or nowhere: `pcr`)
-//                                                │           └────► PCR0 PCR1 PCR2, CRC, size
-//                                                └────────────────► SHA-384 of each section
+//                                                │           └────► PCR0 PCR1 PCR2, CRC, size, SHA-256 of the file
+//                                                └────────────────► SHA-384 of each section, SHA-256 of the listing
 //
 // Invariant: what is measured depends on the inputs that the record names and on nothing else.
 #ifndef EIFGEN_BUILD_H
@@ -15,6 +15,7 @@
 #include "eifgen/layout.h"
 #include "eifgen/platform.h"
 #include "eifgen/scan.h"
+#include "layerfs/image.h"
 #include "layerfs/layer.h"
 
 #include <stdatomic.h>
@@ -62,6 +63,8 @@ struct build_input {
 	struct buf *sbom;	      // filled with the image's packages as SPDX; NULL: not wanted
 	struct build_progress *progress; // NULL: nobody watches
 	bool want_sections;	      // digest each section
+	bool want_digest;	      // digest the file while it is written, if that can be
+	bool want_listing;	      // digest the ramdisks' listing while they are written
 };
 
 struct build_output {
@@ -70,6 +73,8 @@ struct build_output {
 	uint64_t skipped; // bytes of the application ramdisk that a warm prediction did not have to read
 	struct build_section sections[BUILD_SECTIONS_MAX];
 	size_t section_count;
+	char digest[DIGEST_TEXT_MAX]; // of the file; "": not wanted, or the finished file has to be read for it
+	char listing[DIGEST_TEXT_MAX]; // of the JSON that entries_of_eif gives; ""  as above
 	struct scan *scrubbed; // what --scrub did; owned: build_output_clear
 };
 

@@ -50,6 +50,13 @@ struct sink eif_writer_sink(struct eif_writer *w); // eif_writer_write as a sink
 // (which is not measured) before eif_writer_finish patches sizes, header and CRC into the file.
 int eif_writer_measure(struct eif_writer *w, struct pcr_values *pcrs, struct err *err);
 int eif_writer_finish(struct eif_writer *w, struct err *err);
+// Within the last section, before its data, of a file that is written: says how long that section will be and what its
+// CRC will be. Then the whole header is known, and from here on the file's SHA-256 is taken as the data goes by (what is
+// on the disk already is read back for it), on a thread of its own if there are threads.
+int eif_writer_foresee(struct eif_writer *w, uint64_t size, uint32_t crc, struct err *err);
+// After eif_writer_finish: the file's SHA-256 as `sha256:…` into room for DIGEST_TEXT_MAX. Returns false, and says nothing,
+// if nothing was foreseen or another header came about than the one foreseen: then the file has to be read.
+bool eif_writer_digest(struct eif_writer *w, char *text);
 // Measuring only (fd -1), within a section: the registers' state, and taking one up that `skipped` bytes of this section
 // led to, which then count as written. Waits for the consumers.
 int eif_writer_save(struct eif_writer *w, uint8_t out[PCR_MEASURE_STATE], struct err *err);

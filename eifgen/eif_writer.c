@@ -7,10 +7,15 @@
 //        ^ finish: counts, offsets, sizes, CRC         ^ finish: type and size
 //
 // The file's CRC covers [0, 0x220) and [0x224, EOF), so it is joined at the end from the CRC of each piece
-// (crc32_combine) and no byte is read back. With fd -1 all this happens and nothing is written.
+// (crc_join) and no byte is read back. With fd -1 all this happens and nothing is written.
 //
 // Blocks go through a fan-out (base/fanout.h) to three consumers: the two halves of the registers, and CRC with file.
 // Each sees the bytes in order, so threads change nothing but the time; at the end of a section all are waited for.
+//
+// A digest of the file begins with the header, which holds the CRC of all behind it. Who can foresee size and CRC of the
+// last section gets a fourth consumer, which digests the header that will come about, the sections that are written
+// already, and the last one as it comes. The real CRC is computed all the same, and the header made of it; if it is
+// not the foreseen one the digest is void. So what is foreseen wrongly costs time and never gives a wrong digest.
 #include "eifgen/eif.h"
 
 #include "base/be.h"
@@ -18,9 +23,9 @@
 #include "base/fanout.h"
 #include "base/mem.h"
 #include "layerfs/crc.h"
+#include "layerfs/digest.h"
 
 #include <string.h>
-#include <zlib.h>
 
 enum {
 	BLOCK = 256 * 1024, // one write(2) and one digest update a block, however small the pieces that come
@@ -49,6 +54,12 @@ struct eif_writer {
 	size_t used;	// of block: bytes of the open section not yet handed on
 	bool feed;	// the open section is measured; changed only while the consumers rest
 	uint64_t written; // where the file's consumer goes on
+	struct foreseen {
+		uint8_t header[EIF_HEADER_SIZE], section[EIF_SECTION_HEADER_SIZE];
+		struct digester *digest; // NULL: nothing was foreseen
+		unsigned last;		 // the number of the last section
+		bool begun, held;	 // begun: header and earlier sections are in the digest; held: it was foreseen rightly
+	} foreseen;
 };
 
 static int feed_all(void *ctx, const void *p, size_t n, struct err *err)
@@ -77,6 +88,42 @@ static int feed_file(void *ctx, const void *p, size_t n, struct err *err)
 		return err_prefix(err, "output file: ");
 	w->written += n;
 	return 0;
+}
+
+static void section_header(const struct section *s, uint8_t h[EIF_SECTION_HEADER_SIZE])
+{
+	memset(h, 0, EIF_SECTION_HEADER_SIZE);
+	put_be16(h, (uint16_t)s->type);
+	put_be64(h + 4, s->size);
+}
+
+// Header and earlier sections; the headers of those are not on the disk yet.
+static int begin_digest(struct eif_writer *w, struct err *err)
+{
+	struct foreseen *f = &w->foreseen;
+	uint8_t h[EIF_SECTION_HEADER_SIZE];
+
+	f->begun = true;
+	if (digester_add(f->digest, f->header, sizeof(f->header), err))
+		return -1;
+	for (unsigned i = 0; i < f->last; i++) {
+		const struct section *s = &w->sections[i];
+
+		section_header(s, h);
+		if (digester_add(f->digest, h, sizeof(h), err) ||
+		    digester_add_range(f->digest, w->fd, s->offset + sizeof(h), s->size, err))
+			return err_prefix(err, "output file: ");
+	}
+	return digester_add(f->digest, f->section, sizeof(f->section), err);
+}
+
+static int feed_digest(void *ctx, const void *p, size_t n, struct err *err)
+{
+	struct eif_writer *w = ctx;
+
+	if (!w->foreseen.begun && begin_digest(w, err))
+		return -1;
+	return digester_add(w->foreseen.digest, p, n, err);
 }
 
 static int set_up_blocks(struct eif_writer *w, bool threads, struct err *err)
@@ -198,7 +245,7 @@ int eif_writer_measure(struct eif_writer *w, struct pcr_values *pcrs, struct err
 	return 0;
 }
 
-static void fill_header(const struct eif_writer *w, uint8_t h[EIF_HEADER_SIZE])
+static void fill_fields(const struct eif_writer *w, uint8_t h[EIF_HEADER_SIZE])
 {
 	memset(h, 0, EIF_HEADER_SIZE);
 	memcpy(h, ".eif", 4);
@@ -213,30 +260,64 @@ static void fill_header(const struct eif_writer *w, uint8_t h[EIF_HEADER_SIZE])
 	}
 }
 
+// The header of the sections as they stand.
+static void fill_header(const struct eif_writer *w, uint8_t header[EIF_HEADER_SIZE])
+{
+	uint8_t h[EIF_SECTION_HEADER_SIZE];
+	uint32_t crc;
+
+	fill_fields(w, header);
+	crc = crc_add(0, header, HEADER_CRC_AT);
+	for (unsigned i = 0; i < w->count; i++) {
+		section_header(&w->sections[i], h);
+		crc = crc_join(crc_add(crc, h, sizeof(h)), w->sections[i].crc, w->sections[i].size);
+	}
+	put_be32(header + HEADER_CRC_AT, crc);
+}
+
+int eif_writer_foresee(struct eif_writer *w, uint64_t size, uint32_t crc, struct err *err)
+{
+	struct section *s = w->count ? &w->sections[w->count - 1] : NULL;
+	struct foreseen *f = &w->foreseen;
+
+	if (w->fd < 0 || !w->open || !s || s->size || f->digest)
+		return err_set(err, ERR_USAGE, "only a section that is about to be written can be foreseen, and once");
+	s->size = size;
+	s->crc = crc;
+	fill_header(w, f->header);
+	section_header(s, f->section);
+	s->size = 0;
+	s->crc = 0;
+	f->last = w->count - 1;
+	f->digest = digester_new(err);
+	return f->digest ? fanout_add(w->blocks, feed_digest, w, err) : -1;
+}
+
 int eif_writer_finish(struct eif_writer *w, struct err *err)
 {
-	uint8_t header[EIF_HEADER_SIZE];
-	uLong crc;
+	uint8_t header[EIF_HEADER_SIZE], h[EIF_SECTION_HEADER_SIZE];
 
 	if (close_section(w, err))
 		return -1;
 	fill_header(w, header);
-	crc = crc32_z(0, header, HEADER_CRC_AT);
+	w->foreseen.held = w->foreseen.begun && !memcmp(header, w->foreseen.header, sizeof(header));
+	if (w->fd < 0)
+		return 0;
 	for (unsigned i = 0; i < w->count; i++) {
-		const struct section *s = &w->sections[i];
-		uint8_t h[EIF_SECTION_HEADER_SIZE] = {0};
-
-		put_be16(h, (uint16_t)s->type);
-		put_be64(h + 4, s->size);
-		crc = crc32_z(crc, h, sizeof(h));
-		crc = crc32_combine(crc, s->crc, (z_off_t)s->size);
-		if (w->fd >= 0 && io_pwrite(w->fd, h, sizeof(h), s->offset, err))
+		section_header(&w->sections[i], h);
+		if (io_pwrite(w->fd, h, sizeof(h), w->sections[i].offset, err))
 			return -1;
 	}
-	put_be32(header + HEADER_CRC_AT, (uint32_t)crc);
-	if (w->fd >= 0 && io_pwrite(w->fd, header, sizeof(header), 0, err))
-		return -1;
-	return 0;
+	return io_pwrite(w->fd, header, sizeof(header), 0, err);
+}
+
+bool eif_writer_digest(struct eif_writer *w, char *text)
+{
+	struct err ignored = ERR_INIT;
+	bool held = w->foreseen.held;
+
+	w->foreseen.held = false; // a digest ends once
+	return held && !digester_end(w->foreseen.digest, text, &ignored);
 }
 
 static int settle(struct eif_writer *w, struct err *err)
@@ -279,5 +360,6 @@ void eif_writer_free(struct eif_writer *w)
 		return;
 	fanout_free(w->blocks);
 	pcr_measure_free(w->measure);
+	digester_free(w->foreseen.digest);
 	free(w);
 }

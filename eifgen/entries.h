@@ -17,6 +17,7 @@
 #include "base/io.h"
 #include "eifgen/eif_reader.h"
 #include "layerfs/image.h"
+#include "layerfs/newc.h"
 #include "layerfs/tree.h"
 
 enum entries_form { ENTRIES_JSON, ENTRIES_TEXT };
@@ -26,5 +27,14 @@ int entries_of_eif(const struct eif_file *eif, enum entries_form form, struct si
 // The tree must be sorted; its marks are used. Layers are named by their digests in img.
 int entries_of_tree(struct tree *tree, const struct image *img, enum entries_form form, struct sink out,
 		    struct err *err);
+
+// The JSON of an EIF's ramdisks while they are written: what entries_of_eif would give of the finished file, except that
+// nobody reads it. `out`'s context is borrowed.
+struct entries_watch; // opaque
+int entries_watch_new(struct sink out, struct entries_watch **to, struct err *err);
+// For the writer of each ramdisk in turn; one thread at a time.
+const struct newc_watch *entries_watch_told(const struct entries_watch *x);
+int entries_watch_end(struct entries_watch *x, struct err *err); // after the last ramdisk
+void entries_watch_free(struct entries_watch *x);		  // NULL fine
 
 #endif

@@ -88,6 +88,7 @@ int layout_out_new(const struct layout_options *opt, struct sink to, uint32_t fi
 		return -1;
 	}
 	newc_writer_init(&o->newc, (struct sink){hold_write, o});
+	o->newc.watch = opt->watch;
 	*out = o;
 	return 0;
 }

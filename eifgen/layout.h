@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "layerfs/image.h"
+#include "layerfs/newc.h"
 #include "layerfs/tree.h"
 
 #include <stdbool.h>
@@ -51,6 +52,7 @@ struct layout_options {
 	// everything before it has gone to `out`.
 	int (*content)(void *ctx, const struct tree *tree, const struct inode *inode, struct err *err);
 	void *content_ctx;
+	const struct newc_watch *watch; // told of each entry as it is written (not with `content`); NULL: nobody
 	void (*warn)(void *ctx, const char *text);	    // one line; may be NULL
 	void (*unpredictable)(void *ctx, const char *path); // nitro-cli: what Docker's own result would not fix; may be NULL
 	void *ctx;
@@ -60,7 +62,7 @@ const char *layout_name(enum layout_id id);
 unsigned layout_version(enum layout_id id);
 
 // Writes one whole ramdisk (trailer and padding included) into out. The application ramdisk changes app->tree (adds
-// `dev`, `cmd`, … around and inside it) and can be written once.
+// `dev`, `cmd`, … around and inside it); written again, it is the same.
 int layout_write_bootstrap(const struct layout_options *opt, const struct layout_bootstrap *b, struct sink out,
 			   struct err *err);
 int layout_write_app(const struct layout_options *opt, struct layout_app *app, struct sink out, struct err *err);

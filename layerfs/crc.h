@@ -11,4 +11,8 @@
 // Goes on from `crc` (0 at the start). Equal to zlib's crc32_z.
 uint32_t crc_add(uint32_t crc, const void *p, size_t n);
 
+// Goes on with n zero bytes, or with n bytes whose own CRC is `next`: below a microsecond or so, whatever n is.
+uint32_t crc_add_zeros(uint32_t crc, uint64_t n);
+uint32_t crc_join(uint32_t crc, uint32_t next, uint64_t n);
+
 #endif

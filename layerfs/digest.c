@@ -70,6 +70,14 @@ int digester_end(struct digester *d, char out[DIGEST_TEXT_MAX], struct err *err)
 	return 0;
 }
 
+// Without a name OpenSSL keeps the digest that it has, and need not look it up again.
+int digester_restart(struct digester *d, struct err *err)
+{
+	if (EVP_DigestInit_ex((EVP_MD_CTX *)d, NULL, NULL) != 1)
+		return err_set(err, ERR_IO, "OpenSSL's SHA-256 failed");
+	return 0;
+}
+
 void digester_free(struct digester *d)
 {
 	EVP_MD_CTX_free((EVP_MD_CTX *)d);
@@ -84,10 +92,9 @@ int digest_of(const void *p, size_t n, char out[DIGEST_TEXT_MAX], struct err *er
 	return digester_end(d, out, err);
 }
 
-int digest_of_range(int fd, uint64_t off, uint64_t size, char out[DIGEST_TEXT_MAX], struct err *err)
+int digester_add_range(struct digester *d, int fd, uint64_t off, uint64_t size, struct err *err)
 {
-	_cleanup_digester_ struct digester *d = digester_new(err);
-	_cleanup_free_ uint8_t *piece = d ? mem_alloc(PIECE, err) : NULL;
+	_cleanup_free_ uint8_t *piece = mem_alloc(PIECE, err);
 
 	if (!piece)
 		return -1;
@@ -99,5 +106,12 @@ int digest_of_range(int fd, uint64_t off, uint64_t size, char out[DIGEST_TEXT_MA
 		off += n;
 		size -= n;
 	}
-	return digester_end(d, out, err);
+	return 0;
+}
+
+int digest_of_range(int fd, uint64_t off, uint64_t size, char out[DIGEST_TEXT_MAX], struct err *err)
+{
+	_cleanup_digester_ struct digester *d = digester_new(err);
+
+	return d && !digester_add_range(d, fd, off, size, err) ? digester_end(d, out, err) : -1;
 }

@@ -28,7 +28,9 @@ int digest_of_range(int fd, uint64_t off, uint64_t size, char out[DIGEST_TEXT_MA
 struct digester; // opaque
 struct digester *digester_new(struct err *err);
 int digester_add(struct digester *d, const void *p, size_t n, struct err *err);
-int digester_end(struct digester *d, char out[DIGEST_TEXT_MAX], struct err *err); // once, last
+int digester_add_range(struct digester *d, int fd, uint64_t off, uint64_t size, struct err *err); // as digest_of_range
+int digester_end(struct digester *d, char out[DIGEST_TEXT_MAX], struct err *err); // once
+int digester_restart(struct digester *d, struct err *err); // after digester_end: begins another digest
 void digester_free(struct digester *d);
 CLEANUP_DEFINE(struct digester, cleanup_digester, digester_free)
 #define _cleanup_digester_ _cleanup_(cleanup_digesterp)

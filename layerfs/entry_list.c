@@ -4,6 +4,7 @@
 // one of its own.
 #include "layerfs/entry_list.h"
 
+#include "base/be.h"
 #include "base/buf.h"
 #include "base/mem.h"
 
@@ -129,6 +130,8 @@ int entry_list_add(struct entry_list *l, const struct list_entry *e, struct err 
 	if (e->kind == LIST_FILE || e->kind == LIST_AUFS_LINK) {
 		p = put(p, e->size);
 		p = put(p, e->content - l->base);
+		put_be32(p, e->crc);
+		p += 4;
 	} else if (e->kind == LIST_CHAR || e->kind == LIST_BLOCK) {
 		p = put(p, e->dev_major);
 		p = put(p, e->dev_minor);
@@ -200,6 +203,8 @@ static int decode(struct entry_list *l, const uint8_t **p, struct list_entry *e,
 	if (e->kind == LIST_FILE || e->kind == LIST_AUFS_LINK) {
 		e->size = get(p);
 		e->content = get(p) + l->base;
+		e->crc = get_be32(*p);
+		*p += 4;
 	} else if (e->kind == LIST_CHAR || e->kind == LIST_BLOCK) {
 		e->dev_major = (uint32_t)get(p);
 		e->dev_minor = (uint32_t)get(p);

@@ -4,7 +4,7 @@
 // may wait here for several layers at once, so they are packed: one record after the other in chunks, numbers as
 // little-endian base-128, paths without what they share with the path before:
 //
-//   kind u8 | flags u8 | shared | suffix length | suffix | by kind: mode uid gid mtime nsec | size content | major minor |
+//   kind u8 | flags u8 | shared | suffix length | suffix | by kind: mode uid gid mtime nsec | size content crc | major minor |
 //   target length | target
 //
 // The packed form holds no pointer and depends on nothing but the layer.
@@ -38,6 +38,7 @@ struct list_entry {
 	uint32_t perm, uid, gid, dev_major, dev_minor, mtime_nsec;
 	int64_t mtime;
 	uint64_t size, content; // content: a spool reference
+	uint32_t crc;		// of the content (crc.h)
 	const char *path, *target; // normalized: no leading, doubled or trailing slash, no "." or ".."; "": the root
 	size_t path_len, target_len;
 };

@@ -28,7 +28,7 @@ enum {
 	META_MAX = 1 << 30, // lists and sums of one layer, in memory while it is loaded
 	OPEN_SHARE = 4,	    // at most a quarter of the descriptors go to cached layers
 };
-static const char MAGIC[8] = "eifgenL2";
+static const char MAGIC[8] = "eifgenL3";
 
 struct layer_cache {
 	char *dir;

@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/fanout.h"
 #include "base/mem.h"
+#include "layerfs/crc.h"
 #include "layerfs/digest.h"
 #include "layerfs/path_clean.h"
 #include "layerfs/tarcheck.h"
@@ -255,7 +256,8 @@ static int compare(struct reader *r, struct archive_entry *ae, const struct tar_
 
 // ---- content -------------------------------------------------------------------------------------------------------
 
-static int spool_content(struct reader *r, const struct tar_entry *e, struct err *err)
+// The content's CRC is taken on the way, while the bytes are in the processor's cache.
+static int spool_content(struct reader *r, const struct tar_entry *e, uint32_t *crc, struct err *err)
 {
 	uint64_t at = 0;
 	const void *p;
@@ -263,16 +265,19 @@ static int spool_content(struct reader *r, const struct tar_entry *e, struct err
 	la_int64_t off;
 	int rc;
 
+	*crc = 0;
 	while ((rc = archive_read_data_block(r->archive, &p, &n, &off)) == ARCHIVE_OK) {
 		if (off < 0 || (uint64_t)off < at || (uint64_t)off > e->size || n > e->size - (uint64_t)off)
 			return err_set(err, ERR_INPUT, "libarchive reads data past the file's end");
 		if (spool_append_zeros(r->spool, r->file, (uint64_t)off - at, err) ||
 		    spool_append(r->spool, r->file, p, n, err))
 			return -1;
+		*crc = crc_add(crc_add_zeros(*crc, (uint64_t)off - at), p, n);
 		at = (uint64_t)off + n;
 	}
 	if (rc != ARCHIVE_EOF)
 		return archive_fail(r, err);
+	*crc = crc_add_zeros(*crc, e->size - at);
 	return spool_append_zeros(r->spool, r->file, e->size - at, err);
 }
 
@@ -387,7 +392,7 @@ static int take_entry(struct reader *r, const struct tar_entry *e, struct err *e
 		return -1;
 	if (e->type == '0') {
 		le.content = spool_position(r->spool, r->file);
-		if (spool_content(r, e, err))
+		if (spool_content(r, e, &le.crc, err))
 			return -1;
 	}
 	return entry_list_add(r->content.entries, &le, err);

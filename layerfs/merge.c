@@ -74,6 +74,7 @@ static void set_attributes(const struct apply *a, struct inode *ino, const struc
 			      .mtime_nsec = e->mtime_nsec,
 			      .size = e->kind == LIST_SYMLINK ? e->target_len : e->size,
 			      .content = e->content,
+			      .crc = e->crc,
 			      .has_xattr = e->has_xattr,
 			      .has_capability = e->has_capability};
 }

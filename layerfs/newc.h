@@ -20,19 +20,37 @@ struct newc_header {
 	uint32_t ino, mode, uid, gid, nlink, mtime, filesize, devmajor, devminor, rdevmajor, rdevminor, check;
 };
 
+struct newc_entry {
+	struct newc_header h;
+	const char *name;     // NUL-terminated, borrowed until the next call
+	size_t name_len;
+	uint64_t data_offset; // of the h.filesize bytes of data: in the file that a reader reads, in the archive that is written
+};
+
 // ---- writer: header and name, then exactly filesize bytes of data, entry by entry; then the trailer -----------------
+// Who is told, in order, of all that a writer writes: each entry, then its data in pieces, at last the trailer with the
+// archive's size. What they return is what the writer's call returns.
+struct newc_watch {
+	int (*entry)(void *ctx, const struct newc_entry *e, struct err *err);
+	int (*data)(void *ctx, const void *p, size_t n, struct err *err);
+	int (*trailer)(void *ctx, const struct newc_header *h, uint64_t size, struct err *err);
+	void *ctx;
+};
+
 struct newc_writer {
 	struct sink out;   // borrowed context
+	const struct newc_watch *watch; // borrowed; NULL: nobody. Set behind newc_writer_init
 	uint64_t offset;   // bytes written since the start of this archive
 	uint64_t data_left; // of the current entry
 };
 
 void newc_writer_init(struct newc_writer *w, struct sink out);
-// Header, name (len bytes, no NUL within) and padding. ERR_INPUT if the previous entry's data is incomplete.
+// Header, name (len bytes, no NUL within, one behind them) and padding. ERR_INPUT if the previous entry's data is incomplete.
 int newc_write_entry(struct newc_writer *w, const struct newc_header *h, const char *name, size_t len, struct err *err);
 // Data of the current entry, in any pieces; padding follows by itself after the last byte.
 int newc_write_data(struct newc_writer *w, const void *p, size_t n, struct err *err);
-// n bytes of the current entry's data go another way: they are counted, and the padding that follows them written.
+// n bytes of the current entry's data go another way: they are counted, and the padding that follows them written. Not
+// with a watch.
 int newc_skip_data(struct newc_writer *w, uint64_t n, struct err *err);
 // `h` gives the trailer's fields (layouts differ); pads the archive to a multiple of 512.
 int newc_write_trailer(struct newc_writer *w, const struct newc_header *h, struct err *err);
@@ -43,13 +61,6 @@ int newc_write_trailer(struct newc_writer *w, const struct newc_header *h, struc
 // NUL, non-zero padding, data past the end,
 // a symlink's target that is no text of less than 64 KiB, a missing trailer, bytes other than NUL after it.
 struct newc_reader;
-
-struct newc_entry {
-	struct newc_header h;
-	const char *name;     // NUL-terminated, borrowed until the next call
-	size_t name_len;
-	uint64_t data_offset; // in the file that fd names, of the h.filesize bytes of data
-};
 
 int newc_reader_new(int fd, uint64_t offset, uint64_t size, struct newc_reader **out, struct err *err); // fd borrowed
 int newc_reader_next(struct newc_reader *r, struct newc_entry *e, struct err *err); // 1: an entry, 0: the trailer, -1

@@ -78,7 +78,7 @@ static int write_header(struct newc_writer *w, const struct newc_header *h, cons
 	return put(w, zeros, 1 + pad, err);
 }
 
-int newc_write_entry(struct newc_writer *w, const struct newc_header *h, const char *name, size_t len, struct err *err)
+static int begin_entry(struct newc_writer *w, const struct newc_header *h, const char *name, size_t len, struct err *err)
 {
 	if (w->data_left)
 		return err_set(err, ERR_INPUT, "newc: %llu bytes of the previous entry are missing",
@@ -89,6 +89,13 @@ int newc_write_entry(struct newc_writer *w, const struct newc_header *h, const c
 		return -1;
 	w->data_left = h->filesize;
 	return 0;
+}
+
+int newc_write_entry(struct newc_writer *w, const struct newc_header *h, const char *name, size_t len, struct err *err)
+{
+	if (begin_entry(w, h, name, len, err))
+		return -1;
+	return w->watch ? w->watch->entry(w->watch->ctx, &(struct newc_entry){*h, name, len, w->offset}, err) : 0;
 }
 
 static int too_much(const struct newc_writer *w, uint64_t n, struct err *err)
@@ -111,7 +118,9 @@ int newc_write_data(struct newc_writer *w, const void *p, size_t n, struct err *
 		return -1;
 	if (n == 0)
 		return 0;
-	return put(w, p, n, err) || data_done(w, n, err) ? -1 : 0;
+	if (put(w, p, n, err) || data_done(w, n, err))
+		return -1;
+	return w->watch ? w->watch->data(w->watch->ctx, p, n, err) : 0;
 }
 
 int newc_skip_data(struct newc_writer *w, uint64_t n, struct err *err)
@@ -126,7 +135,7 @@ int newc_write_trailer(struct newc_writer *w, const struct newc_header *h, struc
 {
 	static const char name[] = "TRAILER!!!";
 
-	if (newc_write_entry(w, h, name, sizeof(name) - 1, err))
+	if (begin_entry(w, h, name, sizeof(name) - 1, err) || put(w, zeros, padding(w->offset, NEWC_BLOCK), err))
 		return -1;
-	return put(w, zeros, padding(w->offset, NEWC_BLOCK), err);
+	return w->watch ? w->watch->trailer(w->watch->ctx, h, w->offset, err) : 0;
 }

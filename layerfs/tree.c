@@ -9,6 +9,7 @@
 
 #include "base/checked.h"
 #include "base/mem.h"
+#include "layerfs/crc.h"
 
 #include <string.h>
 #include <sys/random.h>
@@ -437,6 +438,7 @@ struct node *tree_add_file(struct tree *tree, struct node *dir, const char *name
 		return NULL;
 	}
 	node->inode->size = n;
+	node->inode->crc = crc_add(0, data, n);
 	node->inode->content = IN_MEMORY | tree->blob_count;
 	tree->blobs[tree->blob_count++] = (struct tree_blob){copy, n};
 	return node;

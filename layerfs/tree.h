@@ -30,6 +30,7 @@ struct inode {
 	uint64_t size;	     // regular files: bytes; symlinks: length of target; else 0
 	uint64_t content;    // regular files: where the bytes are, for tree_content_read; opaque
 	const char *target;  // symlinks: NUL-terminated, any bytes; else NULL
+	uint32_t crc;	     // regular files: CRC-32 of the content (crc.h), whoever brought it
 	uint32_t mark;	     // free for the walker (e.g. the newc ino); 0 after tree_sort
 	bool implied;	     // a directory that some layer needed as a parent and no layer ever listed
 	// Directories, only under TREE_REPLACE_SYMLINK: listed by some layer, but a layer above that brought or removed

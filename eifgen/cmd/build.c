@@ -165,6 +165,7 @@ static int make(struct request *r, struct build_job *job, char digest[DIGEST_TEX
 	for (int i = 0; i < OUTPUTS; i++)
 		r->files[i].lazy = true;
 	job->input.want_sections = r->paths[OUT_RECORD] || r->paths[OUT_PROVENANCE];
+	job->input.want_digest = job->input.want_listing = job->input.want_sections;
 	job->input.sbom = r->paths[OUT_SBOM] ? &r->sbom : NULL;
 	if (build_job_run(job, r->files[OUT_EIF].fd, err) || write_record(r, job, digest, err))
 		return -1;

@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From a job to its record. The EIF is read once more for its own digest and for that of its listing: the file that was
-// written is what is described, not the stream that was meant. The two read it beside each other, the listing on a thread
-// of its own: the header, which a digest begins with, holds the CRC of all behind it, so neither could run while the file
-// was being written.
+// From a job to its record. The digests of the EIF and of its listing come out of the build; only where the file's
+// could not be taken on the way (a signed one; build.c) is it read once more.
 #include "eifgen/cmd/build_record.h"
 
-#include "eifgen/entries.h"
 #include "eifgen/report.h"
 #include "layerfs/digest.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -31,60 +27,18 @@ struct record_source build_job_source(const struct build_job *job)
 				      .unpredictable_count = job->unpredictable_count};
 }
 
-static int digest_sink(void *ctx, const void *p, size_t n, struct err *err)
-{
-	return digester_add(ctx, p, n, err);
-}
-
-struct listing {
-	const struct build_output *out;
-	int fd;
-	char *digest;
-	struct err err;
-	int rc;
-};
-
-static int digest_listing(const struct build_output *out, int fd, char digest[DIGEST_TEXT_MAX], struct err *err)
-{
-	_cleanup_digester_ struct digester *d = digester_new(err);
-	struct eif_section sections[BUILD_SECTIONS_MAX];
-	struct eif_file eif = {.fd = fd, .size = out->size, .sections = sections, .section_count = out->section_count};
-
-	if (!d)
-		return -1;
-	for (size_t i = 0; i < out->section_count; i++)
-		sections[i] = (struct eif_section){(uint16_t)out->sections[i].type, 0, out->sections[i].offset,
-						   out->sections[i].size};
-	if (entries_of_eif(&eif, ENTRIES_JSON, (struct sink){digest_sink, d}, err))
-		return -1;
-	return digester_end(d, digest, err);
-}
-
-static void *run_listing(void *ctx)
-{
-	struct listing *l = ctx;
-
-	l->rc = digest_listing(l->out, l->fd, l->digest, &l->err);
-	return NULL;
-}
-
 int build_job_digests(const struct build_job *job, int fd, char *eif, char *listing, struct err *err)
 {
-	struct listing l = {.out = &job->output, .fd = fd, .digest = listing, .err = ERR_INIT};
-	bool beside = false;
-	pthread_t thread;
-	int rc;
+	const struct build_output *out = &job->output;
 
-	if (listing && job->opt->threads != 1)
-		beside = !pthread_create(&thread, NULL, run_listing, &l);
-	rc = digest_of_range(fd, 0, job->output.size, eif, err);
-	if (beside)
-		pthread_join(thread, NULL);
-	else if (listing && !rc)
-		run_listing(&l);
-	if (!rc && l.rc)
-		*err = l.err;
-	return rc || l.rc ? -1 : 0;
+	if (listing)
+		memcpy(listing, out->listing, DIGEST_TEXT_MAX);
+	if (!*out->digest) {
+		cmd_explain("the finished EIF is read once more for its digest");
+		return digest_of_range(fd, 0, out->size, eif, err);
+	}
+	memcpy(eif, out->digest, DIGEST_TEXT_MAX);
+	return 0;
 }
 
 void build_job_report(const struct build_job *job, struct jout *o)

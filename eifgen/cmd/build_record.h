@@ -11,8 +11,8 @@
 // The job as a record's source; everything borrowed from it.
 struct record_source build_job_source(const struct build_job *job);
 
-// Digests of the finished EIF in fd and of its listing, read from it; both "sha256:…" in room for DIGEST_TEXT_MAX.
-// listing may be NULL.
+// Digests of the finished EIF in fd, which is read if the build did not digest it, and of its listing, which the build was
+// asked for; both "sha256:…" in room for DIGEST_TEXT_MAX. listing may be NULL.
 int build_job_digests(const struct build_job *job, int fd, char *eif, char *listing, struct err *err);
 
 // What build, pcr and rebuild say of a finished job, as members of an open object.

@@ -292,6 +292,7 @@ static int open_job(struct request *r, const char *from, struct err *err)
 	job->input.overlay_ctx = r;
 	job->input.overlay_report = report_tools;
 	job->input.want_sections = r->paths[OUT_RECORD] != NULL;
+	job->input.want_digest = job->input.want_listing = job->input.want_sections;
 	return 0;
 }
 

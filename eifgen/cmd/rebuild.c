@@ -114,7 +114,7 @@ static int run(int argc, char **argv)
 	rc = parse(argc, argv, &r);
 	if (rc)
 		return rc - 1;
-	job.input.want_sections = true;
+	job.input.want_sections = job.input.want_digest = true;
 	if (open_all(&r, &job, &err) || open_output(&r, &file, &fd, &err) || build_job_run(&job, fd, &err) ||
 	    build_job_digests(&job, fd, digest, NULL, &err))
 		return cmd_fail("rebuild", r.path, &err);

@@ -32,6 +32,14 @@ t_says "explains the inputs" "layout canonical version 1, epoch 315532801 from d
 r=$W/a.eif.record.json
 t "the record is canonical JSON" cmp "$r" <(jq -cS . "$r")
 t "the record has the EIF's digest" test "$(jq -r .Eif.Sha256 "$r")" = "$(sha256sum <"$W/a.eif" | cut -d' ' -f1)"
+t "the record has the listing's digest" test "$(jq -r .Listing "$r")" = "$(eifgen ls --json "$W/a.eif" | sha256sum | cut -d' ' -f1)"
+t_exit 0 "with one thread" build $images/user -o "$W/t1.eif" --threads 1
+t "the same record" cmp <(jq -cS . "$r") <(jq -cS . "$W/t1.eif.record.json")
+for l in canonical nitro-cli; do
+	t_exit 0 "$l: its digest is taken on the way" eifgen -v build $images/user --blobs $P -o "$W/v.eif" --layout $l
+	t "$l: nothing is read again" bash -c '! grep -q "read once more" "$0"' "$TEST_TMP/err"
+	t "$l: the record has the EIF's digest" test "$(jq -r .Eif.Sha256 "$W/v.eif.record.json")" = "$(sha256sum <"$W/v.eif" | cut -d' ' -f1)"
+done
 t "the record has each section's SHA-384" test "$(jq -r '.Sections[0].Sha384' "$r")" = "$(sha384sum <$P/bzImage | cut -d' ' -f1)"
 t "the record names platform files by digest" test "$(jq -r .Platform.Init.Sha256 "$r")" = "$(sha256sum <$P/init | cut -d' ' -f1)"
 t "the record says nothing of this machine" sh -c '! grep -q "$1\|$(hostname)\|$(id -un)@" "$2"' - "$W" "$r"
@@ -93,7 +101,8 @@ t "and do not move a PCR" test "$(jq -r .Measurements.PCR0 "$W/out")" = "$(pcr $
 
 # ---- signed
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:secp384r1 -nodes -keyout "$W/k.pem" -out "$W/c.pem" -subj /CN=t -days 9 2>/dev/null
-t_exit 0 "a signed build" build $images/plain -o "$W/sig.eif" --sign-key "$W/k.pem" --sign-cert "$W/c.pem"
+t_exit 0 "a signed build" eifgen -v build $images/plain --blobs $P -o "$W/sig.eif" --sign-key "$W/k.pem" --sign-cert "$W/c.pem"
+t_says "is read once more: the signature depends on its bytes" "the finished EIF is read once more for its digest"
 cp "$W/out" "$W/sig.json"
 t "verifies" eifgen verify "$W/sig.eif" --require-signed
 t "has PCR8 of the certificate" test "$(jq -r .Measurements.PCR8 "$W/sig.json")" = "$(eifgen pcr "$W/sig.eif" | jq -r .Measurements.PCR8)"
@@ -102,6 +111,8 @@ t "which the certificate alone predicts" test "$(jq -r .Measurements.PCR8 "$W/si
 t "and which moves no other" test "$(jq -r .Measurements.PCR0 "$W/sig.json")" = "$(pcr $images/plain | jq -r .Measurements.PCR0)"
 t_exit 0 "the same again" build $images/plain -o "$W/sig2.eif" --sign-key "$W/k.pem" --sign-cert "$W/c.pem"
 t "is the same file" cmp "$W/sig.eif" "$W/sig2.eif"
+t "the record has the signed EIF's digest" test "$(jq -r .Eif.Sha256 "$W/sig.eif.record.json")" = "$(sha256sum <"$W/sig.eif" | cut -d' ' -f1)"
+t "the record has the signed EIF's listing" test "$(jq -r .Listing "$W/sig.eif.record.json")" = "$(eifgen ls --json "$W/sig.eif" | sha256sum | cut -d' ' -f1)"
 t "the record names the certificate" test "$(jq -r .Signature.CertificateSha256 "$W/sig.eif.record.json")" = \
 	"$(openssl x509 -in "$W/c.pem" -outform DER | sha256sum | cut -d' ' -f1)"
 t_exit 2 "a certificate without its key" build $images/plain -o "$W/no.eif" --sign-cert "$W/c.pem"

@@ -92,6 +92,30 @@ START_TEST(test_fanout_failure_is_the_first_consumers_and_ends_its_calls)
 }
 END_TEST
 
+// One that comes late sees what is published from then on, all of it, and the others miss nothing.
+START_TEST(test_fanout_add_in_the_midst_sees_what_follows)
+{
+	for (int threads = 0; threads < 2; threads++) {
+		struct fanout *f = fanout_new(2, 8, threads, &err);
+		struct taker a = {.slow = 20}, b = {.slow = 0};
+
+		assert_ok(fanout_add(f, take, &a, &err));
+		for (int i = 0; i < 40; i++) {
+			if (i == 15)
+				assert_ok(fanout_add(f, take, &b, &err));
+			memcpy(fanout_buffer(f), "01234567", 8);
+			assert_ok(fanout_publish(f, 8, &err));
+		}
+		assert_ok(fanout_drain(f, &err));
+		ck_assert_uint_eq(a.got.len, 40 * 8);
+		ck_assert_uint_eq(b.got.len, 25 * 8);
+		fanout_free(f);
+		buf_free(&a.got);
+		buf_free(&b.got);
+	}
+}
+END_TEST
+
 START_TEST(test_fanout_free_before_drain_waits)
 {
 	struct fanout *f = fanout_new(4, 8, true, &err);
@@ -109,4 +133,5 @@ START_TEST(test_fanout_free_before_drain_waits)
 END_TEST
 
 UNIT_MAIN("base/fanout", ADD(test_fanout_every_consumer_sees_all_in_order)
-	  ADD(test_fanout_failure_is_the_first_consumers_and_ends_its_calls) ADD(test_fanout_free_before_drain_waits))
+	  ADD(test_fanout_failure_is_the_first_consumers_and_ends_its_calls) ADD(test_fanout_add_in_the_midst_sees_what_follows)
+	  ADD(test_fanout_free_before_drain_waits))

@@ -4,6 +4,8 @@
 #include "base/be.h"
 #include "base/io.h"
 #include "eifgen/eif_reader.h"
+#include "layerfs/crc.h"
+#include "layerfs/digest.h"
 #include "tests/unit/unit.h"
 
 #include <fcntl.h>
@@ -179,6 +181,111 @@ START_TEST(test_eif_writer_section_the_33rd_does_not_fit)
 }
 END_TEST
 
+// ---- the digest that runs beside -------------------------------------------------------------------------------------
+
+static const char last[] = "the last section, as long as one likes";
+
+// Two sections and `last`, of which size and CRC are said beforehand. The digest said, "" for none; the file's own in `own`.
+static const char *foresee(bool threads, uint64_t size, uint32_t crc, char own[DIGEST_TEXT_MAX])
+{
+	static char said[DIGEST_TEXT_MAX];
+	struct err err = ERR_INIT;
+	struct pcr_values pcrs;
+	int fd = memfd_create("eif", 0);
+	struct eif_writer *w = eif_writer_new(fd, EIF_X86_64, &err);
+
+	if (threads)
+		assert_ok(eif_writer_use_threads(w, &err));
+	add(w, EIF_SECTION_KERNEL, "kernel");
+	add(w, EIF_SECTION_RAMDISK, "one");
+	assert_ok(eif_writer_section(w, EIF_SECTION_RAMDISK, &err));
+	assert_ok(eif_writer_foresee(w, size, crc, &err));
+	assert_ok(eif_writer_write(w, last, sizeof(last), &err));
+	assert_ok(eif_writer_measure(w, &pcrs, &err));
+	assert_ok(eif_writer_finish(w, &err));
+	said[0] = 0;
+	ck_assert(eif_writer_digest(w, said) == (said[0] != 0));
+	assert_ok(digest_of_range(fd, 0, eif_writer_size(w), own, &err));
+	eif_writer_free(w);
+	close(fd);
+	return said;
+}
+
+START_TEST(test_eif_writer_digest_of_a_header_foreseen_rightly_is_the_files)
+{
+	char own[DIGEST_TEXT_MAX];
+
+	for (int threads = 0; threads < 2; threads++)
+		ck_assert_str_eq(foresee(threads, sizeof(last), crc_add(0, last, sizeof(last)), own), own);
+}
+END_TEST
+
+// A wrong CRC or length is no harm to the file, and its digest is not said.
+START_TEST(test_eif_writer_digest_of_a_header_foreseen_wrongly_is_none)
+{
+	char right[DIGEST_TEXT_MAX], own[DIGEST_TEXT_MAX];
+	uint32_t crc = crc_add(0, last, sizeof(last));
+
+	for (int threads = 0; threads < 2; threads++) {
+		foresee(threads, sizeof(last), crc, right);
+		for (int bit = 0; bit < 32; bit++) {
+			ck_assert_str_eq(foresee(threads, sizeof(last), crc ^ 1u << bit, own), "");
+			ck_assert_str_eq(own, right);
+		}
+		ck_assert_str_eq(foresee(threads, sizeof(last) - 1, crc, own), "");
+		ck_assert_str_eq(own, right);
+		ck_assert_str_eq(foresee(threads, UINT64_MAX, crc, own), "");
+		ck_assert_str_eq(own, right);
+	}
+}
+END_TEST
+
+// Another section behind the one that was to be the last, or one that was to be there and has no byte.
+START_TEST(test_eif_writer_digest_of_another_end_is_none)
+{
+	struct err err = ERR_INIT;
+	char text[DIGEST_TEXT_MAX];
+
+	for (int more = 0; more < 2; more++) {
+		int fd = memfd_create("eif", 0);
+		struct eif_writer *w = eif_writer_new(fd, EIF_X86_64, &err);
+
+		assert_ok(eif_writer_section(w, EIF_SECTION_RAMDISK, &err));
+		assert_ok(eif_writer_foresee(w, (uint64_t)more, crc_add(0, "x", (size_t)more), &err));
+		assert_ok(eif_writer_write(w, "x", (size_t)more, &err));
+		if (more)
+			assert_ok(eif_writer_section(w, EIF_SECTION_SIGNATURE, &err));
+		assert_ok(eif_writer_finish(w, &err));
+		ck_assert(!eif_writer_digest(w, text));
+		eif_writer_free(w);
+		close(fd);
+	}
+}
+END_TEST
+
+START_TEST(test_eif_writer_foresee_at_a_wrong_time_is_refused)
+{
+	struct err err = ERR_INIT;
+	int fd = memfd_create("eif", 0);
+	struct eif_writer *w = eif_writer_new(fd, EIF_X86_64, &err), *nowhere = eif_writer_new(-1, EIF_X86_64, &err);
+	char text[DIGEST_TEXT_MAX];
+
+	ck_assert_int_eq(eif_writer_foresee(w, 1, 1, &err), -1); // no section
+	add(w, EIF_SECTION_KERNEL, "k");
+	ck_assert_int_eq(eif_writer_foresee(w, 1, 1, &err), -1); // it has begun
+	assert_ok(eif_writer_section(w, EIF_SECTION_RAMDISK, &err));
+	assert_ok(eif_writer_foresee(w, 1, 1, &err));
+	ck_assert_int_eq(eif_writer_foresee(w, 1, 1, &err), -1); // twice
+	assert_ok(eif_writer_section(nowhere, EIF_SECTION_RAMDISK, &err));
+	ck_assert_int_eq(eif_writer_foresee(nowhere, 1, 1, &err), -1);
+	assert_ok(eif_writer_finish(nowhere, &err));
+	ck_assert(!eif_writer_digest(nowhere, text));
+	eif_writer_free(nowhere);
+	eif_writer_free(w);
+	close(fd);
+}
+END_TEST
+
 START_TEST(test_eif_metadata_write_a_field_that_is_missing_or_no_text_is_refused)
 {
 	_cleanup_buf_ struct buf out = BUF_INIT(0);
@@ -200,4 +307,7 @@ UNIT_MAIN("eifgen/eif", ADD(test_eif_file_open_reads_back_what_the_writer_wrote)
 	ADD(test_eif_file_open_every_cut_is_noticed) ADD(test_eif_file_open_a_huge_section_allocates_nothing)
 	ADD(test_eif_reader_pcrs_half_a_file_gives_none) ADD(test_eif_writer_calls_in_a_wrong_order_are_refused)
 	ADD(test_eif_writer_section_the_33rd_does_not_fit)
+	ADD(test_eif_writer_digest_of_a_header_foreseen_rightly_is_the_files)
+	ADD(test_eif_writer_digest_of_a_header_foreseen_wrongly_is_none)
+	ADD(test_eif_writer_digest_of_another_end_is_none) ADD(test_eif_writer_foresee_at_a_wrong_time_is_refused)
 	ADD(test_eif_metadata_write_a_field_that_is_missing_or_no_text_is_refused))

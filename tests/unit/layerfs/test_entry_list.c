@@ -44,6 +44,7 @@ static void sample(struct sample *s, unsigned i, uint64_t base)
 	if (kind == LIST_FILE || kind == LIST_AUFS_LINK) {
 		s->e.size = wide[i / 3 % 8];
 		s->e.content = base + i * 77;
+		s->e.crc = i * 2654435761u;
 	} else if (kind == LIST_CHAR || kind == LIST_BLOCK) {
 		s->e.dev_major = i;
 		s->e.dev_minor = UINT32_MAX - i;
@@ -68,7 +69,7 @@ static bool same(const struct list_entry *a, const struct list_entry *b)
 {
 	return a->kind == b->kind && a->has_xattr == b->has_xattr && a->has_capability == b->has_capability &&
 	       a->perm == b->perm && a->uid == b->uid && a->gid == b->gid && a->mtime == b->mtime &&
-	       a->mtime_nsec == b->mtime_nsec && a->size == b->size && a->content == b->content &&
+	       a->mtime_nsec == b->mtime_nsec && a->size == b->size && a->content == b->content && a->crc == b->crc &&
 	       a->dev_major == b->dev_major && a->dev_minor == b->dev_minor && a->path_len == b->path_len &&
 	       a->target_len == b->target_len && !strcmp(a->path, b->path) && !strcmp(a->target, b->target);
 }

@@ -4,6 +4,7 @@
 // libarchive and the tar check held against each other on whole layers.
 #include "base/cleanup.h"
 #include "base/fault.h"
+#include "layerfs/crc.h"
 #include "tests/unit/layerfs/layer_maker.h"
 #include "tests/unit/unit.h"
 
@@ -74,6 +75,7 @@ static void content_is(const struct tree *t, const char *path, const char *want)
 	ck_assert_msg(n != NULL, "%s", err.msg);
 	ck_assert_int_eq(tree_content_read(t, n->inode, 0, got, sizeof(got), &err), (ssize_t)strlen(want));
 	ck_assert_mem_eq(got, want, strlen(want));
+	ck_assert_uint_eq(n->inode->crc, crc_add(0, want, strlen(want)));
 }
 
 static void sample(struct buf *b)
@@ -270,6 +272,7 @@ static void sparse_is(const struct tree *t, const char *path)
 	ck_assert_msg(n && n->inode->size == 40, "%s", err.msg);
 	ck_assert_int_eq(tree_content_read(t, n->inode, 0, got, sizeof(got), &err), 40);
 	ck_assert_mem_eq(got, expanded(), 40);
+	ck_assert_uint_eq(n->inode->crc, crc_add(0, got, 40));
 }
 
 START_TEST(test_layers_sparse_content_has_its_holes)

@@ -72,6 +72,45 @@ START_TEST(test_newc_write_data_pads_to_four_and_trailer_to_512)
 }
 END_TEST
 
+static int told_entry(void *ctx, const struct newc_entry *e, struct err *why)
+{
+	return buf_printf(ctx, why, "%s %zu %o %u at %u;", e->name, e->name_len, e->h.mode, e->h.filesize, (unsigned)e->data_offset);
+}
+
+static int told_data(void *ctx, const void *p, size_t n, struct err *why)
+{
+	return buf_add(ctx, p, n, why) || buf_add_byte(ctx, '|', why) ? -1 : 0;
+}
+
+static int told_trailer(void *ctx, const struct newc_header *h, uint64_t size, struct err *why)
+{
+	return h->nlink == 9 ? err_set(why, ERR_LIMIT, "told enough") : buf_printf(ctx, why, "end %u %u", h->nlink, (unsigned)size);
+}
+
+START_TEST(test_newc_watch_is_told_of_all_in_order_and_may_refuse)
+{
+	struct newc_header file = {.mode = S_IFREG, .nlink = 1, .filesize = 5}, dir = {.mode = S_IFDIR}, end = {.nlink = 3};
+	struct buf b = BUF_INIT(0), said = BUF_INIT(0);
+	struct newc_watch watch = {told_entry, told_data, told_trailer, &said};
+	struct newc_writer w;
+
+	newc_writer_init(&w, sink_buf(&b));
+	w.watch = &watch;
+	assert_ok(newc_write_entry(&w, &file, "a", 1, &err));
+	assert_ok(newc_write_data(&w, "xy", 2, &err));
+	assert_ok(newc_write_data(&w, "zab", 3, &err));
+	assert_ok(newc_write_entry(&w, &dir, "dir", 3, &err));
+	assert_ok(newc_write_trailer(&w, &end, &err));
+	ck_assert_str_eq(buf_cstr(&said, &err), "a 1 100000 5 at 112;xy|zab|dir 3 40000 0 at 236;end 3 512");
+	ck_assert_mem_eq(b.data + 112, "xyzab", 5);
+	end.nlink = 9;
+	ck_assert_int_eq(newc_write_trailer(&w, &end, &err), -1);
+	ck_assert_str_eq(err.msg, "told enough");
+	buf_free(&b);
+	buf_free(&said);
+}
+END_TEST
+
 START_TEST(test_newc_write_entry_with_data_missing_fails)
 {
 	struct newc_header file = {.mode = S_IFREG, .nlink = 1, .filesize = 5};
@@ -238,6 +277,7 @@ END_TEST
 UNIT_MAIN("layerfs/newc",
 	  ADD(test_newc_write_entry_of_directory_gives_the_known_header)
 	  ADD(test_newc_write_data_pads_to_four_and_trailer_to_512)
+	  ADD(test_newc_watch_is_told_of_all_in_order_and_may_refuse)
 	  ADD(test_newc_write_entry_with_data_missing_fails)
 	  ADD(test_newc_write_entry_with_bad_name_fails)
 	  ADD(test_newc_write_entry_with_long_name_is_read_back)

@@ -4,6 +4,7 @@
 #include "layerfs/tree.h"
 
 #include "base/cleanup.h"
+#include "layerfs/crc.h"
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -100,6 +101,7 @@ START_TEST(test_tree_add_same_name_replaces_file_keeps_directory)
 	ck_assert_int_eq(tree_content_read(t, f->inode, 1, buf, 8, &err), 3);
 	ck_assert_mem_eq(buf, "our", 3);
 	ck_assert_int_eq(tree_content_read(t, f->inode, 4, buf, 8, &err), 0);
+	ck_assert_uint_eq(f->inode->crc, crc_add(0, "four", 4));
 	ck_assert_ptr_eq(tree_add_dir(t, tree_root(t), "d", 0755, &err), d);
 	ck_assert_uint_eq(d->inode->mode, S_IFDIR | 0755);
 	ck_assert_uint_eq(tree_node_count(t), 3);
