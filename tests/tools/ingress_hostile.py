@@ -229,4 +229,31 @@ c.close()
 tap.check("nothing of it is left", until(lambda: plane.health()[1]["connections"] == 0), plane.health())
 tap.same("and the plane is well", (plane.health()[0], plane.stop()), (200, 0))
 service.close()
+
+# ---- a machine that shows nothing of itself -------------------------------------------------------------------------------
+BARE = "a plane without /proc and /sys lives on and reports"
+if os.environ.get("EIFGEN_VARIANT") == "san":
+    tap.skip(BARE, "the sanitizers want /proc")
+elif subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "none", "/sys"], stderr=subprocess.DEVNULL).returncode:
+    tap.skip(BARE, "mount namespaces are not permitted here")
+else:
+    bare = os.path.join(TMP, "bare")
+    with open(bare, "w") as f:
+        f.write("#!/bin/sh\nexec unshare -rm sh -c 'mount -t tmpfs none /sys && mount -t tmpfs none /proc && exec \"$0\" \"$@\"' "
+                "'%s/cage-data-plane' \"$@\"\n" % os.path.abspath(os.environ["EIFGEN_BIN"]))
+    os.chmod(bare, 0o755)
+    metrics = os.path.join(TMP, "metrics")
+    sink = socket.socket(socket.AF_UNIX)
+    sink.bind(metrics)
+    sink.listen()
+    sink.settimeout(WAIT)
+    service = Service(echo_http)
+    plane = Plane(service, {"report": {"metrics": "unix:" + metrics, "interval_ms": 50}}, program=bare)
+    try:
+        lines = read_all(sink.accept()[0])[0]
+    except OSError as e:
+        lines = str(e).encode()
+    said = plane.output()
+    tap.check(BARE, b"cpu.cores:" in lines and plane.stop() == 0, (lines, plane.p.poll(), said))
+    service.close()
 tap.done()
