@@ -65,7 +65,7 @@ static int take_transactions(struct ctl_server *s, struct cbor_reader *r, struct
 	if (seq.left > CTL_ENTRIES_MAX)
 		return err_set(err, ERR_INPUT, "more than %d entries", CTL_ENTRIES_MAX);
 	while ((more = cbor_seq_next(r, &seq, err)) > 0) {
-		_cleanup_buf_ struct buf line = BUF_INIT(CTL_LINE_MAX);
+		_cleanup_buf_ struct buf line = BUF_INIT(CTL_LINE_ROOM);
 
 		if (ctl_transaction_line(&s->o, r, &line, err) < 0)
 			return -1;

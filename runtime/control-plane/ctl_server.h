@@ -7,13 +7,15 @@
 #define RUNTIME_CONTROL_PLANE_CTL_SERVER_H
 
 #include "base/buf.h"
+#include "runtime/common/log.h"
 #include "runtime/common/loop.h"
 
 enum {
 	CTL_CONNS_MAX = 64,
 	CTL_IDLE_MS = 60 * 1000,
 	CTL_ENTRIES_MAX = 256, // of one request
-	CTL_LINE_MAX = 16 * 1024,
+	CTL_LINE_MAX = LOG_LINE_MAX, // so that the log takes it whole or not at all, and never blocks
+	CTL_LINE_ROOM = 32 * 1024,   // for a buffer: what has no room in the line stands there for a moment
 };
 
 struct ctl_server_options {
@@ -41,7 +43,8 @@ const struct ctl_server_stats *ctl_server_stats(const struct ctl_server *s);
 int ctl_json_to_cbor(const char *json, struct buf *out, struct err *err);
 
 // The log line of one entry: the body of a "transactions" request holds them. Appends "{…}\n" to out. The reader-side
-// rules are all here: known keys only, types, lengths, masks.
+// rules are all here: known keys only, each once, types, lengths, masks. Headers without room in CTL_LINE_MAX are left
+// out, which `"cut":true` says.
 struct cbor_reader;
 int ctl_transaction_line(const struct ctl_server_options *o, struct cbor_reader *r, struct buf *out, struct err *err);
 

@@ -14,11 +14,25 @@
 #include <cjson/cJSON.h>
 #include <string.h>
 
-enum { VALUE_MAX = 1024, HEADERS_MAX = 100 };
+enum { VALUE_MAX = 1024, HEADERS_MAX = 100, TAIL = 64 }; // TAIL: what may still follow the last header that has room
 
 static const char *const text_keys[] = {"id", "kind", "method", "target", "remote"};
 static const char *const uint_keys[] = {"time_ms", "status", "elapsed_us", "bytes_in", "bytes_out", "decrypted"};
 static const char *const header_keys[] = {"request_headers", "response_headers"};
+
+struct line {
+	const struct ctl_server_options *o;
+	struct buf *out;
+	size_t start;         // of the line in out
+	const char *seen[16]; // keys of the entry so far
+	size_t n_seen;
+	bool cut;             // headers were left out
+};
+
+static size_t line_length(const struct line *l)
+{
+	return l->out->len - l->start;
+}
 
 static const char *known(const char *const *keys, size_t n, const char *p, size_t len)
 {
@@ -50,11 +64,12 @@ static int put_text(struct buf *out, const char *key, struct cbor_reader *r, str
 	return buf_printf(out, err, ",\"%s\":", key) < 0 ? -1 : put_json_text(out, p, n, err);
 }
 
-static int put_header(const struct ctl_server_options *o, struct buf *out, struct cbor_reader *r, struct err *err)
+// Puts one header, or notes that there is no room for it.
+static int put_header(struct line *l, bool first, struct cbor_reader *r, struct err *err)
 {
 	struct cbor_seq pair;
 	const char *name, *value;
-	size_t name_len, value_len;
+	size_t name_len, value_len, before = l->out->len;
 
 	if (cbor_get_array(r, &pair, err) < 0)
 		return -1;
@@ -62,18 +77,24 @@ static int put_header(const struct ctl_server_options *o, struct buf *out, struc
 		return err_set(err, ERR_INPUT, "a header is not a pair");
 	if (cbor_get_text(r, &name, &name_len, err) < 0 || cbor_get_text(r, &value, &value_len, err) < 0)
 		return -1;
-	if (!log_header_allowed(name, name_len, o->trusted_headers, o->trusted_count)) {
+	if (l->cut)
+		return 0;
+	if (!log_header_allowed(name, name_len, l->o->trusted_headers, l->o->trusted_count)) {
 		value = "***";
 		value_len = 3;
 	}
-	if (buf_add_byte(out, '[', err) < 0 || put_json_text(out, name, name_len, err) < 0 ||
-	    buf_add_byte(out, ',', err) < 0 || put_json_text(out, value, value_len, err) < 0)
+	if (buf_add_str(l->out, first ? "[" : ",[", err) < 0 || put_json_text(l->out, name, name_len, err) < 0 ||
+	    buf_add_byte(l->out, ',', err) < 0 || put_json_text(l->out, value, value_len, err) < 0 ||
+	    buf_add_byte(l->out, ']', err) < 0)
 		return -1;
-	return buf_add_byte(out, ']', err);
+	if (line_length(l) + TAIL > CTL_LINE_MAX) {
+		l->out->len = before;
+		l->cut = true;
+	}
+	return 0;
 }
 
-static int put_headers(const struct ctl_server_options *o, struct buf *out, const char *key, struct cbor_reader *r,
-		       struct err *err)
+static int put_headers(struct line *l, const char *key, struct cbor_reader *r, struct err *err)
 {
 	struct cbor_seq seq;
 	int more;
@@ -82,50 +103,73 @@ static int put_headers(const struct ctl_server_options *o, struct buf *out, cons
 		return -1;
 	if (seq.left > HEADERS_MAX)
 		return err_set(err, ERR_INPUT, "more than %d headers", HEADERS_MAX);
-	if (buf_printf(out, err, ",\"%s\":[", key) < 0)
+	if (buf_printf(l->out, err, ",\"%s\":[", key) < 0)
 		return -1;
 	for (bool first = true; (more = cbor_seq_next(r, &seq, err)) > 0; first = false)
-		if ((!first && buf_add_byte(out, ',', err) < 0) || put_header(o, out, r, err) < 0)
+		if (put_header(l, first, r, err) < 0)
 			return -1;
-	return more < 0 ? -1 : buf_add_byte(out, ']', err);
+	return more < 0 ? -1 : buf_add_byte(l->out, ']', err);
 }
 
-static int put_member(const struct ctl_server_options *o, struct buf *out, struct cbor_reader *r, struct err *err)
+// Two values under one key would be two truths to two readers of the log.
+static int note_key(struct line *l, const char *key, struct err *err)
 {
-	const char *p, *key;
+	for (size_t i = 0; i < l->n_seen; i++)
+		if (l->seen[i] == key)
+			return err_set(err, ERR_INPUT, "key \"%s\" twice", key);
+	l->seen[l->n_seen++] = key;
+	return 0;
+}
+
+static int put_member(struct line *l, struct cbor_reader *r, struct err *err)
+{
+	const char *p, *text, *headers, *number, *key;
 	size_t n;
 	uint64_t v;
 
 	if (cbor_get_text(r, &p, &n, err) < 0)
 		return -1;
-	if ((key = KNOWN(text_keys, p, n)))
-		return put_text(out, key, r, err);
-	if ((key = KNOWN(header_keys, p, n)))
-		return put_headers(o, out, key, r, err);
-	if (!(key = KNOWN(uint_keys, p, n)))
+	text = KNOWN(text_keys, p, n);
+	headers = KNOWN(header_keys, p, n);
+	number = KNOWN(uint_keys, p, n);
+	key = text ? text : headers ? headers : number;
+	if (!key)
 		return err_set(err, ERR_INPUT, "an unknown key");
+	if (note_key(l, key, err) < 0)
+		return -1;
+	if (text)
+		return put_text(l->out, key, r, err);
+	if (headers)
+		return put_headers(l, key, r, err);
 	if (cbor_get_uint(r, INT64_MAX, &v, err) < 0)
 		return -1;
-	return buf_printf(out, err, ",\"%s\":%llu", key, (unsigned long long)v);
+	return buf_printf(l->out, err, ",\"%s\":%llu", key, (unsigned long long)v);
+}
+
+static int put_line(struct line *l, struct cbor_reader *r, struct err *err)
+{
+	struct cbor_seq map;
+	int more;
+
+	if (cbor_get_map(r, &map, err) < 0)
+		return -1;
+	while ((more = cbor_seq_next(r, &map, err)) > 0)
+		if (put_member(l, r, err) < 0)
+			return -1;
+	if (more < 0 || (l->cut && buf_add_str(l->out, ",\"cut\":true", err) < 0) || buf_add_str(l->out, "}\n", err) < 0)
+		return -1;
+	return line_length(l) > CTL_LINE_MAX ? err_set(err, ERR_LIMIT, "a line past %d bytes", CTL_LINE_MAX) : 0;
 }
 
 int ctl_transaction_line(const struct ctl_server_options *o, struct cbor_reader *r, struct buf *out, struct err *err)
 {
-	struct cbor_seq map;
-	int more;
+	struct line l = {.o = o, .out = out, .start = out->len};
 
 	if (buf_add_str(out, "{\"event\":\"transaction\"", err) < 0)
 		return -1;
 	if (o->name && (buf_add_str(out, ",\"cage\":", err) < 0 || put_json_text(out, o->name, strlen(o->name), err) < 0))
 		return -1;
-	if (cbor_get_map(r, &map, err) < 0)
-		return err_prefix(err, "transaction: ");
-	while ((more = cbor_seq_next(r, &map, err)) > 0)
-		if (put_member(o, out, r, err) < 0)
-			return err_prefix(err, "transaction: ");
-	if (more < 0)
-		return err_prefix(err, "transaction: ");
-	return buf_add_str(out, "}\n", err);
+	return put_line(&l, r, err) < 0 ? err_prefix(err, "transaction: ") : 0;
 }
 
 // ---- the runtime configuration ---------------------------------------------------------------------------------------

@@ -12,12 +12,13 @@
 static void transaction(const uint8_t *data, size_t size)
 {
 	static const struct ctl_server_options o = {.name = "fuzz"};
-	struct buf line = BUF_INIT(CTL_LINE_MAX);
+	struct buf line = BUF_INIT(CTL_LINE_ROOM);
 	struct cbor_reader r;
 	struct err err = ERR_INIT;
 
 	cbor_reader_init(&r, data, size, CBOR_STRICT);
-	if (ctl_transaction_line(&o, &r, &line, &err) == 0 && memchr(line.data, '\n', line.len) != line.data + line.len - 1)
+	if (ctl_transaction_line(&o, &r, &line, &err) == 0 &&
+	    (line.len > CTL_LINE_MAX || memchr(line.data, '\n', line.len) != line.data + line.len - 1))
 		abort();
 	buf_free(&line);
 }

@@ -5,6 +5,7 @@
 
 #include "base/be.h"
 #include "base/cbor.h"
+#include "runtime/common/log.h"
 #include "runtime/control-plane/ctl_server.h"
 #include "runtime/control-plane/probe.h"
 #include "tests/unit/unit.h"
@@ -59,6 +60,60 @@ START_TEST(test_ctl_transaction_line_secrets_are_masked)
 			 "[\"Cookie\",\"***\"],[\"x-other\",\"***\"]],"
 			 "\"response_headers\":[[\"content-type\",\"text/\\\"plain\\\"\"]]}\n");
 	buf_free(&frame);
+	buf_free(&line);
+}
+END_TEST
+
+static long line_of(const struct ctl_transaction *t, struct buf *line)
+{
+	const struct ctl_server_options o = {.name = "cage"};
+	struct buf frame = BUF_INIT(0);
+	struct err err = ERR_INIT;
+
+	assert_ok(ctl_put_transactions(&frame, t, 1, &err));
+	struct cbor_reader r = entries_of(&frame);
+	long rc = ctl_transaction_line(&o, &r, line, &err);
+
+	ck_assert(rc < 0 || cbor_at_end(&r));
+	buf_free(&frame);
+	return rc;
+}
+
+// A line of more than PIPE_BUF bytes could block the plane on a log that nobody reads.
+START_TEST(test_ctl_transaction_line_is_never_longer_than_a_log_line)
+{
+	char value[1000];
+	struct ctl_header headers[60];
+	struct ctl_transaction t = {.id = "00ff", .kind = "http", .request_headers = headers, .request_header_count = 60,
+				    .response_headers = headers, .response_header_count = 60};
+	struct buf line = BUF_INIT(0);
+	struct err err = ERR_INIT;
+
+	memset(value, '\1', sizeof(value) - 1);
+	value[sizeof(value) - 1] = '\0';
+	for (int i = 0; i < 60; i++)
+		headers[i] = (struct ctl_header){i == 58 ? value : "Accept", "text/html, text/plain; q=0.5, */*; q=0.125"};
+	assert_ok(line_of(&t, &line));
+	ck_assert_uint_le(line.len, LOG_LINE_MAX);
+	ck_assert_uint_gt(line.len, LOG_LINE_MAX - 1024);
+	ck_assert_ptr_nonnull(strstr(buf_cstr(&line, &err), "]],\"response_headers\":[],\"cut\":true}\n"));
+	line.len = 0;
+	t = (struct ctl_transaction){.id = value};
+	ck_assert_int_eq(line_of(&t, &line), -1);
+	buf_free(&line);
+}
+END_TEST
+
+START_TEST(test_ctl_transaction_line_key_twice_is_refused)
+{
+	static const char bytes[] = "\xa2\x62id\x61x\x62id\x61y";
+	const struct ctl_server_options o = {.name = NULL};
+	struct buf line = BUF_INIT(0);
+	struct err err = ERR_INIT;
+	struct cbor_reader r;
+
+	cbor_reader_init(&r, bytes, sizeof(bytes) - 1, CBOR_STRICT);
+	ck_assert_int_eq(ctl_transaction_line(&o, &r, &line, &err), -1);
 	buf_free(&line);
 }
 END_TEST
@@ -164,6 +219,8 @@ START_TEST(test_probe_parse_table_matches)
 END_TEST
 
 UNIT_MAIN("runtime/ctl",
-	  ADD(test_ctl_transaction_line_secrets_are_masked) ADD(test_ctl_transaction_line_odd_entry_is_refused)
+	  ADD(test_ctl_transaction_line_secrets_are_masked)
+	  ADD(test_ctl_transaction_line_is_never_longer_than_a_log_line)
+	  ADD(test_ctl_transaction_line_key_twice_is_refused) ADD(test_ctl_transaction_line_odd_entry_is_refused)
 	      ADD(test_ctl_head_read_other_magic_or_length_is_error) ADD(test_ctl_put_request_has_exact_bytes)
 		  ADD(test_ctl_json_to_cbor_values_match) ADD(test_probe_parse_table_matches))
