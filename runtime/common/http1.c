@@ -254,8 +254,7 @@ static bool is_target_char(unsigned char c)
 	return c > 0x20 && c != 0x7f && c != '#';
 }
 
-// host[:port]: letters, digits, `-._~%!$&'()*+,;=` and brackets of IPv6; no blanks, no path, no user.
-static bool is_host(struct http1_span h)
+bool http1_is_host(struct http1_span h)
 {
 	for (size_t i = 0; i < h.n; i++) {
 		unsigned char c = (unsigned char)h.p[i];
@@ -287,7 +286,7 @@ static int split_absolute(struct http1_head *h)
 	h->path = (struct http1_span){h->target.p + i, h->target.n - i};
 	if (h->path.n == 0)
 		h->path = (struct http1_span){"/", 1};
-	return h->path.p[0] == '/' && is_host(h->host) ? 0 : -400;
+	return h->path.p[0] == '/' && http1_is_host(h->host) ? 0 : -400;
 }
 
 static int split_target(struct http1_head *h)
@@ -341,7 +340,7 @@ static int check_host(struct http1_head *h)
 	size_t n;
 	const struct http1_field *host = http1_find(h, "host", &n);
 
-	if (n > 1 || (n == 0 && h->minor >= 1) || (host && !is_host(host->value)))
+	if (n > 1 || (n == 0 && h->minor >= 1) || (host && !http1_is_host(host->value)))
 		return -400;
 	if (host && h->host.n == 0)
 		h->host = host->value;
@@ -355,6 +354,8 @@ static int read_expect(struct http1_head *h)
 	const struct http1_field *te = http1_find(h, "te", NULL);
 
 	h->te_trailers = te && http1_has_token(te->value, "trailers");
+	if (h->minor == 0)
+		mark_hop(h, (struct http1_span){"expect", 6}); // RFC 9110 10.1.1: as if it were not there
 	if (!expect || h->minor == 0)
 		return 0;
 	if (n > 1 || !http1_name_is(expect->value, "100-continue"))

@@ -80,7 +80,10 @@ bool http1_name_is(struct http1_span name, const char *want); // without case
 // Is `token` one of the comma-separated elements of this field (without case)?
 bool http1_has_token(struct http1_span list, const char *token);
 
-// A valid method or field name (token), field value, request path.
+// host[:port]: letters, digits, `-._~%!$&'()*+,;=` and brackets of IPv6; no blanks, no path, no user.
+bool http1_is_host(struct http1_span host);
+
+// A valid method or field name (token), field value.
 bool http1_is_token(const char *p, size_t n);
 bool http1_is_value(const char *p, size_t n);
 

@@ -60,14 +60,6 @@ static bool is_path(const struct http1_head *rq)
 			      (rq->path.n == 1 && rq->path.p[0] == '*' && http1_name_is(rq->method, "OPTIONS")));
 }
 
-static bool is_authority(struct http1_span h)
-{
-	for (size_t i = 0; i < h.n; i++)
-		if (h.p[i] <= 0x20 || h.p[i] == 0x7f || strchr("/?#@\\,\"<>", h.p[i]))
-			return false;
-	return h.n > 0 && h.n < 262;
-}
-
 static void add_field(struct http1_head *rq, struct http1_span name, struct http1_span value)
 {
 	rq->fields[rq->n_fields++] = (struct http1_field){.name = name, .value = value, .hop = false};
@@ -125,7 +117,9 @@ int h2_fields_head(const struct h2_fields *f, struct http1_head *rq, struct buf 
 	rq->body = length ? HTTP1_LENGTH : ended ? HTTP1_NONE : HTTP1_CHUNKED;
 	for (size_t i = 0; length && i < length->value.n; i++)
 		rq->length = rq->length * 10 + (uint64_t)(length->value.p[i] - '0');
-	if (!http1_is_token(rq->method.p, rq->method.n) || !is_path(rq) || !is_authority(rq->host) ||
+	if (rq->path.n > HTTP1_TARGET_MAX)
+		return 414;
+	if (!http1_is_token(rq->method.p, rq->method.n) || rq->method.n > HTTP1_METHOD_MAX || !is_path(rq) || !http1_is_host(rq->host) ||
 	    (length && (length->value.n > 18 || length->value.n == 0 || (ended && rq->length))))
 		return 400;
 	return rq->method.n == 7 && !memcmp(rq->method.p, "CONNECT", 7) ? 501 : 0;
