@@ -137,5 +137,8 @@ enum tls_hello tls_hello_read(const void *p, size_t n, char name[HOSTNAME_MAX + 
 
 	if (len == 0)
 		return verdict == TLS_HELLO_MORE && n >= TLS_HELLO_MAX ? TLS_HELLO_BAD : verdict;
-	return read_hello((struct cursor){message + HANDSHAKE_HEAD, len - HANDSHAKE_HEAD}, name);
+	verdict = read_hello((struct cursor){message + HANDSHAKE_HEAD, len - HANDSHAKE_HEAD}, name);
+	if (verdict != TLS_HELLO_NAME)
+		name[0] = '\0'; // the part of a name that broke a rule, without its end
+	return verdict;
 }

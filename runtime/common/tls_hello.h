@@ -26,7 +26,7 @@ enum tls_hello {
 	TLS_HELLO_BAD,	   // begins as TLS, but breaks its rules, is too long, or names something that is no host name
 };
 
-// Looks at the first n bytes of a stream.
+// Looks at the first n bytes of a stream. `name` is "" but with TLS_HELLO_NAME.
 enum tls_hello tls_hello_read(const void *p, size_t n, char name[HOSTNAME_MAX + 1]);
 
 #endif

@@ -6,6 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+// Neither case nor a dot at the end makes another name of it.
+static void check_spelling(const struct allowlist *list, const char *name, size_t n)
+{
+	char other[300];
+
+	if (n == 0 || n > 253 || name[n - 1] == '.')
+		return;
+	for (size_t i = 0; i < n; i++)
+		other[i] = name[i] >= 'a' && name[i] <= 'z' ? (char)(name[i] - 32) : name[i];
+	other[n] = '.';
+	if (allowlist_allows_name(list, name, n, 443) != allowlist_allows_name(list, other, n + 1, 443))
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -21,6 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		if (allowlist_allows_name(list, name, n, 443) && !allowlist_knows_name(list, name, n))
 			abort();
+		check_spelling(list, name, n);
 		if (ip_parse(name, n, &ip) == 0) {
 			char text[IP_TEXT_MAX];
 			struct ip_addr back;

@@ -4,6 +4,7 @@
 #include "runtime/common/dns_wire.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -20,6 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (n > sizeof(out) || out[0] != data[0] || out[1] != data[1])
 		abort();
+	if (q.question_len && memcmp(out + DNS_HEADER_LEN, data + DNS_HEADER_LEN, q.question_len) != 0)
+		abort(); // a resolver looks for its own question, byte for byte
 	if (dns_query_read(out, n, &again, &rcode) != DNS_PARSED_IGNORE)
 		abort();
 	if (parsed == DNS_PARSED_QUERY && dns_reply_write(&q, DNS_NOERROR, &ip, 5, out) > sizeof(out))

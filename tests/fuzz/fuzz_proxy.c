@@ -5,6 +5,7 @@
 #include "runtime/common/proxy.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -22,5 +23,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (whole > 0 && (rc != whole || (int)have != whole))
 		abort();
+	if (whole > 0 && info.src.kind == ADDR_TCP) { // what we would write for this client says the same
+		struct proxy_info again;
+		uint8_t out[PROXY_OUT_MAX];
+		size_t n = proxy_format(&info.src, &info.dst, out);
+
+		if (proxy_parse(out, n, &want, &again, NULL) != (int)n || memcmp(&again, &info, sizeof(info)) != 0)
+			abort();
+	}
 	return 0;
 }

@@ -56,6 +56,13 @@ START_TEST(test_forward_request_is_written_anew)
 }
 END_TEST
 
+START_TEST(test_forward_request_of_http10_expects_nothing)
+{
+	ck_assert_str_eq(forwarded("GET / HTTP/1.0\r\nHost: a\r\nExpect: miracles\r\n\r\n", HTTP1_NONE, NULL, false),
+			 "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: https\r\nForwarded: for=unknown;proto=https\r\n\r\n");
+}
+END_TEST
+
 // To a service behind CGI or WSGI `-` and `_` of a name are one: X_Forwarded_For would stand in for our own word.
 START_TEST(test_forward_request_drops_claims_spelled_with_underscores)
 {
@@ -166,16 +173,22 @@ static int h2_status(const char *path, const char *authority, const char *name, 
 
 START_TEST(test_h2_fields_head_holds_http1_rules)
 {
+	static char longer[HTTP1_TARGET_MAX + 2];
+
 	ck_assert_int_eq(h2_status("/", "a", "x", "1"), 0);
 	ck_assert_int_eq(h2_status("/", "a", "host", "a"), 0);
 	ck_assert_int_eq(h2_status("/", "a", "host", "b"), 400);
 	ck_assert_int_eq(h2_status("/ HTTP/1.1\r\nX: 1", "a", "x", "1"), 400);
 	ck_assert_int_eq(h2_status("/\tx", "a", "x", "1"), 400);
 	ck_assert_int_eq(h2_status("", "a", "x", "1"), 400);
+	memset(longer, 'a', HTTP1_TARGET_MAX + 1);
+	longer[0] = '/';
+	ck_assert_int_eq(h2_status(longer, "a", "x", "1"), 414);
 	ck_assert_int_eq(h2_status("x", "a", "x", "1"), 400);
 	ck_assert_int_eq(h2_status("/", "a b", "x", "1"), 400);
 	ck_assert_int_eq(h2_status("/", "", "x", "1"), 400);
 	ck_assert_int_eq(h2_status("/", "u@a", "x", "1"), 400);
+	ck_assert_int_eq(h2_status("/", "a`b", "x", "1"), 400);
 	ck_assert_int_eq(h2_status("/", "a", "x y", "1"), 400);
 	ck_assert_int_eq(h2_status("/", "a", "x", "1\r\nY: 2"), 400);
 	ck_assert_int_eq(h2_status("/", "a", "content-length", ""), 400);
@@ -236,7 +249,7 @@ START_TEST(test_apikeys_load_reads_digests_and_refuses_the_rest)
 END_TEST
 
 UNIT_MAIN("runtime/forward",
-	  ADD(test_forward_request_is_written_anew)
+	  ADD(test_forward_request_is_written_anew) ADD(test_forward_request_of_http10_expects_nothing)
 	  ADD(test_forward_request_drops_claims_spelled_with_underscores) ADD(test_forward_may_upgrade_refuses_h2c_and_content)
 	      ADD(test_forward_response_framing_follows_the_client)
 	      ADD(test_forward_response_without_content_has_no_length) ADD(test_forward_error_is_a_whole_response)

@@ -139,6 +139,7 @@ START_TEST(test_tls_hello_read_broken_is_bad)
 
 	ck_assert_int_eq(tls_hello_read(twice.b, twice.n, name), TLS_HELLO_BAD);
 	ck_assert_int_eq(tls_hello_read(literal.b, literal.n, name), TLS_HELLO_BAD);
+	ck_assert_str_eq(name, "");
 	ck_assert_int_eq(tls_hello_read(empty.b, empty.n, name), TLS_HELLO_BAD);
 	broken = h;
 	broken.b[5] = 2; // a ServerHello
