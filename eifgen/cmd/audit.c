@@ -80,11 +80,7 @@ static int open_job(struct audit *a, struct build_job *job, struct err *err)
 		return -1;
 	if (rebuild_pin_options(a->record, &a->opt, &a->pins, err))
 		return err_prefix(err, "%s: ", a->path);
-	if (!a->image)
-		a->image = record_text(a->record, "Image.Reference");
-	if (!a->image)
-		return err_set(err, ERR_USAGE, "the record names no image: say --image");
-	if (build_job_open(job, &a->opt, a->image, err))
+	if (rebuild_open(job, &a->opt, a->record, a->image, err))
 		return -1;
 	src = build_job_source(job);
 	src.ignore_signature = true; // PCR8 is the certificate's; the enclave itself is asked for it

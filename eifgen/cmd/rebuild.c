@@ -69,11 +69,7 @@ static int open_all(struct request *r, struct build_job *job, struct err *err)
 		return -1;
 	if (rebuild_pin_options(r->record, &r->opt, &r->pins, err))
 		return err_prefix(err, "%s: ", r->path);
-	if (!r->image)
-		r->image = record_text(r->record, "Image.Reference");
-	if (!r->image)
-		return err_set(err, ERR_USAGE, "the record names no image: say --image");
-	if (build_job_open(job, &r->opt, r->image, err))
+	if (rebuild_open(job, &r->opt, r->record, r->image, err))
 		return -1;
 	src = build_job_source(job);
 	src.ignore_signature = !rebuild_is_whole(r->record, job);

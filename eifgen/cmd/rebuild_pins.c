@@ -4,7 +4,9 @@
 #include "base/hex.h"
 #include "base/mem.h"
 #include "eifgen/cmd/rebuild.h"
+#include "layerfs/reference.h"
 
+#include <errno.h>
 #include <string.h>
 
 static int pin_choices(const struct record *r, struct build_options *opt, struct err *err)
@@ -90,6 +92,46 @@ void rebuild_pins_clear(struct rebuild_pins *p)
 {
 	cJSON_free(p->cmd_json);
 	buf_free(&p->scrub);
+}
+
+// docker://HOST/REPO@MANIFEST in place of docker://HOST/REPO:TAG; NULL for what has no tag that could have moved.
+static int pin_image(const struct record *r, const char *image, char **out, struct err *err)
+{
+	_cleanup_reference_ struct reference ref = {0};
+	const char *manifest = record_text(r, "Image.Manifest");
+
+	*out = NULL;
+	if (reference_parse(image, &ref, err))
+		return -1;
+	if (ref.kind != REFERENCE_REGISTRY || ref.digest || !manifest)
+		return 0;
+	*out = mem_printf(err, "docker://%s/%s@%s", ref.host, ref.repo, manifest);
+	return *out ? 0 : -1;
+}
+
+int rebuild_open(struct build_job *job, const struct build_options *opt, const struct record *r, const char *image,
+		 struct err *err)
+{
+	const bool want_sections = job->input.want_sections;
+	_cleanup_free_ char *pinned = NULL;
+	struct err why = ERR_INIT;
+
+	image = image ? image : record_text(r, "Image.Reference");
+	if (!image)
+		return err_set(err, ERR_USAGE, "the record names no image: say --image");
+	if (pin_image(r, image, &pinned, err))
+		return -1;
+	if (!pinned)
+		return build_job_open(job, opt, image, err);
+	if (!build_job_open(job, opt, pinned, &why))
+		return 0;
+	if (why.class != ERR_INPUT || why.errnum != ENOENT) {
+		*err = why;
+		return -1;
+	}
+	build_job_clear(job);
+	*job = (struct build_job){.input.want_sections = want_sections};
+	return build_job_open(job, opt, image, err);
 }
 
 bool rebuild_is_whole(const struct record *r, const struct build_job *job)

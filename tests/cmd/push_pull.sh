@@ -171,6 +171,20 @@ proxy_start --upstream "http://$REGISTRY" --referrers --circle
 t_exit 2 "a list whose pages never end" eifgen pull "docker://$PROXY/listed:v1" -o "$T/in/x.eif"
 t_says "is left" "more than 64 pages"
 
+# ---- a record whose tag has moved on --------------------------------------------------------------------------------------
+skopeo copy -q --dest-tls-verify=false "oci:$L:v1" "docker://$REGISTRY/moving:tag"
+t_exit 0 "a build from a tag" eifgen build "docker://$REGISTRY/moving:tag" -o "$T/moving.eif" "${platform[@]}"
+skopeo copy -q --dest-tls-verify=false "oci:$L:v2" "docker://$REGISTRY/moving:tag"
+again=("$T/moving.eif.record.json" --kernel "$T/kernel" --init "$T/init" --no-nsm)
+t_exit 0 "is built again by the record's digest" eifgen rebuild "${again[@]}"
+t "and is the same" jq -e .Reproduced "$T/out"
+t_exit 0 "from another repository that has it, too" eifgen rebuild "${again[@]}" --image "docker://$REGISTRY/listed:v1"
+skopeo copy -q --dest-tls-verify=false --format v2s2 "oci:$L:v1" "docker://$REGISTRY/mirror:tag"
+t_exit 0 "and from a mirror with another manifest" eifgen rebuild "${again[@]}" --image "docker://$REGISTRY/mirror:tag"
+skopeo copy -q --dest-tls-verify=false "oci:$L:v2" "docker://$REGISTRY/mirror2:tag"
+t_exit 2 "but not from one that has another image" eifgen rebuild "${again[@]}" --image "docker://$REGISTRY/mirror2:tag"
+t_says "by its config" "Image.Config is"
+
 # ---- built, signed later, pushed ------------------------------------------------------------------------------------------
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:secp384r1 -nodes -keyout "$T/k.pem" -out "$T/c.pem" -subj /CN=t -days 9 2>/dev/null
 t_exit 0 "built signed" eifgen build "$image" -o "$T/at-once.eif" "${platform[@]}" --sign-key "$T/k.pem" --sign-cert "$T/c.pem"
