@@ -5,6 +5,7 @@
 // that SPDX would read for sure (one identifier of letters, digits, dot and dash); else NOASSERTION.
 #include "eifgen/sbom.h"
 
+#include "base/mem.h"
 #include "eifgen/json_out.h"
 #include "epoch/epoch.h"
 
@@ -28,25 +29,46 @@ static int add_encoded(struct buf *out, const char *s, struct err *err)
 	return 0;
 }
 
+static int add_qualifier(struct buf *out, bool *any, const char *key, const char *value, struct err *err)
+{
+	int rc = buf_printf(out, err, "%c%s=", *any ? '&' : '?', key) || add_encoded(out, value, err) ? -1 : 0;
+
+	*any = true;
+	return rc;
+}
+
 // pkg:deb/debian/bash@5.2.15-2%2Bb2?arch=amd64&distro=debian-12
+// pkg:rpm/fedora/curl@7.50.3-1.fc25?arch=i386&distro=fedora-25&epoch=2: an rpm's epoch is no part of its version there.
 static int add_purl(struct buf *out, const struct sbom *s, const struct sbom_package *p, struct err *err)
 {
 	static const char *const types[] = {"deb", "apk", "rpm"};
 	static const char *const vendors[] = {"debian", "alpine", "redhat"}; // where os-release names none
-	const char *vendor = s->distro[0] ? s->distro : vendors[p->kind];
+	const char *vendor = s->distro[0] ? s->distro : vendors[p->kind], *version = p->version;
+	size_t digits = p->kind == SBOM_RPM ? strspn(version, "0123456789") : 0;
+	_cleanup_free_ char *epoch = NULL, *distro = NULL;
+	bool any = false;
+
+	if (digits && version[digits] == ':') {
+		epoch = mem_dup(version, digits, err);
+		if (!epoch)
+			return -1;
+		version += digits + 1;
+	}
 
 	if (buf_printf(out, err, "pkg:%s/", types[p->kind]) || add_encoded(out, vendor, err) ||
 	    buf_add_byte(out, '/', err) || add_encoded(out, p->name, err) || buf_add_byte(out, '@', err) ||
-	    add_encoded(out, p->version, err))
+	    add_encoded(out, version, err))
 		return -1;
-	if (p->arch[0] && (buf_add_str(out, "?arch=", err) || add_encoded(out, p->arch, err)))
+	if (s->distro[0] && s->distro_version[0]) {
+		distro = mem_printf(err, "%s-%s", s->distro, s->distro_version);
+		if (!distro)
+			return -1;
+	}
+	if ((p->arch[0] && add_qualifier(out, &any, "arch", p->arch, err)) ||
+	    (distro && add_qualifier(out, &any, "distro", distro, err)) ||
+	    (epoch && add_qualifier(out, &any, "epoch", epoch, err)))
 		return -1;
-	if (!s->distro[0] || !s->distro_version[0])
-		return 0;
-	return buf_add_str(out, p->arch[0] ? "&distro=" : "?distro=", err) || add_encoded(out, s->distro, err) ||
-			       buf_add_byte(out, '-', err) || add_encoded(out, s->distro_version, err)
-		       ? -1
-		       : 0;
+	return 0;
 }
 
 static const char *license_of(const struct sbom_package *p)

@@ -141,12 +141,18 @@ START_TEST(test_sbom_read_rpm_database_gives_full_version)
 	uint8_t header[256];
 	sqlite3_int64 size = 0;
 	unsigned char *image = make_database(header, make_header(header), &size);
+	struct buf text = BUF_INIT(0);
 	struct sbom *s;
 
 	put(tree, "usr/lib/sysimage/rpm/rpmdb.sqlite", image, (size_t)size);
 	s = read_tree(tree);
 	ck_assert_uint_eq(s->count, 1);
 	expect(s, 0, "tool", "2:1.2-3.el9", "noarch");
+	assert_ok(sbom_write_spdx(s, &(struct sbom_document){"img", "sha256:ab", 1, "1.0"}, &text, &err));
+	ck_assert_ptr_nonnull(buf_cstr(&text, &err));
+	ck_assert_ptr_nonnull(strstr((const char *)text.data, "\"pkg:rpm/redhat/tool@1.2-3.el9?arch=noarch&epoch=2\""));
+	ck_assert_ptr_nonnull(strstr((const char *)text.data, "\"versionInfo\": \"2:1.2-3.el9\""));
+	buf_free(&text);
 	sbom_free(s);
 	sqlite3_free(image);
 	tree_free(tree);
