@@ -15,7 +15,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { REFUSAL_MAX = 64 << 10, PIECE = 128 << 10, QUOTE_MAX = 300 };
+enum {
+	REFUSAL_MAX = 64 << 10,
+	PIECE = 128 << 10,
+	QUOTE_MAX = 300,
+	SAVE_IDLE_SECONDS = 30 * 60, // before the first byte: the daemon writes all layers into a directory and packs that
+};
 static const char default_socket[] = "/var/run/docker.sock";
 
 static int refused(struct http_stream *s, struct err *err)
@@ -52,7 +57,7 @@ static int keep(struct http_stream *s, int fd, uint64_t max, struct err *err)
 
 static int save(const char *socket, const char *name, uint64_t max, int fd, struct err *err)
 {
-	struct http_settings set = {.unix_socket = socket};
+	struct http_settings set = {.unix_socket = socket, .idle_seconds = SAVE_IDLE_SECONDS};
 	_cleanup_free_ char *url = mem_printf(err, "http://localhost/images/%s/get", name);
 	struct http_request req = {.method = "GET", .url = url, .body_fd = -1};
 	_cleanup_http_ struct http_stream *s = NULL;

@@ -3,12 +3,14 @@
 """Answers on a unix socket as a Docker daemon did (20.10.24, `GET /images/NAME/get` and `/json`): the recorded heads, and a
 docker-archive file as the body, in chunks. For machines where no daemon can start. Ends after LIFE seconds by itself.
 
-  docker_replay.py SOCKET ARCHIVE NAME [CUT]     CUT: the connection is closed after so many bytes of the archive"""
-import os, socketserver, sys, threading
+  docker_replay.py SOCKET ARCHIVE NAME [CUT [WAIT]]     CUT: the connection is closed after so many bytes of the archive, "-":
+  never; WAIT: seconds before the first of them, as a daemon takes that collects all layers in a directory before"""
+import os, socketserver, sys, threading, time
 
 LIFE = 300
 path, archive, name = sys.argv[1:4]
-cut = int(sys.argv[4]) if len(sys.argv) > 4 else None
+cut = int(sys.argv[4]) if len(sys.argv) > 4 and sys.argv[4] != "-" else None
+wait = int(sys.argv[5]) if len(sys.argv) > 5 else 0
 HEAD = ("HTTP/1.1 %s\r\nApi-Version: 1.41\r\nContent-Type: %s\r\nDocker-Experimental: false\r\nOstype: linux\r\n"
         "Server: Docker/20.10.24+dfsg1 (linux)\r\n")
 
@@ -28,6 +30,7 @@ class Handler(socketserver.StreamRequestHandler):
             self.wfile.write((HEAD % ("404 Not Found", "application/json")
                               + "Content-Length: %d\r\n\r\n" % len(body)).encode() + body)
             return
+        time.sleep(wait)
         self.wfile.write((HEAD % ("200 OK", "application/x-tar") + "Transfer-Encoding: chunked\r\n\r\n").encode())
         data = open(archive, "rb").read()[:cut]
         for i in range(0, len(data), 32768):
