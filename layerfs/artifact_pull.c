@@ -16,7 +16,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PIECE = 128 << 10, REFERRER_PAGES_MAX = 64 }; // a page of a registry holds a hundred entries or more
+enum {
+	PIECE = 128 << 10,
+	REFERRER_PAGES_MAX = 64, // a page of a registry holds a hundred entries or more
+	INDEX_IMAGES_MAX = 64,	 // that an index is searched for: the largest in use have two for each of a dozen platforms
+};
 
 // ---- the manifest --------------------------------------------------------------------------------------------------
 static int copy_text(const cJSON *v, const char *key, enum json_need need, char out[ARTIFACT_TEXT_MAX], struct err *err)
@@ -90,18 +94,18 @@ int artifact_parse(const cJSON *doc, const char *type, struct artifact *a, bool 
 	return parse_parts(doc, a, err) || parse_subject(doc, a, err) ? -1 : 0;
 }
 
-static int open_one(struct registry *r, const char *name, const char *type, struct artifact *a, bool *is_it,
+// *doc is the caller's.
+static int open_one(struct registry *r, const char *name, const char *type, struct artifact *a, cJSON **doc, bool *is_it,
 		    struct err *err)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT(0);
 	_cleanup_free_ char *media_type = NULL;
-	_cleanup_json_ cJSON *doc = NULL;
 
 	memset(a, 0, sizeof(*a));
 	if (registry_get_manifest(r, name, ARTIFACT_MANIFEST_MAX, &text, &media_type, a->digest, err) ||
-	    json_parse(text.data, text.len, ARTIFACT_MANIFEST_MAX, &doc, err))
+	    json_parse(text.data, text.len, ARTIFACT_MANIFEST_MAX, doc, err))
 		return -1;
-	if (artifact_parse(doc, type, a, is_it, err))
+	if (artifact_parse(*doc, type, a, is_it, err))
 		return err_prefix(err, "manifest %s: ", a->digest);
 	return 0;
 }
@@ -110,7 +114,9 @@ static int open_one(struct registry *r, const char *name, const char *type, stru
 // What a look through the pages of the list has found.
 struct search {
 	const char *type;
+	char image[DIGEST_TEXT_MAX]; // whose referrers are looked through
 	char first[DIGEST_TEXT_MAX]; // "": none yet
+	char of[DIGEST_TEXT_MAX];    // the image that the first refers to
 	char all[600];		     // for the message
 	size_t count;
 };
@@ -143,8 +149,10 @@ static int search_page(struct search *f, const struct buf *text, struct err *err
 			continue;
 		if (digest_copy(digest, copy, err))
 			return -1;
-		if (!f->count)
+		if (!f->count) {
 			memcpy(f->first, copy, sizeof(copy));
+			memcpy(f->of, f->image, sizeof(f->of));
+		}
 		note_found(f, copy);
 	}
 	return 0;
@@ -169,21 +177,21 @@ static int search_list(struct registry *r, const char *path, struct search *f, c
 }
 
 // The index under the tag that clients keep where the registry has no lists.
-static int search_tag(struct registry *r, const char *digest, struct search *f, struct err *err)
+static int search_tag(struct registry *r, struct search *f, struct err *err)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT(0);
 	_cleanup_free_ char *type = NULL;
 	char tag[DIGEST_TEXT_MAX], ignored[DIGEST_TEXT_MAX];
 
-	artifact_referrers_tag(digest, tag);
+	artifact_referrers_tag(f->image, tag);
 	if (registry_get_manifest(r, tag, ARTIFACT_MANIFEST_MAX, &text, &type, ignored, err))
 		return err->errnum == ENOENT ? 0 : -1;
 	return search_page(f, &text, err);
 }
 
-static int search_referrers(struct registry *r, const char *digest, struct search *f, struct err *err)
+static int search_pages(struct registry *r, struct search *f, struct err *err)
 {
-	_cleanup_free_ char *path = mem_printf(err, "referrers/%s", digest);
+	_cleanup_free_ char *path = mem_printf(err, "referrers/%s", f->image);
 	bool there = true;
 
 	for (int pages = 0; path; pages++) {
@@ -196,7 +204,7 @@ static int search_referrers(struct registry *r, const char *digest, struct searc
 		if (!there && pages)
 			return err_set(err, ERR_INPUT, "page %d is missing", pages + 1);
 		if (!there)
-			return search_tag(r, digest, f, err);
+			return search_tag(r, f, err);
 		if (!next)
 			return 0;
 		free(path);
@@ -205,27 +213,53 @@ static int search_referrers(struct registry *r, const char *digest, struct searc
 	return -1;
 }
 
+static int search_referrers(struct registry *r, const char *digest, struct search *f, struct err *err)
+{
+	memcpy(f->image, digest, DIGEST_TEXT_MAX);
+	return search_pages(r, f, err) ? err_prefix(err, "referrers of %s: ", digest) : 0;
+}
+
+// Who refers to the image, or, if the document is an index, to the images in it: an EIF is built from one of them.
+static int search_image(struct registry *r, const char *digest, const cJSON *doc, struct search *f, struct err *err)
+{
+	const cJSON *list = NULL, *v;
+	struct descriptor d;
+	size_t n = 0;
+
+	if (search_referrers(r, digest, f, err) || json_get_array(doc, "manifests", JSON_OPTIONAL, &list, err))
+		return -1;
+	cJSON_ArrayForEach(v, list) {
+		if (n++ == INDEX_IMAGES_MAX)
+			return err_set(err, ERR_LIMIT, "an index of more than %d images; name one as @DIGEST", INDEX_IMAGES_MAX);
+		if (descriptor_parse(v, &d, err) || search_referrers(r, d.digest, f, err))
+			return -1;
+	}
+	return 0;
+}
+
 int artifact_open(struct registry *r, const char *name, const char *type, struct artifact *out, struct err *err)
 {
 	struct search found = {.type = type};
+	_cleanup_json_ cJSON *doc = NULL;
 	char image[DIGEST_TEXT_MAX];
 	bool is_it;
 
-	if (open_one(r, name, type, out, &is_it, err))
+	if (open_one(r, name, type, out, &doc, &is_it, err))
 		return -1;
 	if (is_it)
 		return 0;
 	memcpy(image, out->digest, sizeof(image));
-	if (search_referrers(r, image, &found, err))
-		return err_prefix(err, "referrers of %s: ", image);
+	if (search_image(r, image, doc, &found, err))
+		return -1;
 	if (found.count > 1)
 		return err_set(err, ERR_INPUT, "several refer to this image: %s; name one as @DIGEST", found.all);
 	if (!found.count)
 		return err_set(err, ERR_INPUT, "%s holds no EIF, and none in this repository refers to it", image);
-	if (open_one(r, found.first, type, out, &is_it, err))
+	cJSON_Delete(steal_ptr(&doc));
+	if (open_one(r, found.first, type, out, &doc, &is_it, err))
 		return -1;
-	if (!is_it || strcmp(out->subject.digest, image))
-		return err_set(err, ERR_INPUT, "%s does not refer to %s, though the list says so", found.first, image);
+	if (!is_it || strcmp(out->subject.digest, found.of))
+		return err_set(err, ERR_INPUT, "%s does not refer to %s, though the list says so", found.first, found.of);
 	return 0;
 }
 

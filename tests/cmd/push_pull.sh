@@ -77,11 +77,22 @@ pulled "pull by the image's digest" "docker://$REGISTRY/team/app@$manifest"
 t "without -o it has the repository's name" cmp "$T/in/app.eif" "$T/app.eif"
 t_exit 0 "the record verifies it" eifgen verify "$T/in/app.eif" --record "$T/in/app.eif.record.json"
 
+m=application/vnd.oci.image.manifest.v1+json i=application/vnd.oci.image.index.v1+json
+arm=$(jq -r '.manifests[] | select(.annotations["org.opencontainers.image.ref.name"] == "v2") | .digest' "$L/index.json")
+skopeo copy -q --dest-tls-verify=false "oci:$L:v2" "docker://$REGISTRY/team/app:v2"
+cat >"$T/index.json" <<END
+{"schemaVersion":2,"mediaType":"$i","manifests":[
+{"mediaType":"$m","digest":"$arm","size":$(raw :v2 | wc -c),"platform":{"os":"linux","architecture":"arm64"}},
+{"mediaType":"$m","digest":"$manifest","size":$(raw :v1 | wc -c),"platform":{"os":"linux","architecture":"amd64"}}]}
+END
+curl -sf -X PUT -H "Content-Type: $i" --data-binary "@$T/index.json" "http://$REGISTRY/v2/team/app/manifests/multi"
+pulled "pull by the tag of an index that holds the image" "docker://$REGISTRY/team/app:multi"
+
 t_exit 0 "a second EIF of the image" eifgen build "$image" -o "$T/two.eif" --cmd '["/other"]' "${platform[@]}"
 t_exit 0 "is pushed" eifgen push "$T/two.eif" "docker://$REGISTRY/team/app:two-eif"
 t_exit 2 "then the image's reference is not enough" eifgen pull "$image" -o "$T/in/x.eif"
 t_says "and both are named" "several refer to this image"
-skopeo copy -q --dest-tls-verify=false "oci:$L:v2" "docker://$REGISTRY/team/app:v2"
+t_exit 2 "and that of the index is not, either" eifgen pull "docker://$REGISTRY/team/app:multi" -o "$T/in/x.eif"
 t_exit 2 "an image without an EIF" eifgen pull "docker://$REGISTRY/team/app:v2" -o "$T/in/x.eif"
 t_says "is told" "none in this repository refers to it"
 t_exit 2 "no such tag" eifgen pull "docker://$REGISTRY/team/app:nope" -o "$T/in/x.eif"
