@@ -8,7 +8,7 @@
 //   Architecture: amd64                L:MIT
 //
 // Only whole-line fields of the first column are read; continuation lines (a blank in front) are passed over.
-#include "eifgen/sbom.h"
+#include "eifgen/sbom_rpm.h"
 
 #include "base/mem.h"
 #include "base/utf8.h"
@@ -151,18 +151,32 @@ static int read_status_d(struct sbom *s, const struct tree *tree, struct err *er
 	return 0;
 }
 
+// The first that is there: /var/lib/rpm and /usr/lib/sysimage/rpm are mostly one directory, and where a database was
+// converted, what is left of its older form is stale.
 static int read_rpm(struct sbom *s, const struct tree *tree, struct err *err)
 {
-	static const char *const paths[] = {"usr/lib/sysimage/rpm/rpmdb.sqlite", "var/lib/rpm/rpmdb.sqlite"};
+	enum { SQLITE, NDB, BDB };
+	static const struct {
+		const char *path;
+		int form;
+	} places[] = {
+		{"usr/lib/sysimage/rpm/rpmdb.sqlite", SQLITE}, {"var/lib/rpm/rpmdb.sqlite", SQLITE},
+		{"usr/lib/sysimage/rpm/Packages.db", NDB},     {"var/lib/rpm/Packages.db", NDB},
+		{"usr/lib/sysimage/rpm/Packages", BDB},	       {"var/lib/rpm/Packages", BDB},
+	};
 
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
 		_cleanup_buf_ struct buf db = BUF_INIT(0);
-		int r = file_at(tree, paths[i], &db, err);
+		int r = file_at(tree, places[i].path, &db, err);
 
 		if (r < 0)
 			return -1;
-		if (r) // one of the two is a symlink to the other where both are there
-			return sbom_read_rpm(s, db.data, db.len, err) ? err_prefix(err, "%s: ", paths[i]) : 0;
+		if (!r)
+			continue;
+		r = places[i].form == SQLITE ? sbom_read_rpm(s, db.data, db.len, err) :
+		    places[i].form == NDB    ? sbom_read_rpm_ndb(s, db.data, db.len, err) :
+					       sbom_read_rpm_bdb(s, db.data, db.len, err);
+		return r ? err_prefix(err, "%s: ", places[i].path) : 0;
 	}
 	return 0;
 }

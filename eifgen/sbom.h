@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What software an image holds, as its own package databases say: dpkg (status and status.d), apk (installed), rpm
-// (rpmdb.sqlite), found at their usual places in the merged tree. Written as an SPDX 2.3 document in JSON
+// (rpmdb.sqlite, Packages, Packages.db), found at their usual places in the merged tree. Written as an SPDX 2.3 document in JSON
 // (spdx.github.io/spdx-spec/v2.3): one package for the image, one for each package it contains, with a package URL
 // (purl). The same image and epoch give the same bytes: packages are sorted, the namespace is made of the image's
 // digest.
@@ -59,7 +59,5 @@ struct sbom_text {
 };
 int sbom_add(struct sbom *s, enum sbom_kind kind, struct sbom_text name, struct sbom_text version,
 	     struct sbom_text arch, struct sbom_text license, struct err *err);
-// The packages of an rpmdb.sqlite held in memory (sbom_rpm.c). db may be changed.
-int sbom_read_rpm(struct sbom *s, uint8_t *db, size_t n, struct err *err);
 
 #endif

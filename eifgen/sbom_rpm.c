@@ -11,7 +11,7 @@
 // So the one SELECT may read columns and nothing else (a view that never ends is refused when it is compiled), no value
 // may be longer than the file, patterns match nothing (GLOB takes exponential time), and all rows together may not hold
 // more bytes than the file (pages that are reached again and again).
-#include "eifgen/sbom.h"
+#include "eifgen/sbom_rpm.h"
 
 #include "base/be.h"
 #include "base/mem.h"
@@ -95,7 +95,7 @@ static char *full_version(const struct rpm_header *h, struct err *err)
 	return mem_printf(err, "%s%.*s%s%.*s", head, (int)v.len, v.p, r.len ? "-" : "", (int)r.len, r.p);
 }
 
-static int add_header(struct sbom *s, const uint8_t *p, size_t n, struct err *err)
+int sbom_add_rpm(struct sbom *s, const uint8_t *p, size_t n, struct err *err)
 {
 	_cleanup_free_ char *version = NULL;
 	struct rpm_header h;
@@ -140,7 +140,7 @@ static int read_rows(struct sbom *s, sqlite3 *db, size_t left, struct err *err)
 		const uint8_t *p = sqlite3_column_blob(st, 0);
 		size_t n = (size_t)sqlite3_column_bytes(st, 0);
 
-		rc = n < left ? add_header(s, p ? p : (const uint8_t *)"", n, err)
+		rc = n < left ? sbom_add_rpm(s, p ? p : (const uint8_t *)"", n, err)
 			      : err_set(err, ERR_INPUT, "rpm database: its rows hold more than its file");
 		left -= n < left ? n + 1 : left;
 	}

@@ -21,8 +21,9 @@ static struct node *dirs(struct tree *tree, const char *const *names)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	static const char *const paths[][5] = {
-		{"var", "lib", "dpkg", NULL}, {"lib", "apk", "db", NULL}, {"usr", "lib", "sysimage", "rpm", NULL}, {"etc", NULL}};
-	static const char *const names[] = {"status", "installed", "rpmdb.sqlite", "os-release"};
+		{"var", "lib", "dpkg", NULL}, {"lib", "apk", "db", NULL},  {"usr", "lib", "sysimage", "rpm", NULL},
+		{"etc", NULL},		      {"var", "lib", "rpm", NULL}, {"var", "lib", "rpm", NULL}};
+	static const char *const names[] = {"status", "installed", "rpmdb.sqlite", "os-release", "Packages", "Packages.db"};
 	const struct sbom_document doc = {"x", "sha256:00", 1, "0"};
 	struct buf out = BUF_INIT(0);
 	struct err err = ERR_INIT;
@@ -33,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
 	if (n < 1)
 		return 0;
-	which = data[0] % 4;
+	which = data[0] % 6;
 	tree = tree_new(TREE_WRITE_THROUGH, &err);
 	dir = dirs(tree, paths[which]);
 	if (dir && tree_add_file(tree, dir, names[which], 0644, data + 1, n - 1, &err) && !tree_sort(tree, &err) &&

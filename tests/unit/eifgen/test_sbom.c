@@ -2,9 +2,11 @@
 //
 // Package databases of each kind in a small tree, and the document made of them. The rpm database is a real SQLite
 // file, made here with one header by hand; a real rpm's is read by the command tests.
-#include "eifgen/sbom.h"
+#include "eifgen/sbom_rpm.h"
 
 #include "base/be.h"
+#include "base/io.h"
+#include "base/mem.h"
 #include "tests/unit/unit.h"
 
 #include <cjson/cJSON.h>
@@ -116,6 +118,12 @@ static size_t make_header(uint8_t *out)
 	put_be32(out, 6);
 	put_be32(out + 4, (uint32_t)(p - data));
 	return (size_t)(p - out);
+}
+
+static void put_le32(uint8_t *p, uint32_t v)
+{
+	for (int i = 0; i < 4; i++)
+		p[i] = (uint8_t)(v >> 8 * i);
 }
 
 static unsigned char *make_database(const uint8_t *header, size_t n, sqlite3_int64 *size)
@@ -261,6 +269,129 @@ START_TEST(test_sbom_read_rpm_bytes_that_are_no_database_are_refused)
 }
 END_TEST
 
+// Written by Berkeley DB itself (testdata/sbom): chains of pages, an entry inside a page, both byte orders.
+START_TEST(test_sbom_read_rpm_bdb_of_either_byte_order)
+{
+	static const char *const names[] = {"sbom/Packages.little-endian", "sbom/Packages.big-endian"};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct tree *tree = tree_new(TREE_WRITE_THROUGH, &err);
+		struct buf db = BUF_INIT(0);
+		struct sbom *s;
+
+		assert_ok(io_slurp(testdata_path(names[i]), 1 << 20, &db, &err));
+		put(tree, "var/lib/rpm/Packages", db.data, db.len);
+		s = read_tree(tree);
+		ck_assert_uint_eq(s->count, 3);
+		expect(s, 0, "abc", "", "");
+		expect(s, 1, "big", "1.2-3", "noarch");
+		expect(s, 2, "tool", "2:1.2-3", "noarch");
+		ck_assert_str_eq(s->packages[1].license, "GPL-2.0-only");
+		sbom_free(s);
+		tree_free(tree);
+		buf_free(&db);
+	}
+}
+END_TEST
+
+// Each byte of a page's head and of its entries, turned over: never more than an error, and never without an end.
+START_TEST(test_sbom_read_rpm_bdb_damaged_anywhere_ends)
+{
+	struct buf db = BUF_INIT(0);
+
+	assert_ok(io_slurp(testdata_path("sbom/Packages.little-endian"), 1 << 20, &db, &err));
+	for (size_t i = 0; i < db.len; i++) {
+		struct sbom *s = mem_zalloc(1, sizeof(*s), &err);
+
+		db.data[i] ^= 0xff;
+		sbom_read_rpm_bdb(s, db.data, db.len, &err);
+		ck_assert_uint_le(s->count, 64);
+		db.data[i] ^= 0xff;
+		sbom_free(s);
+	}
+	for (size_t n = 0; n < db.len; n += 61) {
+		struct sbom *s = mem_zalloc(1, sizeof(*s), &err);
+
+		sbom_read_rpm_bdb(s, db.data, n, &err);
+		sbom_free(s);
+	}
+	buf_free(&db);
+}
+END_TEST
+
+// A chain whose last page leads back to its first.
+START_TEST(test_sbom_read_rpm_bdb_chain_in_a_circle_is_refused)
+{
+	struct sbom *s = mem_zalloc(1, sizeof(*s), &err);
+	struct buf db = BUF_INIT(0);
+
+	assert_ok(io_slurp(testdata_path("sbom/Packages.little-endian"), 1 << 20, &db, &err));
+	for (size_t at = 2048; at < db.len; at += 2048)
+		if (db.data[at + 25] == 7)
+			put_le32(db.data + at + 16, (uint32_t)(at / 2048));
+	err.class = ERR_NONE;
+	ck_assert_int_eq(sbom_read_rpm_bdb(s, db.data, db.len, &err), -1);
+	ck_assert_int_eq(err.class, ERR_INPUT);
+	sbom_free(s);
+	buf_free(&db);
+}
+END_TEST
+
+// One package in the first slot behind the head, every other slot free.
+static void make_ndb(uint8_t db[8192])
+{
+	size_t n = make_header(db + 4096 + 16);
+
+	memset(db, 0, 4096);
+	for (size_t at = 32; at < 4096; at += 16)
+		memcpy(db + at, "Slot", 4);
+	memcpy(db, "RpmP", 4);
+	put_le32(db + 12, 1);
+	put_le32(db + 32 + 4, 7);
+	put_le32(db + 32 + 8, 4096 / 16);
+	put_le32(db + 32 + 12, 20);
+	memcpy(db + 4096, "BlbS", 4);
+	put_le32(db + 4096 + 4, 7);
+	put_le32(db + 4096 + 12, (uint32_t)n);
+}
+
+START_TEST(test_sbom_read_rpm_ndb_gives_its_packages)
+{
+	struct tree *tree = tree_new(TREE_WRITE_THROUGH, &err);
+	uint8_t db[8192] = {0};
+	struct sbom *s;
+
+	make_ndb(db);
+	put(tree, "usr/lib/sysimage/rpm/Packages.db", db, sizeof(db));
+	s = read_tree(tree);
+	ck_assert_uint_eq(s->count, 1);
+	expect(s, 0, "tool", "2:1.2-3.el9", "noarch");
+	sbom_free(s);
+	tree_free(tree);
+}
+END_TEST
+
+START_TEST(test_sbom_read_rpm_ndb_that_is_wrong_is_refused)
+{
+	static const struct {
+		size_t at;
+		uint32_t value;
+	} wrong[] = {{0, 0},		   {4, 1},	      {12, 3},		 {32, 0}, {36, 8}, {40, 8192 / 16},
+		     {40, 0x10000000}, {4096, 0}, {4096 + 4, 8}, {4096 + 12, 4096}, {4096 + 12, 0xffffffff}};
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		struct sbom *s = mem_zalloc(1, sizeof(*s), &err);
+		uint8_t db[8192] = {0};
+
+		make_ndb(db);
+		put_le32(db + wrong[i].at, wrong[i].value);
+		err.class = ERR_NONE;
+		ck_assert_msg(sbom_read_rpm_ndb(s, db, sizeof(db), &err) == -1 && err.class == ERR_INPUT, "row %zu", i);
+		sbom_free(s);
+	}
+}
+END_TEST
+
 START_TEST(test_sbom_write_spdx_is_json_with_purls_and_twice_the_same)
 {
 	struct tree *tree = tree_new(TREE_WRITE_THROUGH, &err);
@@ -294,4 +425,7 @@ UNIT_MAIN("eifgen/sbom", ADD(test_sbom_read_dpkg_and_apk_give_installed_packages
 	  ADD(test_sbom_read_rpm_view_in_place_of_the_table_is_refused)
 	  ADD(test_sbom_read_rpm_column_that_is_computed_is_bounded)
 	  ADD(test_sbom_read_rpm_pages_that_are_read_again_are_refused)
+	  ADD(test_sbom_read_rpm_bdb_of_either_byte_order) ADD(test_sbom_read_rpm_bdb_damaged_anywhere_ends)
+	  ADD(test_sbom_read_rpm_bdb_chain_in_a_circle_is_refused) ADD(test_sbom_read_rpm_ndb_gives_its_packages)
+	  ADD(test_sbom_read_rpm_ndb_that_is_wrong_is_refused)
 	  ADD(test_sbom_write_spdx_is_json_with_purls_and_twice_the_same))
