@@ -244,13 +244,24 @@ int atomic_file_open(struct atomic_file *f, const char *path, struct err *err)
 	return 0;
 }
 
+static mode_t mode_of(const struct atomic_file *f)
+{
+	struct stat st;
+	mode_t mask;
+
+	if (f->keep_mode && !stat(f->path, &st))
+		return st.st_mode & 0777;
+	mask = umask(0);
+	umask(mask);
+	return 0666 & ~mask;
+}
+
 int atomic_file_prepare(struct atomic_file *f, struct err *err)
 {
-	mode_t mask = umask(0);
+	mode_t mode = mode_of(f);
 
-	umask(mask);
 	errno = EIO; // what an ordered failure is; a call of the system that fails says its own
-	if (base_fault_hit(FAULT_WRITE) || fchmod(f->fd, 0666 & ~mask) || (!f->lazy && fsync(f->fd)))
+	if (base_fault_hit(FAULT_WRITE) || fchmod(f->fd, mode) || (!f->lazy && fsync(f->fd)))
 		return sys_path(err, errno, "write", f->path);
 	f->ready = true;
 	return 0;

@@ -46,7 +46,7 @@ struct sink sink_fd(int *fd);	     // writes to *fd; both borrowed
 struct sink sink_buf(struct buf *b); // appends to b; borrowed
 
 // Output that appears whole or not at all: written to a temporary file in the target's directory (mode 0600 while it
-// is written, then 0666 less the umask), renamed at commit. A target that is a symlink is replaced, not followed;
+// is written, then 0666 less the umask, or what the target has), renamed at commit. A target that is a symlink is replaced, not followed;
 // a target that exists and is no regular file (a device, a pipe, a directory, a symlink to one) is an error.
 struct atomic_file {
 	int fd; // -1 when closed; seekable
@@ -55,9 +55,11 @@ struct atomic_file {
 	// Set after atomic_file_open for what is large, can be made again and shows when it is not whole (a CRC, a digest):
 	// the system writes it to the disk in its own time. A power cut before that may take it.
 	bool lazy;
+	// Set after atomic_file_open for a file that is changed in place: it keeps the permissions that it has.
+	bool keep_mode;
 };
 
-#define ATOMIC_FILE_INIT {-1, NULL, NULL, false, false}
+#define ATOMIC_FILE_INIT {-1, NULL, NULL, false, false, false}
 
 int atomic_file_open(struct atomic_file *f, const char *path, struct err *err);
 // All of a commit but the rename, which then hardly fails: for outputs that appear together, prepare each, then commit.

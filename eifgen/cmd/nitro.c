@@ -98,16 +98,23 @@ static int sign(const char *path, struct signer_options *opt)
 	_cleanup_buf_ struct buf section = BUF_INIT(0);
 	_cleanup_jout_ struct jout o = JOUT_INIT(true);
 	struct err err = ERR_INIT;
+	_cleanup_free_ char *target = sign_target(path, &err); // nitro-cli writes through a symlink
 	struct pcr_values pcrs;
 	const char *text;
 
+	if (!target)
+		return cmd_fail("sign", path, &err);
+	path = target;
 	if (time_option(NULL, &opt->at, &err) || signer_open(opt, &signer, &err) || eif_file_open(path, &f, &err) ||
 	    eif_sign_allowed(f, &err) || sign_record_find(&record, path, NULL, f, &err))
 		return cmd_fail("sign", path, &err);
 	pcrs = f->pcrs;
 	pcrs.has_pcr8 = true;
 	if (signer_pcr8(signer, pcrs.pcr8, &err) || signer_section(signer, pcrs.pcr0, &section, &err) ||
-	    atomic_file_open(&file, path, &err) || eif_sign_copy(f, &section, file.fd, &err) ||
+	    atomic_file_open(&file, path, &err))
+		return cmd_fail("sign", path, &err);
+	file.keep_mode = true;
+	if (eif_sign_copy(f, &section, file.fd, &err) ||
 	    sign_record_write(&record, signer, false, pcrs.pcr8, &section, file.fd, &err))
 		return cmd_fail("sign", path, &err);
 	jout_open(&o, NULL, '{');

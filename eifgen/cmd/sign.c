@@ -3,6 +3,7 @@
 // `eifgen sign`: adds or replaces an EIF's signature. With a key here (PEM or a token) in one step; with a key
 // elsewhere in two: --detached gives the bytes to be signed, --attach takes the signature that some other tool made of
 // them.
+#include "base/cleanup.h"
 #include "base/hex.h"
 #include "base/io.h"
 #include "eifgen/cmd/cmd.h"
@@ -144,7 +145,10 @@ static int write_signed(struct sign *s, const struct signer *signer, const struc
 	    signer_pcr8(signer, pcrs.pcr8, err))
 		return -1;
 	pcrs.has_pcr8 = true;
-	if (atomic_file_open(&file, s->out ? s->out : s->path, err) || eif_sign_copy(f, &section, file.fd, err) ||
+	if (atomic_file_open(&file, s->out ? s->out : s->path, err))
+		return -1;
+	file.keep_mode = !s->out;
+	if (eif_sign_copy(f, &section, file.fd, err) ||
 	    sign_record_write(&s->record, signer, s->attach != NULL, pcrs.pcr8, &section, file.fd, err))
 		return -1;
 	jout_open(&o, NULL, '{');
@@ -167,12 +171,19 @@ static int run(int argc, char **argv)
 {
 	_cleanup_eif_file_ struct eif_file *f = NULL;
 	_cleanup_signer_ struct signer *signer = NULL;
+	_cleanup_free_ char *target = NULL;
 	struct sign s = {.record = SIGN_RECORD_INIT};
 	struct err err = ERR_INIT;
 	int rc = parse(argc, argv, &s);
 
 	if (rc)
 		return rc - 1;
+	if (!s.out) {
+		target = sign_target(s.path, &err);
+		if (!target)
+			return cmd_fail("sign", s.path, &err);
+		s.path = target;
+	}
 	if (time_option(s.at_text, &s.signer.at, &err) || signer_open(&s.signer, &signer, &err) ||
 	    eif_file_open(s.path, &f, &err) || eif_sign_allowed(f, &err))
 		return cmd_fail("sign", s.path, &err);

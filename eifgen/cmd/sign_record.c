@@ -9,8 +9,24 @@
 #include "eifgen/cmd/cmd.h"
 #include "layerfs/digest.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+char *sign_target(const char *path, struct err *err)
+{
+	struct stat st;
+	char *real;
+
+	if (lstat(path, &st) || !S_ISLNK(st.st_mode)) // a path that leads nowhere is the reader's to name
+		return mem_strdup(path, err);
+	real = realpath(path, NULL);
+	if (!real)
+		err_sys(err, errno, "follow %s", path);
+	return real;
+}
 
 static int digest_of_eif(int fd, uint64_t size, char hex[DIGEST_TEXT_MAX], struct err *err)
 {
@@ -79,6 +95,7 @@ int sign_record_write(struct sign_record *s, const struct signer *signer, bool a
 	if (io_file_size(fd, &sig.eif_size, err) || digest_of_eif(fd, sig.eif_size, sha256, err) ||
 	    record_sign(s->record, &sig, &text, err) || atomic_file_open(&s->file, s->to, err))
 		return -1;
+	s->file.keep_mode = true;
 	return io_write(s->file.fd, text.data, text.len, err);
 }
 

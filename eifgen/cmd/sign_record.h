@@ -10,6 +10,10 @@
 #include "eifgen/record.h"
 #include "pcr/signer.h"
 
+// Where the EIF at `path` really is: what a symlink leads to, so that signing in place reaches the file and not the link.
+// The caller frees it.
+char *sign_target(const char *path, struct err *err);
+
 struct sign_record {
 	const char *path; // --record, or NULL: FILE.record.json, if there is one
 	bool none;	  // --no-record

@@ -92,6 +92,17 @@ for g in 70-sign-after 72-resign-smaller 86-resign-nsec-zero; do
 	t "with the same result" cmp "$W/aws.eif" "$W/p384.eif"
 done
 cp $V/bad/sig-short/image.eif "$W/broken.eif"
+cp "$B" "$W/private.eif"; chmod 600 "$W/private.eif"; ln -s private.eif "$W/link.eif"
+t_exit 0 "in place, through a symlink" eifgen sign "$W/link.eif" --key "$W/p384.key" --cert "$W/p384.crt"
+t "the file itself is signed" cmp "$W/private.eif" "$W/p384.eif"
+t "the link is still one" test -L "$W/link.eif"
+t "and the file still its owner's alone" test "$(stat -c %a "$W/private.eif")" = 600
+cp "$B" "$W/private.eif"
+t_exit 0 "as nitro-cli does" eifgen sign-eif --eif-path "$W/link.eif" --private-key "$W/p384.key" --signing-certificate "$W/p384.crt"
+t "here, too" cmp "$W/private.eif" "$W/p384.eif"
+t "with its permissions" test "$(stat -c %a "$W/private.eif")" = 600
+ln -s nowhere "$W/loose.eif"
+t_exit 2 "a link that leads nowhere" eifgen sign "$W/loose.eif" --key "$W/p384.key" --cert "$W/p384.crt"
 t_exit 0 "a broken signature can be replaced" eifgen sign "$W/broken.eif" --key "$W/p384.key" --cert "$W/p384.crt"
 t_exit 0 "and verifies then" eifgen verify --require-signed "$W/broken.eif"
 
