@@ -27,6 +27,9 @@ static int read_module_id(struct attest_doc *doc, struct cbor_reader *r, struct 
 		return -1;
 	if (!n || n > ATTEST_MODULE_ID_MAX)
 		return err_set(err, ERR_INPUT, "%zu bytes", n);
+	for (size_t i = 0; i < n; i++) // it is printed as it stands
+		if (text[i] < 0x20 || text[i] > 0x7e)
+			return err_set(err, ERR_INPUT, "no printable ASCII");
 	doc->module_id = (struct attest_bytes){(const uint8_t *)text, n};
 	return 0;
 }

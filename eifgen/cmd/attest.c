@@ -59,6 +59,7 @@ static void put_json(struct attest *a, const char *reason, struct jout *o)
 	jout_bool(o, "Verified", !reason);
 	jout_str(o, "Reason", reason);
 	jout_str(o, "Source", attest_source(a));
+	attest_put_policy(a, o);
 	if (a->doc.module_id.p) {
 		jout_strn(o, "ModuleId", a->doc.module_id.p, a->doc.module_id.n);
 		jout_uint(o, "TimestampMs", a->doc.timestamp_ms);
@@ -97,7 +98,7 @@ static int put_text(struct attest *a, const char *reason, struct buf *out, struc
 		    buf_printf(out, err, "  PCR%u %s as expected\n", i, hex_encode(a->doc.pcrs[i].p, PCR_SIZE, hex)))
 			return -1;
 	}
-	return 0;
+	return attest_put_limits(a, out, err);
 }
 
 static int print_answer(struct attest *a, const char *reason)

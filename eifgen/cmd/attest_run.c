@@ -177,6 +177,36 @@ const char *attest_source(const struct attest *a)
 	return a->document ? "file" : a->answer.from_cert ? "certificate" : "well-known";
 }
 
+// What a yes rests on, sentence by sentence where it is less than everything.
+int attest_put_limits(const struct attest *a, struct buf *out, struct err *err)
+{
+	if (a->root_path && buf_printf(out, err, "  by the root in %s, which is not Amazon's\n", a->root_path))
+		return -1;
+	if (a->no_nonce && buf_add_str(out, "  fresh by its timestamp alone: no nonce was held against it\n", err))
+		return -1;
+	if (a->document && buf_add_str(out, "  of no connection: whoever has the document can show it\n", err))
+		return -1;
+	return 0;
+}
+
+void attest_put_policy(const struct attest *a, struct jout *o)
+{
+	jout_open(o, "Policy", '{');
+	jout_open(o, "Registers", '[');
+	for (unsigned i = 0; i < PCR_COUNT; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "PCR%u", i);
+		if (pcr_expect_has(&a->policy.pcrs, i))
+			jout_str(o, NULL, name);
+	}
+	jout_close(o, ']');
+	jout_str(o, "Root", a->root_path); // null: Amazon's
+	jout_bool(o, "Nonce", !a->no_nonce);
+	jout_bool(o, "Connection", !a->document);
+	jout_close(o, '}');
+}
+
 void attest_clear(struct attest *a)
 {
 	attest_doc_free(&a->doc);

@@ -6,6 +6,7 @@
 #define EIFGEN_CMD_ATTEST_RUN_H
 
 #include "eifgen/attest_fetch.h"
+#include "eifgen/json_out.h"
 #include "pcr/attest_doc.h"
 
 #include <getopt.h>
@@ -64,6 +65,10 @@ int attest_take_option(struct attest *a, int option, struct err *err);
 int attest_run(struct attest *a, struct err *err);
 // Where the document came from: "file", "certificate", "well-known".
 const char *attest_source(const struct attest *a);
+// What the judgement was to hold the document against, for those who read the answer alone: as a member `Policy` of the
+// object that is open, or, where that is less than everything, as lines behind a yes.
+void attest_put_policy(const struct attest *a, struct jout *o);
+int attest_put_limits(const struct attest *a, struct buf *out, struct err *err);
 void attest_clear(struct attest *a);
 
 #endif

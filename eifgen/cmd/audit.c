@@ -140,6 +140,7 @@ static int put_text(const struct audit *a, bool yes, struct buf *out, struct err
 		       no ? no : "PCR0, PCR1 and PCR2 are the record's") ||
 	    buf_printf(out, err, "%s: %s%s%s\n", not ? "NOT attested" : "attested", host,
 		       not ? ": " : ", by its document from the ", not ? not : attest_source(&a->attest)) ||
+	    (!not && attest_put_limits(&a->attest, out, err)) ||
 	    buf_printf(out, err, "%s: what runs at %s %s what %s builds\n", yes ? "yes" : "NO", host,
 		       yes ? "is" : "is not shown to be", a->path))
 		return -1;
@@ -154,6 +155,7 @@ static void put_json(const struct audit *a, bool yes, struct jout *o)
 	jout_str(o, "RebuildReason", reason(&a->rebuild_no));
 	jout_bool(o, "Attested", a->attest_no.class == ERR_NONE);
 	jout_str(o, "AttestReason", reason(&a->attest_no));
+	attest_put_policy(&a->attest, o);
 	jout_open(o, "Built", '{');
 	jout_hex(o, "PCR0", a->built.pcr0, PCR_SIZE);
 	jout_hex(o, "PCR1", a->built.pcr1, PCR_SIZE);

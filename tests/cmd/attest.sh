@@ -30,6 +30,10 @@ t_exit 2 "a missing file is trouble" att --document "$W/none" --pcr0 "$p0"
 t_exit 0 "JSON for scripts" att --json --document $A/production.doc --at 1665651482 --pcr0 "$p0"
 t "it holds what the document says" jq -e --slurpfile d $A/production.json \
 	'.Verified and .PCRs.PCR0 == $d[0].pcrs["0"] and .Nonce == $d[0].nonce and .TimestampMs == $d[0].timestamp_ms and .UserData == null' "$TEST_TMP/out"
+t "and against what it was held" jq -e '.Policy == {Registers: ["PCR0"], Root: null, Nonce: false, Connection: false}' "$TEST_TMP/out"
+t_exit 0 "-q hides no limit of a yes" eifgen -q attest --document $A/production.doc --at 1665651482 --pcr0 "$p0"
+t "no nonce" grep -q "^  fresh by its timestamp alone" "$TEST_TMP/out"
+t "no connection" grep -q "^  of no connection" "$TEST_TMP/out"
 printf '{"Measurements":{"PCR0":"%s","PCR1":"%s","PCR2":"%s"}}' "$p0" "$p1" "$p2" >"$W/record.json"
 t_exit 0 "a record" att --document $A/production.doc --at 1665651482 --record "$W/record.json"
 for odd in '"PCR1":5' '"PCR2":["x"]' '"PCR8":false' '"pcr1":"'"$p1"'"' '"PCR1":"00"' '"PCR31":{}'; do
@@ -55,6 +59,8 @@ cage() { att "$host" --name localhost --root "$W/cage/root.pem" "${good[@]}" "$@
 start san sound
 t_exit 0 "a document in the certificate, for our nonce" cage
 t_says "another root is warned of, loudly" "warning: TRUSTING THE ROOT in"
+t "in the answer, too" grep -q "^  by the root in $W/cage/root.pem, which is not Amazon's" "$TEST_TMP/out"
+t "which names no other limit" test "$(grep -c '^  [a-z]' "$TEST_TMP/out")" = 1
 t "from the certificate" grep -q "from the certificate" "$TEST_TMP/out"
 t_exit 0 "for a nonce of the caller's, over two labels" cage --nonce "$(reg ab)"
 t_exit 0 "-q does not silence that warning" eifgen -q attest "$host" --name localhost --root "$W/cage/root.pem" "${good[@]}"

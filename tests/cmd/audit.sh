@@ -26,7 +26,7 @@ t "in words" grep -q "^yes: what runs at $host is what" "$TEST_TMP/out"
 t_exit 0 "SOURCE_DATE_EPOCH changes nothing" env SOURCE_DATE_EPOCH=99 "$EIFGEN_BIN/eifgen" audit "$host" --name localhost --root "$W/cage/root.pem" \
 	--record "$W/a.eif.record.json" --blobs $P
 t_exit 0 "in JSON" audit --json
-t "all of it" jq -e '.Audited and .Rebuilt and .Attested and .AttestReason == null' "$TEST_TMP/out"
+t "all of it" jq -e '.Audited and .Rebuilt and .Attested and .AttestReason == null and .Policy.Nonce and .Policy.Connection and .Policy.Registers == ["PCR0", "PCR1", "PCR2"]' "$TEST_TMP/out"
 mv "$W/image" "$W/moved"
 t_exit 2 "an image that is gone is trouble" audit
 t_exit 0 "and may be somewhere else" audit --image "oci:$W/moved"

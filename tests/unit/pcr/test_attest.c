@@ -327,6 +327,8 @@ START_TEST(test_attest_doc_parse_each_limit_is_the_last_that_passes)
 		const char *reason;
 	} rows[] = {
 		{{"", 1, 31, 64, 1, 9, 1, 1}, "module_id: 0 bytes"},
+		{{"i-1\x1b[2J", 1, 31, 64, 1, 9, 1, 1}, "module_id: no printable ASCII"},
+		{{"i-1\xc2\x9b", 1, 31, 64, 1, 9, 1, 1}, "module_id: no printable ASCII"},
 		{{"i-1", 0, 31, 64, 1, 9, 1, 1}, "timestamp: zero"},
 		{{"i-1", 1ull << 63, 31, 64, 1, 9, 1, 1}, "timestamp: "},
 		{{"i-1", 1, 32, 64, 1, 9, 1, 1}, "pcrs: "},
