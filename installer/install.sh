@@ -17,13 +17,18 @@ bin=/usr/local/bin
 
 fail() { echo "install.sh: $2" >&2; exit "$1"; }
 
-# which NAME: the first executable file of that name in PATH; what a shell has built in, nobody else can run.
+# which NAME: the first executable file of that name in PATH; what a shell has built in, nobody else can run. A relative
+# part of PATH means another place for each who reads it.
 which() {
+	set -f
 	IFS=:
 	for dir in $PATH; do
-		if [ -f "${dir:-.}/$1" ] && [ -x "${dir:-.}/$1" ]; then echo "${dir:-.}/$1"; break; fi
+		case $dir in
+		/*) if [ -f "$dir/$1" ] && [ -x "$dir/$1" ]; then echo "$dir/$1"; break; fi ;;
+		esac
 	done
 	unset IFS
+	set +f
 }
 
 cd "$here" || exit 1
@@ -54,7 +59,7 @@ while read -r tool source version; do
 	done
 	if [ -L "bin/$tool" ]; then
 		[ -e "$bin/cage-tools" ] || put bin/cage-tools "$bin/cage-tools"
-		ln -s cage-tools "$bin/$tool"
+		ln -sf cage-tools "$bin/$tool" # what is there is no program: a link to nothing, say
 		touch -h -r bin/cage-tools "$bin/$tool"
 	else
 		put "bin/$tool" "$bin/$tool"

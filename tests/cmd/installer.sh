@@ -110,6 +110,15 @@ run "$TEST_TMP/bb2" /bin/sh /opt/runtime-dependencies/install.sh >"$TEST_TMP/sai
 t "it says what it did" grep -q "^runsvdir: installed, /usr/local/bin/runsvdir, from \(busybox\|runit\) " "$TEST_TMP/said"
 t "nothing that it leaves varies with time" diff <(listing "$TEST_TMP/bb/usr/local") <(listing "$TEST_TMP/bb2/usr/local")
 
+make_busybox "$TEST_TMP/odd"
+mkdir -p "$TEST_TMP/odd/usr/local/bin" "$TEST_TMP/odd/rel"
+ln -s /gone "$TEST_TMP/odd/usr/local/bin/runsv"
+: >"$TEST_TMP/odd/usr/local/bin/sv"
+cp "$TEST_TMP/odd/bin/busybox" "$TEST_TMP/odd/rel/chpst"
+t "names that are no programs give way, and a relative part of PATH does not count" env -i PATH="rel:/usr/local/bin:/usr/bin:/bin" "$chroot" \
+	"$TEST_TMP/odd" /bin/sh -c 'cd / && sh /opt/runtime-dependencies/install.sh'
+t "the tools are the bundle's then" diff <(listing "$TEST_TMP/bb/usr/local/bin") <(listing "$TEST_TMP/odd/usr/local/bin")
+
 make_busybox "$TEST_TMP/bad"
 echo >>"$TEST_TMP/bad/opt/runtime-dependencies/bin/cage-tools"
 t_exit 1 "a changed file in the bundle is refused" run "$TEST_TMP/bad" /bin/sh /opt/runtime-dependencies/install.sh
