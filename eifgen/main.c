@@ -5,9 +5,9 @@
 //   eifgen [-q|-v] NAME …        eifgen --help        eifgen --version        eifgen NAME --help
 //
 // Before a sub-command runs, main makes the process the same wherever it is started: descriptors 0 to 2 are open (or an
-// output file could become our stderr), a closed pipe is an error and not a death, getopt ignores POSIXLY_CORRECT. No
-// locale is set, so it is C. A program built for tests (-DEIFGEN_FAULTS) also reads EIFGEN_FAIL=alloc:N, read:N or
-// write:N and makes that one call of our own code fail.
+// output file could become our stderr), a closed pipe or a limit on file sizes is an error and not a death, getopt
+// ignores POSIXLY_CORRECT. No locale is set, so it is C. A program built for tests (-DEIFGEN_FAULTS) also reads
+// EIFGEN_FAIL=alloc:N, read:N or write:N and makes that one call of our own code fail.
 #include "base/buf.h"
 #include "base/fault.h"
 #include "base/io.h"
@@ -166,9 +166,10 @@ static void end_by_signal(int sig)
 
 static void catch_signals(void)
 {
-	static const int fatal[] = {SIGHUP, SIGINT, SIGTERM};
+	static const int fatal[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXCPU};
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); // the write that is one too many fails instead
 	for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)
 		if (signal(fatal[i], end_by_signal) == SIG_IGN) // nohup's wish
 			signal(fatal[i], SIG_IGN);

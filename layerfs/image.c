@@ -143,7 +143,5 @@ const char *image_reference(const struct image *img)
 
 int image_layer_open(struct image *img, size_t i, struct blob_stream **out, struct err *err)
 {
-	if (img->source->open(img->source, &img->blobs[i], out, err))
-		return err_prefix(err, "layer %s: ", img->layers[i].digest);
-	return 0;
+	return img->source->open(img->source, &img->blobs[i], out, err);
 }

@@ -71,7 +71,7 @@ const char *image_config_digest(const struct image *img);
 const char *image_reference(const struct image *img); // as given
 
 // A stream of one blob's stored bytes. Streams of different layers may be read from different threads at once; one
-// stream belongs to one thread at a time.
+// stream belongs to one thread at a time. The caller says in its errors which layer it was.
 struct blob_stream;
 int image_layer_open(struct image *img, size_t i, struct blob_stream **out, struct err *err);
 ssize_t blob_stream_read(struct blob_stream *s, void *p, size_t n, struct err *err); // 0 at the end; short reads happen

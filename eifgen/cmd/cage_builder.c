@@ -132,6 +132,7 @@ static int run(struct args *a, uint32_t epoch, struct err *err)
 	if (pid == 0) {
 		restore_signals(old);
 		signal(SIGPIPE, SIG_DFL);
+		signal(SIGXFSZ, SIG_DFL);
 		dup2(STDERR_FILENO, STDOUT_FILENO);
 		snprintf(text, sizeof(text), "%u", epoch);
 		setenv("SOURCE_DATE_EPOCH", text, 1);

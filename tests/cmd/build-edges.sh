@@ -127,6 +127,31 @@ for form in "" --json; do
 	t "head got the listing's first line" cmp "$W/first" <(head -n 1 "$W/whole")
 done
 
+# ---- a limit on file sizes, and a signal that would leave a core
+mkdir "$W/small"
+t_exit 2 "a limit on file sizes is an error" bash -c 'ulimit -f 1; exec "$0/eifgen" -q build "$1" --blobs "$2" -o "$3/o.eif"' \
+	"$EIFGEN_BIN" $images/layers "$W/blobs" "$W/small"
+t_says "in words" "File too large"
+t "and nothing is left of it" test -z "$(ls "$W/small")"
+mkfifo "$W/ramdisk"
+(ulimit -c 0; exec "$EIFGEN_BIN/eifgen" assemble -o "$W/small/o.eif" --kernel "$W/blobs/bzImage" --cmdline c --ramdisk "$W/ramdisk") &
+pid=$!
+exec 7>"$W/ramdisk"; echo x >&7
+for _ in $(seq 50); do compgen -G "$W/small/o.eif.tmp-*" >/dev/null && break; sleep 0.1; done
+kill -QUIT $pid; wait $pid 2>/dev/null
+t "SIGQUIT ends it" test $? -eq 131
+exec 7>&-
+t "and nothing is left of that" test -z "$(ls "$W/small")"
+
+# ---- an error names its layer, once
+cp -r $images/layers "$W/lacks"
+manifest=$(jq -r '.manifests[0].digest[7:]' "$W/lacks/index.json")
+layer=$(jq -r '.layers[1].digest[7:]' "$W/lacks/blobs/sha256/$manifest")
+rm "$W/lacks/blobs/sha256/$layer"
+t_exit 2 "a layer that is not there" build "$W/lacks" -o "$W/no.eif"
+t "is named once" test "$(cat "$W/err")" = \
+	"eifgen: unable to build $W/lacks: layer sha256:$layer: open \"blobs/sha256/$layer\": No such file or directory"
+
 # ---- what newc cannot carry: a line each, and an error under --strict
 python3 - "$W/lossy.tar" <<'P'
 import base64, sys, tarfile
