@@ -234,24 +234,35 @@ static int report_unpredictable(const struct layout_options *opt, const struct i
 	return 0;
 }
 
+static size_t depth_of(const struct node *n)
+{
+	size_t depth = 0;
+
+	for (; n->parent; n = n->parent)
+		depth++;
+	return depth;
+}
+
 // The path of `first` as seen from the directory of `link`, as linuxkit computes it.
 static int relative_target(const struct node *link, const struct node *first, struct buf *out, struct err *err)
 {
 	char path[LAYOUT_NAME_MAX + 1];
-	const struct node *common = link->parent, *a;
-	size_t skip = 0;
+	const struct node *from = link->parent, *to = first->parent;
+	size_t up = depth_of(from), down = depth_of(to), skip = 0;
 	ssize_t n;
 
-	for (;; common = common->parent) {
-		for (a = first->parent; a && a != common; a = a->parent)
-			;
-		if (a)
-			break;
+	for (; down > up; down--)
+		to = to->parent;
+	for (; from != to; from = from->parent, up--) {
 		if (buf_add_str(out, "../", err))
 			return -1;
+		if (up == down) {
+			to = to->parent;
+			down--;
+		}
 	}
-	if (common->parent) {
-		n = tree_path(common, path, sizeof(path), err);
+	if (to->parent) {
+		n = tree_path(to, path, sizeof(path), err);
 		if (n < 0)
 			return -1;
 		skip = (size_t)n + 1;
@@ -264,11 +275,15 @@ static int relative_target(const struct node *link, const struct node *first, st
 static int write_hard_link(struct nitro *x, const struct node *n, struct newc_header h, size_t len, struct err *err)
 {
 	_cleanup_buf_ struct buf target = BUF_INIT(0);
+	char q[600];
 
 	if (relative_target(n, x->firsts[n->inode->mark - 1], &target, err))
 		return -1;
 	if (target.len > LAYOUT_NAME_MAX)
-		return err_set(err, ERR_UNSUPPORTED, "entry \"%s\": its link's target is too long", n->name);
+		return err_set(err, ERR_UNSUPPORTED, "entry %s: the symlink that nitro-cli would make of it has a target of %zu "
+						     "bytes (the kernel drops those past %d)",
+			       err_quote(x->out->path + sizeof(PREFIX) - 1, len - (sizeof(PREFIX) - 1), q, sizeof(q)),
+			       target.len, LAYOUT_NAME_MAX);
 	h.mode = S_IFLNK | (h.mode & 07777);
 	return layout_entry_data(x->out, h, x->out->path, len, target.data, target.len, err);
 }
@@ -318,8 +333,13 @@ static int write_special(struct nitro *x, int i, struct newc_header h, const str
 
 static int add_slash(struct layout_out *o, ssize_t *len, struct err *err)
 {
+	char q[600];
+
 	if (*len >= LAYOUT_NAME_MAX)
-		return err_set(err, ERR_UNSUPPORTED, "a directory's name is past %d bytes in the ramdisk", LAYOUT_NAME_MAX);
+		return err_set(err, ERR_UNSUPPORTED, "entry %s: with the slash behind a directory's name, it is past %d bytes in "
+						     "the ramdisk (the kernel drops such names)",
+			       err_quote(o->path + sizeof(PREFIX) - 1, (size_t)*len - (sizeof(PREFIX) - 1), q, sizeof(q)),
+			       LAYOUT_NAME_MAX);
 	memcpy(o->path + (*len)++, "/", 2);
 	return 0;
 }
