@@ -27,6 +27,8 @@ void init_open_console(void)
 		init_fatal("mount devtmpfs on /dev: %s", init_reason(errno));
 	int fd = open("/dev/console", O_RDWR);
 
+	if (fd < 0) // a machine without one: what is opened next must not become our standard error
+		fd = open("/dev/null", O_RDWR);
 	if (fd < 0)
 		return;
 	for (int i = 0; i < 3; i++)
