@@ -239,11 +239,21 @@ static int write_signature(struct pass *x, const struct build_input *in, struct 
 	return section_bytes(x, EIF_SECTION_SIGNATURE, section.data, section.len, err);
 }
 
+// The first of what PCR0 measures: its digest, like the application ramdisk's, is a register's already.
+static int write_kernel(struct pass *x, const struct platform *p, struct err *err)
+{
+	x->digest_off = true;
+	if (section_bytes(x, EIF_SECTION_KERNEL, p->kernel.data, p->kernel.size, err))
+		return -1;
+	x->digest_off = false;
+	return x->digest ? eif_writer_sha384_so_far(x->writer, x->result->sections[0].sha384, err) : 0;
+}
+
 static int write_head(struct pass *x, struct build_input *in, struct err *err)
 {
 	const struct platform *p = in->platform;
 
-	return section_bytes(x, EIF_SECTION_KERNEL, p->kernel.data, p->kernel.size, err) ||
+	return write_kernel(x, p, err) ||
 			       section_bytes(x, EIF_SECTION_CMDLINE, p->cmdline, strlen(p->cmdline), err) ||
 			       write_metadata(x, in, err) || write_bootstrap(x, in, err)
 		       ? -1

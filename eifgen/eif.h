@@ -61,6 +61,8 @@ bool eif_writer_digest(struct eif_writer *w, char *text);
 // led to, which then count as written. Waits for the consumers.
 int eif_writer_save(struct eif_writer *w, uint8_t out[PCR_MEASURE_STATE], struct err *err);
 int eif_writer_resume(struct eif_writer *w, const uint8_t in[PCR_MEASURE_STATE], uint64_t skipped, struct err *err);
+// SHA-384 of the measured bytes so far, PCR_SIZE of it: of the kernel, behind that section. Waits for the consumers.
+int eif_writer_sha384_so_far(struct eif_writer *w, uint8_t *out, struct err *err);
 // After eif_writer_measure, of a file with two ramdisks: the second one's SHA-384 (PCR_SIZE bytes), which PCR2 needed.
 const uint8_t *eif_writer_ramdisk2_sha384(const struct eif_writer *w);
 uint64_t eif_writer_size(const struct eif_writer *w); // bytes so far, header included

@@ -344,6 +344,11 @@ int eif_writer_resume(struct eif_writer *w, const uint8_t in[PCR_MEASURE_STATE],
 	return 0;
 }
 
+int eif_writer_sha384_so_far(struct eif_writer *w, uint8_t *out, struct err *err)
+{
+	return settle(w, err) || pcr_measure_so_far(w->measure, out, err) ? -1 : 0;
+}
+
 const uint8_t *eif_writer_ramdisk2_sha384(const struct eif_writer *w)
 {
 	return pcr_measure_rest_sha384(w->measure);

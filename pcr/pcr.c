@@ -167,6 +167,18 @@ int pcr_measure_load(struct pcr_measure *m, const uint8_t in[PCR_MEASURE_STATE],
 	return 0;
 }
 
+int pcr_measure_so_far(const struct pcr_measure *m, uint8_t out[PCR_SIZE], struct err *err)
+{
+	struct sha384 *copy = sha384_new();
+
+	if (!copy)
+		return err_nomem(err);
+	sha384_copy(copy, m->all);
+	sha384_end(copy, out);
+	sha384_free(copy);
+	return 0;
+}
+
 const uint8_t *pcr_measure_rest_sha384(const struct pcr_measure *m)
 {
 	return m->rest_sha384;

@@ -50,6 +50,8 @@ enum { PCR_MEASURE_STATE = 3 * 212 + 1 + 1 + 8 };
 void pcr_measure_save(const struct pcr_measure *m, uint8_t out[PCR_MEASURE_STATE]);
 int pcr_measure_load(struct pcr_measure *m, const uint8_t in[PCR_MEASURE_STATE], struct err *err);
 // After pcr_measure_final: the plain SHA-384 of the second and later ramdisks (of a file with two: of the second).
+// SHA-384 of all that the ALL lane has been fed so far; the measurement goes on.
+int pcr_measure_so_far(const struct pcr_measure *m, uint8_t out[PCR_SIZE], struct err *err);
 const uint8_t *pcr_measure_rest_sha384(const struct pcr_measure *m); // PCR_SIZE bytes
 void pcr_measure_free(struct pcr_measure *m);
 

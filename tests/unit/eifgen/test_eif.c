@@ -9,6 +9,7 @@
 #include "tests/unit/unit.h"
 
 #include <fcntl.h>
+#include <openssl/sha.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -168,6 +169,38 @@ START_TEST(test_eif_writer_calls_in_a_wrong_order_are_refused)
 }
 END_TEST
 
+// What is measured so far, over blocks, and as if nobody had asked in the end.
+START_TEST(test_eif_writer_sha384_so_far_is_the_kernels_and_changes_nothing)
+{
+	static uint8_t kernel[600000];
+	struct err err = ERR_INIT;
+	struct pcr_values asked, plain;
+	uint8_t so_far[PCR_SIZE], want[PCR_SIZE];
+
+	memset(kernel, 'k', sizeof(kernel));
+	ck_assert_ptr_nonnull(SHA384(kernel, sizeof(kernel), want));
+	for (int threads = 0; threads < 2; threads++) {
+		for (int ask = 0; ask < 2; ask++) {
+			struct eif_writer *w = eif_writer_new(-1, EIF_X86_64, &err);
+
+			if (threads)
+				assert_ok(eif_writer_use_threads(w, &err));
+			assert_ok(eif_writer_section(w, EIF_SECTION_KERNEL, &err));
+			assert_ok(eif_writer_write(w, kernel, sizeof(kernel), &err));
+			if (ask)
+				assert_ok(eif_writer_sha384_so_far(w, so_far, &err));
+			add(w, EIF_SECTION_CMDLINE, "reboot=k");
+			add(w, EIF_SECTION_RAMDISK, "one");
+			assert_ok(eif_writer_measure(w, ask ? &asked : &plain, &err));
+			eif_writer_free(w);
+		}
+		ck_assert_mem_eq(so_far, want, PCR_SIZE);
+		ck_assert_mem_eq(asked.pcr0, plain.pcr0, PCR_SIZE);
+		ck_assert_mem_eq(asked.pcr1, plain.pcr1, PCR_SIZE);
+	}
+}
+END_TEST
+
 START_TEST(test_eif_writer_section_the_33rd_does_not_fit)
 {
 	struct err err = ERR_INIT;
@@ -307,6 +340,7 @@ UNIT_MAIN("eifgen/eif", ADD(test_eif_file_open_reads_back_what_the_writer_wrote)
 	ADD(test_eif_file_open_every_cut_is_noticed) ADD(test_eif_file_open_a_huge_section_allocates_nothing)
 	ADD(test_eif_reader_pcrs_half_a_file_gives_none) ADD(test_eif_writer_calls_in_a_wrong_order_are_refused)
 	ADD(test_eif_writer_section_the_33rd_does_not_fit)
+	ADD(test_eif_writer_sha384_so_far_is_the_kernels_and_changes_nothing)
 	ADD(test_eif_writer_digest_of_a_header_foreseen_rightly_is_the_files)
 	ADD(test_eif_writer_digest_of_a_header_foreseen_wrongly_is_none)
 	ADD(test_eif_writer_digest_of_another_end_is_none) ADD(test_eif_writer_foresee_at_a_wrong_time_is_refused)
