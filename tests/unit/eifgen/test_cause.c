@@ -4,6 +4,7 @@
 // must not get it.
 #include "eifgen/cause.h"
 
+#include "tests/unit/layerfs/scan_fixtures.h"
 #include "tests/unit/unit.h"
 
 #include <string.h>
@@ -140,6 +141,31 @@ START_TEST(test_cause_judge_rule_of_a_stamp_is_held_against_the_bytes)
 }
 END_TEST
 
+// What two real builds wrote differently (testdata/scan): diff names the rule that scan names.
+START_TEST(test_cause_judge_real_builds_give_the_rule)
+{
+	struct fixtures f;
+	size_t judged = 0;
+
+	fixtures_load(&f);
+	for (size_t i = 0; i < f.count; i++) {
+		const struct fixture *x = &f.list[i];
+		struct bytes a = {(const char *)x->data[0].data, x->data[0].len}, b = {(const char *)x->data[1].data, x->data[1].len};
+		struct entropy_file fa = {read_bytes, &a, a.n}, fb = {read_bytes, &b, b.n};
+		struct err err = ERR_INIT;
+		struct cause c;
+
+		if (!x->positive || strcmp(x->path[0], x->path[1]) || !entropy_rule_by_id(x->rule, strlen(x->rule)))
+			continue;
+		assert_ok(cause_judge(x->path[0], DIFF_CONTENT, &fa, &fb, &c, &err));
+		ck_assert_msg(!strcmp(c.id, x->rule), "%s: %s, not %s", x->path[0], c.id, x->rule);
+		judged++;
+	}
+	ck_assert_uint_gt(judged, 30);
+	fixtures_free(&f);
+}
+END_TEST
+
 START_TEST(test_cause_judge_attributes_alone_are_told_apart)
 {
 	static const struct {
@@ -163,4 +189,4 @@ END_TEST
 
 UNIT_MAIN("eifgen/cause", ADD(test_cause_judge_bytes_give_their_class) ADD(test_cause_judge_path_rule_comes_before_bytes)
 	  ADD(test_cause_judge_rule_of_a_stamp_is_held_against_the_bytes)
-	  ADD(test_cause_judge_attributes_alone_are_told_apart))
+	  ADD(test_cause_judge_real_builds_give_the_rule) ADD(test_cause_judge_attributes_alone_are_told_apart))
