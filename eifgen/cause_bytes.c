@@ -93,14 +93,16 @@ static bool mask_build_id(struct buf *f)
 	return true;
 }
 
-// magic u32 ending in CR LF, flags u32 0 (the source's time is what validates it), then that time and the source's size.
+// magic u16 CR LF, flags u32 (0: the source's time validates it), then that time and the source's size. Before Python 3.7
+// the time stands where the flags are.
 static bool mask_pyc(struct buf *f)
 {
-	static const uint8_t tail[] = {'\r', '\n', 0, 0, 0, 0};
-
-	if (f->len < 16 || memcmp(f->data + 2, tail, sizeof(tail)))
+	if (f->len < 16 || f->data[2] != '\r' || f->data[3] != '\n')
 		return false;
-	zero(f, 8, 8);
+	if (get_le32(f->data + 4))
+		zero(f, 4, 4);
+	else
+		zero(f, 8, 8);
 	return true;
 }
 

@@ -16,7 +16,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { ENTROPY_RULES_VERSION = 1 };
+enum { ENTROPY_RULES_VERSION = 2 };
 
 enum entropy_severity { ENTROPY_LOW, ENTROPY_MEDIUM, ENTROPY_HIGH };
 

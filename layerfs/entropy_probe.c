@@ -11,6 +11,8 @@
 
 enum {
 	PROBE_TEXT_MAX = 1 << 20, // of a text file; a shadow file or an apk database is far smaller, or the rest tells no more
+	PYC_FLAGS_FROM = 3390, // magic of the first 3.7
+	PYC_PYTHON_2 = 20121,
 	PROBE_MEMBERS_MAX = 256,  // of an archive: if so many carry no time, the rest will not either
 };
 
@@ -53,7 +55,53 @@ int entropy_probe_not_empty(const struct entropy_file *f, struct err *err)
 	return f->size > 0;
 }
 
-// magic u32, flags u32 (bit 0: hash-based), then source mtime u32 and source size u32 if flags are 0.
+// systemd writes "uninitialized" into images that make their id when they start.
+int entropy_probe_machine_id(const struct entropy_file *f, struct err *err)
+{
+	static const char none[] = "uninitialized\n";
+	char text[sizeof(none)] = "";
+	size_t n = f->size < sizeof(none) - 1 ? (size_t)f->size : sizeof(none) - 1;
+
+	if (!f->size)
+		return 0;
+	if (read_at(f, 0, text, n, err) < 0)
+		return -1;
+	return f->size >= sizeof(none) || n < sizeof(none) - 2 || memcmp(text, none, n) != 0;
+}
+
+// Of hosts(5) and hostname(5): what images bring that know nothing of the machine they were built on.
+static bool is_everybodys(const char *word, size_t n)
+{
+	static const char *const words[] = {
+		"127.0.0.1", "::1", "fe00::", "fe00::0", "ff00::", "ff00::0", "ff02::1", "ff02::2", "ff02::3", "localhost",
+		"localhost.localdomain", "localhost4", "localhost4.localdomain4", "localhost6", "localhost6.localdomain6",
+		"ip6-localhost", "ip6-loopback", "ip6-localnet", "ip6-mcastprefix", "ip6-allnodes", "ip6-allrouters",
+		"ip6-allhosts", NULL};
+
+	for (const char *const *w = words; *w; w++)
+		if (strlen(*w) == n && !memcmp(*w, word, n))
+			return true;
+	return false;
+}
+
+int entropy_probe_host_names(const struct entropy_file *f, struct err *err)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT(0);
+
+	if (read_text(f, &text, err))
+		return -1;
+	for (const char *p = (const char *)text.data; *(p += strspn(p, " \t\r\n"));) {
+		size_t n = *p == '#' ? strcspn(p, "\n") : strcspn(p, " \t\r\n#");
+
+		if (*p != '#' && !is_everybodys(p, n))
+			return 1;
+		p += n;
+	}
+	return 0;
+}
+
+// magic u16 CR LF, flags u32 (bit 0: hash-based), then source mtime u32 and source size u32 if flags are 0. Before 3.7
+// there were no flags; Python 2's magic is 20121 or more, 3.0's 3000.
 int entropy_probe_pyc_stamp(const struct entropy_file *f, struct err *err)
 {
 	uint8_t h[16];
@@ -61,7 +109,11 @@ int entropy_probe_pyc_stamp(const struct entropy_file *f, struct err *err)
 
 	if (r <= 0)
 		return r;
-	return h[2] == 0x0d && h[3] == 0x0a && get_le32(h + 4) == 0 && get_le32(h + 8) != 0;
+	if (h[2] != 0x0d || h[3] != 0x0a)
+		return 0;
+	if (get_le16(h) < PYC_FLAGS_FROM || get_le16(h) >= PYC_PYTHON_2)
+		return get_le32(h + 4) != 0;
+	return get_le32(h + 4) == 0 && get_le32(h + 8) != 0;
 }
 
 int entropy_probe_gzip_time(const struct entropy_file *f, struct err *err)

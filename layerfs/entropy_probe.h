@@ -8,7 +8,9 @@
 #include "layerfs/entropy.h"
 
 int entropy_probe_not_empty(const struct entropy_file *f, struct err *err);
-int entropy_probe_pyc_stamp(const struct entropy_file *f, struct err *err);	// PEP 552: flags word 0
+int entropy_probe_machine_id(const struct entropy_file *f, struct err *err);	// machine-id(5): a value, not "uninitialized"
+int entropy_probe_host_names(const struct entropy_file *f, struct err *err);	// hosts(5): a word that is one machine's
+int entropy_probe_pyc_stamp(const struct entropy_file *f, struct err *err);	// PEP 552: flags word 0; or no flags
 int entropy_probe_gzip_time(const struct entropy_file *f, struct err *err);	// RFC 1952: MTIME not 0
 int entropy_probe_ar_times(const struct entropy_file *f, struct err *err);	// ar(5): a member's date not 0
 int entropy_probe_zip_times(const struct entropy_file *f, struct err *err);	// APPNOTE 4.3.7: not 1980-01-01 00:00

@@ -51,6 +51,14 @@ static const struct {
 	{"history", "home/app/.python_history", S("x"), "home/app/.profile", S("x")},
 	{"editor-leftover", "srv/.DS_Store", S("x"), "srv/DS_Store", S("x")},
 	{"java-keystore", "etc/ssl/certs/java/cacerts", S("\xfe\xed\xfe\xed\0\0"), "etc/ssl/certs/java/cacerts", S("text")},
+	{"docker-injected", "etc/hosts", S("127.0.0.1\tlocalhost\n172.17.0.2\t4f6e0c1b2a3d\n"), "etc/hosts",
+	 S("# all alike\n127.0.0.1\tlocalhost localhost.localdomain\n::1 localhost ip6-localhost # 10.0.0.1\n")}, // Alpine's
+	{"docker-injected", "etc/resolv.conf", S("nameserver 10.0.0.1"), "etc/hostname", S("localhost\n")},
+	{"machine-id", "etc/machine-id", S("0123456789abcdef0123456789abcdef\n"), "etc/machine-id", S("uninitialized\n")},
+	{"pyc-stamp", "usr/lib/python2.7/a.pyc", S("\x03\xf3\r\n\1\2\3\4cccccccc"), "usr/lib/python2.7/a.pyc",
+	 S("\x03\xf3\r\n\0\0\0\0cccccccc")}, // no flags before 3.7: the time follows the magic
+	{"pyc-stamp", "usr/lib/python3.6/a.pyc", S("\x33\x0d\r\n\1\2\3\4\5\0\0\0cccc"), "usr/lib/python3.11/a.pyc",
+	 S("\xa7\x0d\r\n\1\0\0\0hashhash")},
 	{"npm-state", "app/node_modules/.cache/a", S("x"), "app/node_modules/a/index.js", S("x")},
 };
 static const char *const unmade[] = {"apk-scripts", "apk-virtual", "apk-cache", NULL};
