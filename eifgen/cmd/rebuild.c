@@ -65,10 +65,8 @@ static int open_all(struct request *r, struct build_job *job, struct err *err)
 {
 	struct record_source src;
 
-	if (record_load(r->path, &r->record, err))
+	if (record_load(r->path, &r->record, err) || rebuild_pin_options(r->record, &r->opt, &r->pins, err))
 		return -1;
-	if (rebuild_pin_options(r->record, &r->opt, &r->pins, err))
-		return err_prefix(err, "%s: ", r->path);
 	if (rebuild_open(job, &r->opt, r->record, r->image, err))
 		return -1;
 	src = build_job_source(job);

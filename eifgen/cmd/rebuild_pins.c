@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 static int pin_choices(const struct record *r, struct build_options *opt, struct err *err)
 {
@@ -161,8 +162,27 @@ static void compare_hex(struct verdict *v, const char *what, const char *recorde
 	char hex[2 * 64 + 1];
 
 	hex_encode(p, n, hex);
-	if (!recorded || strcmp(recorded, hex))
+	if (!recorded || strcasecmp(recorded, hex))
 		differ(v, what, recorded, hex);
+}
+
+// Sections that the record has beyond those that were built.
+static void compare_rest(struct verdict *v, const cJSON *list, size_t built)
+{
+	const cJSON *row;
+	char what[48];
+	size_t i = 0;
+
+	cJSON_ArrayForEach(row, list) {
+		const cJSON *type = cJSON_GetObjectItemCaseSensitive(row, "Type");
+		const cJSON *digest = cJSON_GetObjectItemCaseSensitive(row, "Sha384");
+		const char *name = cJSON_IsString(type) ? type->valuestring : "unknown";
+
+		if (i++ < built || !strcmp(name, build_section_name(EIF_SECTION_SIGNATURE)))
+			continue;
+		snprintf(what, sizeof(what), "section %zu (%.20s)", i, name);
+		differ(v, what, cJSON_IsString(digest) ? digest->valuestring : NULL, NULL);
+	}
 }
 
 static void compare_sections(struct verdict *v, const struct record *r, const struct build_output *out)
@@ -179,6 +199,7 @@ static void compare_sections(struct verdict *v, const struct record *r, const st
 		snprintf(what, sizeof(what), "section %zu (%s)", i + 1, build_section_name(s->type));
 		compare_hex(v, what, cJSON_IsString(item) ? item->valuestring : NULL, s->sha384, SHA384_SIZE);
 	}
+	compare_rest(v, list, out->section_count);
 }
 
 int rebuild_compare(const struct record *r, const struct build_job *job, const char *eif_digest, struct jout *o)
@@ -194,7 +215,7 @@ int rebuild_compare(const struct record *r, const struct build_job *job, const c
 	if (p->has_pcr8)
 		compare_hex(&v, "PCR8", record_text(r, "Measurements.PCR8"), p->pcr8, PCR_SIZE);
 	compare_sections(&v, r, &job->output);
-	if (rebuild_is_whole(r, job) && (!recorded || strcmp(recorded, rebuilt)))
+	if (rebuild_is_whole(r, job) && (!recorded || strcasecmp(recorded, rebuilt)))
 		differ(&v, "EIF", recorded, rebuilt);
 	jout_close(o, ']');
 	jout_bool(o, "Reproduced", v.same);

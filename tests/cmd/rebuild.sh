@@ -51,6 +51,14 @@ t "is told from the truth" test "$(jq -c '[.Differences[].What]' "$W/out")" = '[
 t_says "with diff's reason" "application ramdisk differs"
 t_exit 1 "the file alone" eifgen rebuild <(jq -c '.Eif.Sha256 = "00"' "$W/p.eif.record.json") --blobs $P -q
 t "is a difference, too" test "$(jq -c '[.Differences[].What]' "$W/out")" = '["EIF"]'
+jq -cS '.Sections += [{"Type":"ramdisk","Size":1,"Sha384":"00"}]' "$W/p.eif.record.json" >"$W/more.json"
+t_exit 1 "a section that is not built" eifgen rebuild "$W/more.json" --blobs $P -q
+t "is a difference" test "$(jq -c '[.Differences[] | [.What, .Rebuilt]]' "$W/out")" = '[["section 6 (ramdisk)",null]]'
+jq -cS '.Measurements.PCR0 |= ascii_upcase | .Eif.Sha256 |= ascii_upcase' "$W/p.eif.record.json" >"$W/upper.json"
+t_exit 0 "digits in capitals are the same digits" eifgen rebuild "$W/upper.json" --blobs $P
+jq -c '.Epoch.Seconds = -1' "$W/p.eif.record.json" >"$W/epoch.json"
+t_exit 2 "an epoch before all epochs" eifgen rebuild "$W/epoch.json" --blobs $P
+t "names the record no more than twice" test "$(grep -o epoch.json "$W/err" | wc -l)" -le 2
 
 # ---- policy
 t_exit 0 "policy of one record" eifgen policy "$W/p.eif.record.json"
