@@ -82,13 +82,14 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, 
 		   unsigned in_len, void *arg)
 {
 	static const unsigned char both[] = "\x02h2\x08http/1.1";
-	bool h2 = arg != NULL;
+	bool h2 = (enum tls_alpn)(uintptr_t)arg == TLS_ALPN_HTTP;
 	unsigned char *chosen;
 
 	(void)ssl;
 	if (SSL_select_next_proto(&chosen, out_len, h2 ? both : both + 3, h2 ? 12 : 9, in, in_len) !=
 	    OPENSSL_NPN_NEGOTIATED)
-		return SSL_TLSEXT_ERR_ALERT_FATAL; // RFC 7301 3.2: no_application_protocol
+		// RFC 7301 3.2: no_application_protocol
+		return h2 ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK;
 	*out = chosen;
 	return SSL_TLSEXT_ERR_OK;
 }
@@ -110,7 +111,7 @@ static int set_up(SSL_CTX *ctx)
 	       SSL_CTX_set_session_id_context(ctx, context, sizeof(context) - 1) == 1;
 }
 
-SSL_CTX *tls_server_new(const struct secret *chain, const struct secret *key, bool alpn_h2, struct err *err)
+SSL_CTX *tls_server_new(const struct secret *chain, const struct secret *key, enum tls_alpn alpn, struct err *err)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 
@@ -119,7 +120,8 @@ SSL_CTX *tls_server_new(const struct secret *chain, const struct secret *key, bo
 		SSL_CTX_free(ctx);
 		return NULL;
 	}
-	SSL_CTX_set_alpn_select_cb(ctx, on_alpn, alpn_h2 ? ctx : NULL);
+	if (alpn != TLS_ALPN_NONE)
+		SSL_CTX_set_alpn_select_cb(ctx, on_alpn, (void *)(uintptr_t)alpn);
 	if (use_chain(ctx, chain, err) || use_key(ctx, key, err)) {
 		SSL_CTX_free(ctx);
 		return NULL;

@@ -16,9 +16,16 @@
 // Must run before any other use of OpenSSL: no configuration file, no engines, no atexit work. 0 or -1.
 int tls_init(struct err *err);
 
+// What is agreed on with a client that offers protocols (RFC 7301).
+enum tls_alpn {
+	TLS_ALPN_HTTP,  // h2 before http/1.1; a client that offers neither is refused
+	TLS_ALPN_HTTP1, // http/1.1 where it is offered, else none: it need not be HTTP
+	TLS_ALPN_NONE,  // none: the bytes are the service's
+};
+
 // A server context. `chain` is PEM, the leaf first; `key` PEM of its private key (unencrypted; wiped by the caller).
-// The two must belong together. alpn_h2: offer h2 before http/1.1, else http/1.1 alone.
-SSL_CTX *tls_server_new(const struct secret *chain, const struct secret *key, bool alpn_h2, struct err *err);
+// The two must belong together.
+SSL_CTX *tls_server_new(const struct secret *chain, const struct secret *key, enum tls_alpn alpn, struct err *err);
 
 // A session for an accepted connection; NULL without memory.
 SSL *tls_server_session(SSL_CTX *ctx);

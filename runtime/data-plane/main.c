@@ -102,6 +102,8 @@ static int parse_options(int argc, char **argv, struct options *o, struct err *e
 // ---- parts ---------------------------------------------------------------------------------------------------------
 static int load_keys(struct plane *p, struct err *err)
 {
+	static const enum tls_alpn alpn[] = {
+	    [PLANE_HTTP] = TLS_ALPN_HTTP, [PLANE_AUTO] = TLS_ALPN_HTTP1, [PLANE_TCP] = TLS_ALPN_NONE};
 	_cleanup_secret_ struct secret chain = SECRET_INIT, key = SECRET_INIT;
 	struct plane_config *c = &p->config;
 
@@ -111,7 +113,7 @@ static int load_keys(struct plane *p, struct err *err)
 		return 0;
 	if (secret_read_file(&chain, c->ingress.certificate, err) || secret_read_file(&key, c->ingress.key, err))
 		return -1;
-	p->shared.tls = tls_server_new(&chain, &key, c->ingress.protocol == PLANE_HTTP, err);
+	p->shared.tls = tls_server_new(&chain, &key, alpn[c->ingress.protocol], err);
 	return p->shared.tls ? 0 : -1;
 }
 

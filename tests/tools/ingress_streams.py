@@ -241,6 +241,28 @@ plane = Plane(service, {"ingress": {"protocol": "auto"}})
 got = [plane.ask(b"PING 1\r\n"), plane.ask(b"\x00\x01\x02\n"), plane.ask(G)[:15]]
 tap.same("auto: HTTP is spoken with HTTP, the rest passes raw", got, [b"raw PING 1\r\n", b"raw \x00\x01\x02\n", b"HTTP/1.1 200 OK"])
 plane.stop()
+
+
+def agreed(protocol, *offers):
+    """What comes of each offer of protocols in the handshake, with bytes that are no HTTP behind it."""
+    plane, out = Plane(service, {"ingress": dict(TLS, protocol=protocol)}), []
+    for offer in offers:
+        c = context(check_hostname=False)
+        c.set_alpn_protocols(offer)
+        try:
+            with c.wrap_socket(plane.connect()) as s:
+                s.sendall(b"PING 1\r\n")
+                out.append((s.selected_alpn_protocol(), read_all(s)[0]))
+        except ssl.SSLError as e:
+            out.append(e.reason)
+    plane.stop()
+    return out
+
+
+tap.same("raw streams of clients that offer a protocol of their own are taken, with none agreed",
+         agreed("tcp", ["mqtt"], ["h2", "http/1.1"]), [(None, b"raw PING 1\r\n")] * 2)
+tap.same("auto: http/1.1 is agreed where it is offered", agreed("auto", ["mqtt"], ["http/1.1", "x"]),
+         [(None, b"raw PING 1\r\n"), ("http/1.1", b"raw PING 1\r\n")])
 plane = Plane(service, {"ingress": {"protocol": "tcp", "forward_proxy": True, "proxy": True}})
 service.handler = lambda c, s: (s.seen.append(c.recv(28)), c.close())
 service.seen.clear()
