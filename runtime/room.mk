@@ -35,7 +35,6 @@ BUNDLE_FILES += $(B)/bin/cage-service
 
 # ---- runtime/common: what both planes stand on -----------------------------------------------------------------------
 DEB_libevent_core := libevent-dev
-DEB_libevent_extra := libevent-dev
 DEB_libnghttp2    := libnghttp2-dev
 DEB_libseccomp    := libseccomp-dev
 $(call room,common,runtime/common,base,libevent_core libssl libcrypto libnghttp2 libseccomp)
@@ -91,7 +90,7 @@ BUNDLE_FILES += $(B)/bin/cage-data-plane $(B)/bin/cage-data-plane-no-egress
 
 # ---- runtime/control-plane: the host's side, twice from one main: with egress, and without its object files in the link
 DEB_libcares := libc-ares-dev
-$(call room,controlplane,runtime/control-plane,common base,libevent_core libevent_extra libssl libcrypto libcjson libnghttp2 libseccomp libcares)
+$(call room,controlplane,runtime/control-plane,common base,libevent_core libssl libcrypto libcjson libnghttp2 libseccomp libcares)
 CONTROL_PLANES := $(B)/bin/cage-control-plane $(B)/bin/cage-control-plane-no-egress
 $(B)/bin/cage-control-plane: CAGE_EGRESS := 1
 $(B)/bin/cage-control-plane-no-egress: CAGE_EGRESS := 0

@@ -13,7 +13,6 @@
 #include <seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -128,8 +127,6 @@ static void add_rules(struct rules *r, unsigned allow)
 		allow_plain(r, SCMP_SYS(bind));
 		allow_plain(r, SCMP_SYS(listen));
 	}
-	if (allow & SANDBOX_FIONREAD)
-		allow_if(r, SCMP_SYS(ioctl), SCMP_A1_32(SCMP_CMP_MASKED_EQ, UINT32_MAX, FIONREAD));
 	if (allow & SANDBOX_READ_FILES) {
 		allow_if(r, SCMP_SYS(openat), SCMP_A2_32(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY));
 		allow_plain(r, SCMP_SYS(getdents64));

@@ -20,7 +20,6 @@ enum sandbox_allow {
 	SANDBOX_SOCKETS = 1,    // new sockets of the families unix, inet, inet6, vsock (outgoing connections, accept)
 	SANDBOX_READ_FILES = 2, // open files read-only (/proc for metrics)
 	SANDBOX_LISTEN = 4,     // bind and listen later than start-up
-	SANDBOX_FIONREAD = 8,   // ioctl, but only to ask how much there is to read (libevent's buffers do)
 };
 
 // Drops capabilities (bounding, ambient, effective, permitted, inheritable), sets no_new_privs, installs the list.

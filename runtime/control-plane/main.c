@@ -261,7 +261,7 @@ static int close_in(const struct options *o, struct err *err)
 {
 	bool enforced = false, hooks = o->launch || o->stop;
 
-	if (!hooks && sandbox_enter(SANDBOX_SOCKETS | SANDBOX_READ_FILES | SANDBOX_FIONREAD, &enforced, err) < 0)
+	if (!hooks && sandbox_enter(SANDBOX_SOCKETS | SANDBOX_READ_FILES, &enforced, err) < 0)
 		return -1;
 	log_event(LOG_INFO, "control.ready", LOG_BOOL("egress", CAGE_EGRESS), LOG_BOOL("sandbox", enforced));
 	return 0;

@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Two small pages over libevent's HTTP server, with its limits set: a slow or greedy peer is dropped after 5 seconds or
-// 8 KiB of headers. GET and HEAD only.
+// Two small pages: /metrics, and health for every other path. The port is open to whoever reaches the host, so what it may
+// hold is capped (page_server.h).
 #include "runtime/control-plane/status_page.h"
 
 #include "base/mem.h"
-#include "runtime/common/log.h"
+#include "runtime/common/page_server.h"
 
 #include <cjson/cJSON.h>
-#include <event2/buffer.h>
-#include <event2/http.h>
 #include <string.h>
-#include <unistd.h>
+
+enum { ASKERS_MAX = 512, ASKER_MS = 5000 };
 
 struct status_page {
 	struct status_page_options o;
-	struct evhttp *http;
+	struct page_server *pages;
 	bool draining;
 };
 
@@ -75,79 +74,47 @@ int status_page_report(const struct status_page_options *o, bool draining, struc
 	return rc < 0 ? -1 : well ? 200 : 503;
 }
 
-static void reply(struct evhttp_request *req, int status, const char *type, const struct buf *body)
+static int put_metrics(struct status_page *h, struct page *page)
 {
-	struct evkeyvalq *headers = evhttp_request_get_output_headers(req);
-
-	evhttp_add_header(headers, "Content-Type", type);
-	evhttp_add_header(headers, "Cache-Control", "no-store");
-	evbuffer_add(evhttp_request_get_output_buffer(req), body->data, body->len);
-	evhttp_send_reply(req, status, NULL, NULL);
-}
-
-static void on_metrics(struct evhttp_request *req, void *ctx)
-{
-	struct status_page *h = ctx;
-	_cleanup_buf_ struct buf body = BUF_INIT(1 << 20);
-	struct err err = ERR_INIT;
-
 	h->o.refresh(h->o.ctx);
-	if (metrics_put_prometheus(h->o.metrics, &body, &err) < 0)
-		evhttp_send_error(req, 500, NULL);
-	else
-		reply(req, 200, "text/plain; version=0.0.4; charset=utf-8", &body);
+	page->type = "text/plain; version=0.0.4; charset=utf-8";
+	return metrics_put_prometheus(h->o.metrics, &page->body, NULL);
 }
 
-static void on_health(struct evhttp_request *req, void *ctx)
+static int make_page(void *ctx, struct http1_span path, struct page *page)
 {
 	struct status_page *h = ctx;
-	_cleanup_buf_ struct buf body = BUF_INIT(1 << 20);
-	struct err err = ERR_INIT;
-	int status = status_page_report(&h->o, h->draining, &body, &err);
 
-	if (status < 0)
-		evhttp_send_error(req, 500, NULL);
-	else
-		reply(req, status, "application/json", &body);
+	if (path.n == strlen("/metrics") && !memcmp(path.p, "/metrics", path.n))
+		return put_metrics(h, page);
+	page->type = "application/json";
+	page->status = status_page_report(&h->o, h->draining, &page->body, NULL);
+	return page->status < 0 ? -1 : 0;
 }
 
 struct status_page *status_page_new(struct loop *l, const struct status_page_options *o, struct err *err)
 {
 	struct status_page *h = mem_zalloc(1, sizeof(*h), err);
-	int fd;
+	const struct page_server_options pages = {
+	    .listen = o->listen, .conns_max = ASKERS_MAX, .limit_ms = ASKER_MS, .page = make_page, .ctx = h};
 
 	if (!h)
 		return NULL;
 	h->o = *o;
-	fd = addr_listen(&o->listen, 64, err);
-	if (fd < 0) {
+	h->pages = page_server_new(l, &pages, err);
+	if (!h->pages) {
 		err_prefix(err, "health: ");
-		goto fail;
+		free(h);
+		return NULL;
 	}
-	h->http = evhttp_new(loop_base(l));
-	if (!h->http || evhttp_accept_socket(h->http, fd) < 0) {
-		close(fd);
-		err_nomem(err);
-		goto fail;
-	}
-	evhttp_set_timeout(h->http, 5);
-	evhttp_set_max_headers_size(h->http, 8192);
-	evhttp_set_max_body_size(h->http, 0);
-	evhttp_set_allowed_methods(h->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
-	evhttp_set_cb(h->http, "/metrics", on_metrics, h);
-	evhttp_set_gencb(h->http, on_health, h);
 	return h;
-fail:
-	status_page_free(h);
-	return NULL;
 }
 
 void status_page_free(struct status_page *h)
 {
 	if (!h)
 		return;
-	if (h->http)
-		evhttp_free(h->http);
+	page_server_free(h->pages);
 	free(h);
 }
 

@@ -14,7 +14,7 @@
 #include "runtime/control-plane/probe.h"
 
 struct status_page_options {
-	struct addr listen;	   // ADDR_TCP
+	struct addr listen;
 	const struct probe *probe; // NULL: the data plane is not asked ("ignored")
 	struct metrics *metrics;
 	void (*refresh)(void *ctx); // before metrics are shown

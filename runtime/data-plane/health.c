@@ -5,30 +5,18 @@
 #include "runtime/data-plane/health.h"
 
 #include "base/mem.h"
-#include "runtime/data-plane/forward.h"
+#include "runtime/common/page_server.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { HEALTH_CONNS = 32, HEALTH_MS = 2000, HEALTH_HEAD_MAX = 4096 };
+enum { HEALTH_CONNS = 32, HEALTH_MS = 2000 };
 
 enum service_status { SERVICE_UNKNOWN, SERVICE_OK, SERVICE_FAILED };
 
-struct asker { // one connection that asks
-	struct health *h;
-	struct asker *prev, *next;
-	struct stream s;
-	struct event *ev;
-	struct timer timer;
-	char head[HEALTH_HEAD_MAX];
-	size_t n, scanned;
-};
-
 struct health {
 	struct shared *shared;
-	struct acceptor *acceptor;
-	struct conncap cap;
-	struct asker *askers;
+	struct page_server *pages; // NULL: none
 	enum plane_status status;
 	bool host_drains;
 	// the probe
@@ -40,101 +28,35 @@ struct health {
 };
 
 // ---- answering -----------------------------------------------------------------------------------------------------
-static void asker_free(struct asker *a)
-{
-	if (a->prev)
-		a->prev->next = a->next;
-	else
-		a->h->askers = a->next;
-	if (a->next)
-		a->next->prev = a->prev;
-	if (a->ev)
-		event_free(a->ev);
-	timer_free(&a->timer);
-	stream_close(&a->s);
-	conncap_release(&a->h->cap);
-	free(a);
-}
-
-static void asker_expired(void *ctx)
-{
-	asker_free(ctx);
-}
-
-// The whole answer into out; its length.
-static size_t make_answer(const struct health *h, bool head_only, char *out, size_t cap)
+static int make_page(void *ctx, struct http1_span path, struct page *page)
 {
 	static const char *const words[] = {"starting", "ok", "draining", "unhealthy"};
 	static const char *const service[] = {"unknown", "ok", "failed"};
-	const struct plane_config *c = h->shared->config;
-	bool probed = c->service.health_path != NULL;
+	const struct health *h = ctx;
+	bool probed = h->shared->config->service.health_path != NULL;
 	enum plane_status status = h->status == PLANE_OK && h->host_drains ? PLANE_DRAINING : h->status;
-	bool well = status == PLANE_OK && (probed ? h->service == SERVICE_OK : true);
-	char body[256];
-	int n = snprintf(
-	    body, sizeof(body),
+
+	(void)path;
+	page->status = status == PLANE_OK && (!probed || h->service == SERVICE_OK) ? 200 : 503;
+	page->type = "application/json";
+	return buf_printf(
+	    &page->body, NULL,
 	    "{\"status\":\"%s\",\"service\":{\"status\":\"%s\",\"code\":%d},\"connections\":%u,\"version\":\"%s\"}\n",
 	    words[status], service[h->service], h->code, h->shared->conns.in_use, EIFGEN_VERSION);
-
-	return (size_t)snprintf(out, cap,
-				"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
-				"Cache-Control: no-store\r\nConnection: close\r\n\r\n%s",
-				well ? "200 OK" : "503 Service Unavailable", n, head_only ? "" : body);
 }
 
-static void on_asked(evutil_socket_t fd, short what, void *arg)
+static int start_pages(struct health *h, struct err *err)
 {
-	struct asker *a = arg;
-	struct http1_head *head = &a->h->shared->head;
-	char out[640];
-	size_t n;
-	int rc;
-	ssize_t r = stream_read(&a->s, a->head + a->n, sizeof(a->head) - a->n);
+	const struct page_server_options o = {.listen = h->shared->config->health.listen,
+					      .conns_max = HEALTH_CONNS,
+					      .limit_ms = HEALTH_MS,
+					      .page = make_page,
+					      .ctx = h};
 
-	(void)fd, (void)what;
-	if (r == STREAM_AGAIN)
-		return;
-	if (r <= 0) {
-		asker_free(a);
-		return;
-	}
-	a->n += (size_t)r;
-	rc = http1_parse_request(a->head, a->n, &a->scanned, head);
-	if (rc == 0 && a->n < sizeof(a->head))
-		return;
-	if (rc > 0) {
-		n = make_answer(a->h, http1_name_is(head->method, "HEAD"), out, sizeof(out));
-		stream_write(&a->s, out, n); // a fresh socket takes this much at once
-		stream_shutdown(&a->s);
-	}
-	asker_free(a);
-}
-
-static void on_accept(void *ctx, int fd, const struct addr *peer)
-{
-	struct health *h = ctx;
-	struct asker *a = mem_zalloc(1, sizeof(*a), NULL);
-
-	(void)peer;
-	if (!a) {
-		struct stream s = stream_plain(fd);
-
-		stream_close(&s);
-		conncap_release(&h->cap);
-		return;
-	}
-	a->h = h;
-	a->s = stream_plain(fd);
-	a->next = h->askers;
-	if (a->next)
-		a->next->prev = a;
-	h->askers = a;
-	a->ev = event_new(loop_base(h->shared->loop), fd, EV_READ | EV_PERSIST, on_asked, a);
-	if (!a->ev || timer_init(&a->timer, h->shared->loop, asker_expired, a, NULL) || event_add(a->ev, NULL)) {
-		asker_free(a);
-		return;
-	}
-	timer_set(&a->timer, HEALTH_MS);
+	if (o.listen.kind == ADDR_NONE)
+		return 0;
+	h->pages = page_server_new(h->shared->loop, &o, err);
+	return h->pages ? 0 : -1;
 }
 
 // ---- probing -------------------------------------------------------------------------------------------------------
@@ -220,14 +142,11 @@ static int start_probe(struct health *h, struct err *err)
 struct health *health_new(struct shared *shared, struct err *err)
 {
 	struct health *h = mem_zalloc(1, sizeof(*h), err);
-	const struct addr *at = &shared->config->health.listen;
 
 	if (!h)
 		return NULL;
 	h->shared = shared;
-	h->cap.max = HEALTH_CONNS;
-	if (start_probe(h, err) ||
-	    (at->kind != ADDR_NONE && !(h->acceptor = acceptor_listen(shared->loop, at, &h->cap, on_accept, h, err)))) {
+	if (start_probe(h, err) || start_pages(h, err)) {
 		health_free(h);
 		return NULL;
 	}
@@ -248,9 +167,7 @@ void health_free(struct health *h)
 {
 	if (!h)
 		return;
-	while (h->askers)
-		asker_free(h->askers);
-	acceptor_free(h->acceptor);
+	page_server_free(h->pages);
 	upstream_cancel(h->up);
 	timer_free(&h->timer);
 	upstream_pool_free(h->pool);

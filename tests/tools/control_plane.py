@@ -3,7 +3,7 @@
 """The control plane from all its sides: enclave, clients, DNS, upstreams and operators, played by threads.
 
 Runs inside a fresh network namespace (tests/cmd/control-plane.sh), prints TAP numbered from its argument on."""
-import atexit, http.client, json, os, random, re, signal, socket, struct, subprocess, sys, time
+import atexit, http.client, json, os, random, re, resource, signal, socket, struct, subprocess, sys, time
 
 import peers
 from peers import *  # noqa: F403
@@ -25,7 +25,7 @@ peers.ZONE.update({
 
 # ---- the plane -------------------------------------------------------------------------------------------------------
 class Plane:
-    def __init__(self, *extra, allow=None, program="cage-control-plane"):
+    def __init__(self, *extra, allow=None, program="cage-control-plane", files=None):
         self.log_path = os.path.join(TMP, "plane-%d.log" % random.getrandbits(32))
         argv = [os.path.join(BIN, program), "--ingress=tcp:127.0.0.1:8443", "--enclave=unix:%s/enclave" % TMP,
                 "--health=tcp:127.0.0.1:3032", "--enclave-health=unix:%s/health" % TMP, "--control=unix:%s/control" % TMP,
@@ -34,7 +34,8 @@ class Plane:
             argv += ["--egress=unix:%s/egress" % TMP, "--dns=127.0.0.1:5353"]
             if allow is not None:
                 argv.append("--allow=" + allow)
-        self.p = subprocess.Popen(argv + list(extra), stdout=subprocess.DEVNULL, stderr=open(self.log_path, "w"))
+        few = lambda: files and resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+        self.p = subprocess.Popen(argv + list(extra), stdout=subprocess.DEVNULL, stderr=open(self.log_path, "w"), preexec_fn=few)
         atexit.register(self.p.kill)  # also when a case fails in the middle; nothing happens to one that has ended
         for _ in range(100):
             if '"control.ready"' in self.log():
@@ -400,6 +401,22 @@ def behind_balancer():
     check("and counted", "cage_ingress_proxy_failed_total 3\n" in get("/metrics")[1])
 
 
+def few_descriptors(plane):
+    """Who holds the health port's connections may take the descriptors for a while, and neither the processor nor the log."""
+    def ticks():
+        with open("/proc/%d/stat" % plane.p.pid) as f:
+            return sum(map(int, f.read().rsplit(")", 1)[1].split()[11:13]))
+    held = [socket.create_connection(("127.0.0.1", 3032), timeout=10) for _ in range(60)]
+    before, lines = ticks(), len(plane.log().splitlines())
+    time.sleep(2)
+    spent, said = (ticks() - before) / os.sysconf("SC_CLK_TCK"), len(plane.log().splitlines()) - lines
+    check("out of descriptors: the plane waits", spent < 0.3, "%.2f s of processor in 2 s" % spent)
+    check("out of descriptors: the log is not flooded", said < 20, said)
+    for s in held:
+        s.close()
+    check("out of descriptors: health is there again after it", wait_for(lambda: get("/")[0] == 200))
+
+
 def main():
     sh("ip link set lo up; ip addr add %s/32 dev lo; ip addr add %s/32 dev lo; ip -6 addr add %s/128 dev lo nodad" %
        (GOOD4, OTHER4, GOOD6))
@@ -460,6 +477,10 @@ def main():
     check("without egress: it listens only where it must", sorted(
         x.split()[7] for x in open("/proc/%d/net/unix" % plane.p.pid) if TMP in x and x.split()[3] == "00010000" and
         x.split()[7].rsplit("/", 1)[1] not in ("enclave", "health")) == [TMP + "/control", TMP + "/metrics"])
+    plane.stop()
+
+    plane = Plane("--no-deep-health", files=40)
+    few_descriptors(plane)
     plane.stop()
 
     for text, why in (("bücher.example", "xn--bcher-kva.example"), ("10.0.0.1/8", "past its prefix")):
