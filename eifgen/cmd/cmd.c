@@ -2,11 +2,12 @@
 //
 // What the sub-commands share: their words on stderr, their answer on stdout, and the walk over their options.
 //
-// Every message is one line whatever it was made from: control bytes that came in with a name become `?`, so that a
-// file called "x\neifgen: all is well" cannot speak for us.
+// Every message is one line of text whatever it was made from: control characters that came in with a name become `?`,
+// so that a file called "x\neifgen: all is well" cannot speak for us, nor one with an escape sequence to the terminal.
 #include "eifgen/cmd/cmd.h"
 
 #include "base/io.h"
+#include "base/utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,6 +22,20 @@ enum {
 bool cmd_quiet, cmd_verbose;
 int cmd_opt_status;
 const char *cmd_usage_text;
+
+// ASCII's controls, Unicode's (an 8-bit terminal obeys them), and bytes that are no UTF-8.
+static void make_plain(char *line, size_t len)
+{
+	for (size_t i = 0, n; i < len; i += n) {
+		uint32_t c = 0;
+
+		n = utf8_next(line + i, len - i, &c);
+		if (n && c >= 0x20 && (c < 0x7f || c > 0x9f))
+			continue;
+		n = n ? n : 1;
+		memset(line + i, '?', n);
+	}
+}
 
 // One write(2) for the whole line, so that lines of several processes do not mix.
 static void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -37,9 +52,7 @@ static void say(const char *fmt, ...)
 		return;
 
 	size_t len = strlen(line);
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-			line[i] = '?';
+	make_plain(line, len);
 	line[len++] = '\n';
 	io_write(STDERR_FILENO, line, len, &ignored); // nowhere left to complain
 }

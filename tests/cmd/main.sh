@@ -14,6 +14,8 @@ t_exit 2 "an unknown command is misuse" eifgen frobnicate
 t_says "and named" "unknown command frobnicate"
 t_exit 2 "an unknown global option is misuse" eifgen --frobnicate
 t_exit 2 "a name with a newline stays one line" eifgen $'x\neifgen: y'
+t_exit 2 "a name with an escape sequence" eifgen describe $'no\x1b[31m\xc2\x9b32m\x9b33m\xc3\xa9'
+t_says "is shown without it" 'unable to describe no?[31m??32m?33m'$'\xc3\xa9: '
 printf 'x' >"$TEST_TMP/full"
 t_exit 2 "a full disk is trouble" bash -c '"$0/eifgen" --version >/dev/full' "$EIFGEN_BIN"
 t_exit 2 "a closed pipe is trouble, not death" bash -c 'exec 3> >(exec true); sleep 0.3; "$0/eifgen" --version >&3' "$EIFGEN_BIN"
