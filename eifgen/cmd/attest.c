@@ -123,6 +123,8 @@ static int attest(struct attest *a)
 {
 	struct err err = ERR_INIT;
 
+	if (attest_prepare(a, &err))
+		return cmd_fail("attest", a->document ? a->document : a->host, &err);
 	if (!attest_run(a, &err))
 		return print_answer(a, NULL);
 	if (err.class == ERR_MISMATCH || err.class == ERR_INPUT)

@@ -87,11 +87,8 @@ static int load_root(struct attest *a, struct err *err)
 	if (io_slurp(a->root_path, ROOT_FILE_MAX, &pem, err))
 		return -1;
 	cert = cert_from_pem(pem.data, pem.len, err);
-	if (!cert || cert_der(cert, &a->root, err)) {
-		if (err->class == ERR_INPUT)
-			err->class = ERR_USAGE; // ours to put right: no answer about the enclave
+	if (!cert || cert_der(cert, &a->root, err))
 		return err_prefix(err, "%s: ", a->root_path);
-	}
 	a->policy.root = a->root.data;
 	a->policy.root_len = a->root.len;
 	return 0;
@@ -163,13 +160,17 @@ static int judge(struct attest *a, struct err *err)
 	return attest_verify(&a->doc, &a->policy, err);
 }
 
+int attest_prepare(struct attest *a, struct err *err)
+{
+	return time_option(a->at_text, &a->policy.at, err) || load_root(a, err) ? -1 : 0;
+}
+
 int attest_run(struct attest *a, struct err *err)
 {
-	if (time_option(a->at_text, &a->policy.at, err) || load_root(a, err))
-		return -1;
 	if (a->document ? get_from_file(a, err) : get_from_host(a, err))
 		return -1;
-	return judge(a, err);
+	// The clock is read behind the conversation, which may take its time: a document made meanwhile is not of the future.
+	return time_option(a->at_text, &a->policy.at, err) ? -1 : judge(a, err);
 }
 
 const char *attest_source(const struct attest *a)

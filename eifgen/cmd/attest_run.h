@@ -60,6 +60,8 @@ enum {
 
 // Takes option `option` (ATTEST_OPT_FIRST to _LAST) with optarg. 0, or -1 with a usage error's text.
 int attest_take_option(struct attest *a, int option, struct err *err);
+// What can be wrong with the options' values, before anything else is done: --at and --root. Once, before attest_run.
+int attest_prepare(struct attest *a, struct err *err);
 // Fetches or reads the document and verifies it against a->policy.pcrs. 0: attested. -1: ERR_MISMATCH or ERR_INPUT is
 // the answer no, with its reason; anything else is trouble.
 int attest_run(struct attest *a, struct err *err);

@@ -193,6 +193,8 @@ static int run(int argc, char **argv)
 	rc = parse(argc, argv, &a);
 	if (rc)
 		return rc - 1;
+	if (attest_prepare(&a.attest, &err))
+		return cmd_fail("attest", a.attest.host, &err);
 	if (rebuild(&a, &err))
 		return cmd_fail("rebuild", a.path, &err);
 	if (ask_enclave(&a, &err))

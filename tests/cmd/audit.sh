@@ -29,6 +29,10 @@ t_exit 0 "in JSON" audit --json
 t "all of it" jq -e '.Audited and .Rebuilt and .Attested and .AttestReason == null and .Policy.Nonce and .Policy.Connection and .Policy.Registers == ["PCR0", "PCR1", "PCR2"]' "$TEST_TMP/out"
 mv "$W/image" "$W/moved"
 t_exit 2 "an image that is gone is trouble" audit
+t_exit 2 "a root that is none" audit --root "$record"
+t_says "is told before anything is built" "no certificate in PEM form"
+t_exit 2 "so is a time" audit --at yesterday
+t_says "that is none" "--at takes seconds"
 t_exit 0 "and may be somewhere else" audit --image "oci:$W/moved"
 t_exit 2 "but must be the same" audit --image oci:$I/user
 mv "$W/moved" "$W/image"
