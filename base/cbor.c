@@ -366,6 +366,20 @@ int cbor_seq_next(struct cbor_reader *r, struct cbor_seq *seq, struct err *err)
 	return 0;
 }
 
+int cbor_read_ints(struct cbor_reader *r, struct buf *out, struct err *err)
+{
+	struct cbor_seq seq = {0, false};
+	uint64_t byte = 0;
+	int more;
+
+	if (cbor_get_array(r, &seq, err))
+		return -1;
+	while ((more = cbor_seq_next(r, &seq, err)) > 0)
+		if (cbor_get_uint(r, UINT8_MAX, &byte, err) || buf_add_byte(out, (uint8_t)byte, err))
+			return -1;
+	return more;
+}
+
 bool cbor_text_is(const char *p, size_t n, const char *s)
 {
 	return n == strlen(s) && !memcmp(p, s, n);

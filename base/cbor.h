@@ -73,6 +73,8 @@ int cbor_get_text(struct cbor_reader *r, const char **p, size_t *n, struct err *
 bool cbor_take_null(struct cbor_reader *r);
 // A string of `type` appended to `out`, whose ceiling bounds it; the only way to read an indefinite one.
 int cbor_read_string(struct cbor_reader *r, enum cbor_type type, struct buf *out, struct err *err);
+// An array of integers below 256, a byte each (how AWS's libraries write byte strings), likewise.
+int cbor_read_ints(struct cbor_reader *r, struct buf *out, struct err *err);
 
 // Opens an array or a map. Walk it with
 //	while ((more = cbor_seq_next(&r, &seq, err)) > 0) { read one item (array) or key and value (map) }

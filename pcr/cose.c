@@ -61,20 +61,6 @@ const struct cose_alg *cose_alg_of_key(EVP_PKEY *key, struct err *err)
 
 // ---- reading -------------------------------------------------------------------------------------------------------
 
-static int read_ints(struct cbor_reader *r, struct buf *out, struct err *err)
-{
-	struct cbor_seq seq = {0, false};
-	uint64_t byte = 0;
-	int more;
-
-	if (cbor_get_array(r, &seq, err))
-		return -1;
-	while ((more = cbor_seq_next(r, &seq, err)) > 0)
-		if (cbor_get_uint(r, UINT8_MAX, &byte, err) || buf_add_byte(out, (uint8_t)byte, err))
-			return -1;
-	return more;
-}
-
 static int read_member(struct cbor_reader *r, enum cose_form form, struct buf *out, const char *what, struct err *err)
 {
 	struct cbor_item item;
@@ -84,7 +70,7 @@ static int read_member(struct cbor_reader *r, enum cose_form form, struct buf *o
 	if (cbor_peek(r, &item, err))
 		return err_prefix(err, "%s: ", what);
 	if (form == COSE_FORM_EIF && item.type == CBOR_ARRAY)
-		rc = read_ints(r, out, err);
+		rc = cbor_read_ints(r, out, err);
 	else
 		rc = cbor_read_string(r, CBOR_BYTES, out, err);
 	return rc ? err_prefix(err, "%s: ", what) : 0;

@@ -17,19 +17,12 @@ enum {
 
 static const char *const field_names[] = {"signing_certificate", "signature"};
 
-static int read_ints(struct cbor_reader *r, struct buf *out, struct err *err)
+static int read_part(struct eif_sig *s, int field, struct cbor_reader *r, struct err *err)
 {
-	struct cbor_seq seq = {0, false};
-	uint64_t byte = 0;
-	int more;
+	struct buf *out = field == FIELD_CERT ? &s->cert : &s->cose;
 
 	out->max = PART_MAX;
-	if (cbor_get_array(r, &seq, err))
-		return -1;
-	while ((more = cbor_seq_next(r, &seq, err)) > 0)
-		if (cbor_get_uint(r, UINT8_MAX, &byte, err) || buf_add_byte(out, (uint8_t)byte, err))
-			return -1;
-	return more;
+	return cbor_read_ints(r, out, err) ? err_prefix(err, "%s: ", field_names[field]) : 0;
 }
 
 static int read_key(struct cbor_reader *r, int *field, struct err *err)
@@ -74,8 +67,8 @@ static int parse_map(struct eif_sig *s, struct cbor_reader *r, struct err *err)
 		if (seen[field])
 			return err_set(err, ERR_INPUT, "%s stands twice", field_names[field]);
 		seen[field] = true;
-		if (read_ints(r, field == FIELD_CERT ? &s->cert : &s->cose, err))
-			return err_prefix(err, "%s: ", field_names[field]);
+		if (read_part(s, field, r, err))
+			return -1;
 	}
 	for (int i = 0; i < 2 && more == 0; i++)
 		if (!seen[i])
@@ -96,8 +89,8 @@ static int parse_pair(struct eif_sig *s, struct cbor_reader *r, struct err *err)
 			return -1;
 		if (!more)
 			return err_set(err, ERR_INPUT, "%s is missing", field_names[i]);
-		if (read_ints(r, i == FIELD_CERT ? &s->cert : &s->cose, err))
-			return err_prefix(err, "%s: ", field_names[i]);
+		if (read_part(s, i, r, err))
+			return -1;
 	}
 	int more = cbor_seq_next(r, &seq, err);
 	return more <= 0 ? more : err_set(err, ERR_INPUT, "an entry of more than two members");

@@ -231,7 +231,35 @@ START_TEST(test_cbor_seq_next_indefinite_ends_at_its_break)
 }
 END_TEST
 
-UNIT_MAIN("base/cbor", ADD(test_cbor_skip_sound_items_pass_in_both_modes)
+START_TEST(test_cbor_read_ints_a_byte_each_up_to_the_ceiling)
+{
+	static const struct {
+		const char *hex;
+		unsigned flags;
+		int rc;
+	} rows[] = {
+		{"83001818ff", CBOR_STRICT, -1},    {"8300181818ff", CBOR_STRICT, 0}, {"9f00181818ffff", CBOR_LENIENT, 0},
+		{"9f00181818ffff", CBOR_STRICT, -1}, {"83001818190100", CBOR_STRICT, -1}, {"83002018ff", CBOR_STRICT, -1},
+		{"8400181818ff00", CBOR_STRICT, -1}, {"43001818", CBOR_STRICT, -1}, {"9f00181818ff", CBOR_LENIENT, -1},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct buf out = BUF_INIT(3); // three bytes, not four
+		struct cbor_reader r;
+		struct err err = ERR_INIT;
+		size_t n;
+		uint8_t *p = unhex(rows[i].hex, &n);
+
+		cbor_reader_init(&r, p, n, rows[i].flags);
+		ck_assert_msg(cbor_read_ints(&r, &out, &err) == rows[i].rc, "row %zu: %s", i, err.msg);
+		ck_assert(rows[i].rc || (out.len == 3 && !memcmp(out.data, "\x00\x18\xff", 3) && cbor_at_end(&r)));
+		buf_free(&out);
+		free(p);
+	}
+}
+END_TEST
+
+UNIT_MAIN("base/cbor", ADD(test_cbor_read_ints_a_byte_each_up_to_the_ceiling) ADD(test_cbor_skip_sound_items_pass_in_both_modes)
 	ADD(test_cbor_skip_indefinite_or_not_minimal_needs_lenient)
 	ADD(test_cbor_skip_broken_items_are_refused_in_both_modes) ADD(test_cbor_skip_depth_is_capped)
 	ADD(test_cbor_get_each_type_reads_back_what_was_put) ADD(test_cbor_put_heads_are_minimal)
