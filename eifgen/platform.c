@@ -223,6 +223,8 @@ static int load_all(const struct platform_options *opt, struct platform *p, stru
 	bool all_given = opt->kernel && opt->cmdline && opt->init;
 	const char *dir = opt->dir ? opt->dir : all_given ? NULL : opt->default_dir;
 
+	if (dir && dir == opt->default_dir && access(dir, F_OK) && errno == ENOENT)
+		return err_set(err, ERR_INPUT, "there is no platform directory %s; another is named by --blobs (build-enclave: NITRO_CLI_BLOBS)", dir);
 	if (load_one(opt->kernel, dir, kernel_name, false, KERNEL_MAX, &p->kernel, err) ||
 	    load_one(opt->config, opt->kernel ? NULL : dir, config_name, true, CONFIG_MAX, &p->config, err) ||
 	    load_one(opt->init, dir, "init", false, BLOB_MAX, &p->init, err))

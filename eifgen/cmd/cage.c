@@ -7,7 +7,9 @@
 #include "eifgen/cage_bundle.h"
 #include "eifgen/cmd/cmd.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct {
 	const char *name;
@@ -19,7 +21,11 @@ int cage_file_load(const char *path, struct cage_file *f, struct err *err)
 	char quoted[512];
 
 	f->path = mem_strdup(path, err);
-	if (!f->path || io_slurp(path, CAGE_FILE_MAX, &f->text, err))
+	if (!f->path)
+		return -1;
+	if (access(path, F_OK) && errno == ENOENT)
+		return err_set(err, ERR_INPUT, "there is no %s: `eifgen cage init` writes one", err_quote(path, strlen(path), quoted, sizeof(quoted)));
+	if (io_slurp(path, CAGE_FILE_MAX, &f->text, err))
 		return -1;
 	if (cage_config_parse(f->text.data, f->text.len, &f->config, err))
 		return err_prefix(err, "%s: ", err_quote(path, strlen(path), quoted, sizeof(quoted)));

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const struct option longs[] = {{"file", required_argument, NULL, 'f'},
@@ -143,7 +144,9 @@ static char *make_text(const struct request *r, struct err *err)
 // Writes a file that must not be there yet.
 static int write_new(const char *path, const char *text, struct err *err)
 {
-	if (access(path, F_OK) == 0)
+	struct stat st;
+
+	if (lstat(path, &st) == 0) // a link to nothing, too
 		return err_set(err, ERR_USAGE, "%s is there already: it was not changed", path);
 	return io_write_file(path, text, strlen(text), err);
 }
@@ -154,13 +157,16 @@ static int init(struct request *r, struct err *err)
 	_cleanup_free_ char *path = mem_printf(err, "%s/cage.json", r->dir);
 	_cleanup_free_ char *ignore = mem_printf(err, "%s/.dockerignore", r->dir);
 	_cleanup_(cage_config_freep) struct cage_config *check = NULL;
+	struct stat st;
 
+	if (r->file[0] == '/')
+		return err_set(err, ERR_USAGE, "--file wants a path relative to %s, as cage.json will have it", r->dir);
 	if (!docker || !path || !ignore || find_name(r, err) || ask_dockerfile(r, docker, err))
 		return -1;
 	text = make_text(r, err);
 	if (!text || cage_config_parse(text, strlen(text), &check, err) || write_new(path, text, err))
 		return -1;
-	if (access(ignore, F_OK) && write_new(ignore, "cage.json\n.git\n*.eif\n*.eif.*\n", err))
+	if (lstat(ignore, &st) && write_new(ignore, "cage.json\n.git\n*.eif\n*.eif.*\n", err))
 		return -1;
 	return cmd_print(text);
 }

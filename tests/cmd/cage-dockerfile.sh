@@ -88,6 +88,15 @@ t "and writes none" test "$(jq -c .service "$TEST_TMP/two-ports.d/cage.json")" =
 t_exit 2 "init with a destination that allows everything" eifgen cage init "$TEST_TMP/two-ports.d" --name pair --destination 0.0.0.0/0:443
 t_says "is refused with the key" "egress.destinations[0]: allows every address"
 t_exit 2 "init without a Dockerfile is trouble" eifgen cage init "$TEST_TMP"
+t_exit 2 "init with an absolute path of a Dockerfile is refused" eifgen cage init "$TEST_TMP/two-ports.d" -f "$TEST_TMP/two-ports"
+t_says "with the reason" "--file wants a path relative to $TEST_TMP/two-ports.d"
+mkdir "$TEST_TMP/link.d"; cp "$TEST_TMP/two-ports" "$TEST_TMP/link.d/Dockerfile"; ln -s /nonexistent/c.json "$TEST_TMP/link.d/cage.json"
+t_exit 2 "init leaves a link to nothing, too" eifgen cage init -q "$TEST_TMP/link.d" --name pair
+t "as it was" test "$(readlink "$TEST_TMP/link.d/cage.json")" = /nonexistent/c.json
+t_exit 2 "a project without cage.json" eifgen cage dockerfile "$TEST_TMP/two-ports.d/nowhere" --runtime "$TEST_TMP/bundle"
+t_says "is told what makes one" 'eifgen cage init'
+t_exit 2 "a reference as Docker has it" eifgen pcr docker.io/library/redis:7
+t_says "is told the form that is known" "docker://HOST/REPO:TAG"
 
 # ---- the same image, two ways ----------------------------------------------------------------------------------------
 t "the installer's bundle can be built" make -s installer
