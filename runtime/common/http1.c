@@ -463,26 +463,33 @@ int http1_parse_response(const char *buf, size_t n, size_t *scanned, bool for_he
 	return (int)end;
 }
 
+// Is there "HTTP/" in the line, in any case?
+static bool names_http(const char *p, size_t n)
+{
+	for (; n >= 5; p++, n--)
+		if (!strncasecmp(p, "http/", 5))
+			return true;
+	return false;
+}
+
+enum { SNIFF_BLANKS_MAX = 64 }; // more in front of a first word are a way to tire us out
+
 int http1_sniff(const char *buf, size_t n)
 {
-	const char *lf, *sp;
-	size_t i = 0, line;
+	size_t start = 0, i;
+	const char *lf;
 
-	if (n >= 2 && buf[0] == '\r' && buf[1] == '\n')
-		i = 2;
-	else if (n == 1 && buf[0] == '\r')
-		return 0;
-	for (; i < n && buf[i] != ' '; i++)
-		if (!is_tchar((unsigned char)buf[i]) || i > HTTP1_METHOD_MAX + 2)
+	while (start < n && (is_blank(buf[start]) || buf[start] == '\r' || buf[start] == '\n'))
+		start++;
+	if (start > SNIFF_BLANKS_MAX)
+		return 1;
+	for (i = start; i < n && !is_blank(buf[i]); i++)
+		if (!is_tchar((unsigned char)buf[i]) || i - start > HTTP1_METHOD_MAX + 2)
 			return -1;
 	if (i == n)
 		return 0;
-	sp = buf + i;
-	lf = memchr(sp, '\n', n - i);
-	line = (lf ? (size_t)(lf - sp) : n - i);
+	lf = memchr(buf + i, '\n', n - i);
 	if (!lf)
-		return line > HTTP1_TARGET_MAX ? 1 : 0;
-	if (line && sp[line - 1] == '\r')
-		line--;
-	return line >= 9 && !memcmp(sp + line - 9, " HTTP/", 6) && sp[line - 3] >= '0' && sp[line - 3] <= '9' ? 1 : -1;
+		return n - i > HTTP1_TARGET_MAX ? 1 : 0;
+	return names_http(buf + i, (size_t)(lf - buf) - i) ? 1 : -1;
 }

@@ -9,6 +9,7 @@
 // timer.
 #include "runtime/data-plane/session.h"
 
+#include "base/cleanup.h"
 #include "base/mem.h"
 #include "runtime/common/log.h"
 #include "runtime/common/proxy.h"
@@ -123,13 +124,9 @@ static void begin_first(struct arrival *a)
 		leave_to(a, false, c->ingress.protocol == PLANE_TCP);
 	} else {
 		a->state = A_FIRST;
-		a->head = mem_resize(a->head, FIRST_MAX, 1, NULL);
 		timer_set(&a->timer, (unsigned)c->ingress.idle_ms);
 		wait_for(a, EV_READ);
-		if (!a->head)
-			arrival_free(a, true);
-		else
-			event_active(a->ev, EV_READ, 1); // bytes may wait decrypted
+		event_active(a->ev, EV_READ, 1); // bytes may wait decrypted
 	}
 }
 
@@ -215,12 +212,19 @@ static void read_first(struct arrival *a)
 {
 	int verdict = 0;
 
+	if (!a->head && !(a->head = mem_alloc(FIRST_MAX, NULL))) {
+		arrival_free(a, true);
+		return;
+	}
 	while (verdict == 0) {
 		ssize_t r =
 		    a->have < FIRST_MAX ? stream_read(&a->s, a->head + a->have, FIRST_MAX - a->have) : STREAM_EOF;
 
-		if (r == STREAM_AGAIN)
+		if (r == STREAM_AGAIN) {
+			if (a->have == 0)
+				free(steal_ptr(&a->head)); // who waits holds no buffer
 			return;
+		}
 		if (r == STREAM_ERROR || (r == STREAM_EOF && a->have == 0)) {
 			arrival_free(a, true);
 			return;

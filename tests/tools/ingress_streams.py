@@ -238,6 +238,8 @@ def first_line(c, service):
 
 service = Service(first_line)
 plane = Plane(service, {"ingress": {"protocol": "auto"}})
+got = plane.ask(b"\tGET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n")
+tap.check("auto: HTTP that only a lenient service would read does not pass raw", got.startswith(b"HTTP/1.1 400") and not service.seen, got)
 got = [plane.ask(b"PING 1\r\n"), plane.ask(b"\x00\x01\x02\n"), plane.ask(G)[:15]]
 tap.same("auto: HTTP is spoken with HTTP, the rest passes raw", got, [b"raw PING 1\r\n", b"raw \x00\x01\x02\n", b"HTTP/1.1 200 OK"])
 plane.stop()

@@ -285,6 +285,27 @@ START_TEST(test_http1_sniff_tells_http_from_the_rest)
 }
 END_TEST
 
+// What a lenient service would still read as HTTP must not pass for something else.
+START_TEST(test_http1_sniff_takes_sloppy_http_for_http)
+{
+	static const char *const lines[] = {"\r\n\r\nGET / HTTP/1.1\r\n", "\nGET / HTTP/1.1\r\n", "GET\t/\tHTTP/1.1\r\n",
+					    "\tGET / HTTP/1.1\r\n",	"GET / HTTP/1.1 \r\n",	   "GET / http/1.1\n",
+					    "GET / HTTP/1.10\r\n"};
+
+	char blanks[100];
+
+	memset(blanks, '\n', sizeof(blanks));
+	ck_assert_int_eq(http1_sniff(blanks, sizeof(blanks)), 1);
+	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
+		size_t n = strlen(lines[i]);
+
+		ck_assert_msg(http1_sniff(lines[i], n) == 1, "%zu", i);
+		for (size_t k = 0; k < n; k++)
+			ck_assert_msg(http1_sniff(lines[i], k) == 0, "%zu at %zu", i, k);
+	}
+}
+END_TEST
+
 UNIT_MAIN("runtime/http1",
 	  ADD(test_http1_parse_request_plain_get) ADD(test_http1_parse_request_forms_of_target)
 	      ADD(test_http1_parse_request_ambiguity_is_refused) ADD(test_http1_parse_request_nul_is_refused)
@@ -292,4 +313,5 @@ UNIT_MAIN("runtime/http1",
 		      ADD(test_http1_parse_request_hop_fields_are_marked) ADD(test_http1_parse_response_framing)
 			  ADD(test_http1_decode_chunks_in_pieces_of_any_size)
 			      ADD(test_http1_decode_broken_chunks_are_refused)
-				  ADD(test_http1_sniff_tells_http_from_the_rest))
+				  ADD(test_http1_sniff_tells_http_from_the_rest)
+				      ADD(test_http1_sniff_takes_sloppy_http_for_http))
