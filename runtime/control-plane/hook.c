@@ -56,16 +56,19 @@ static int spawn(struct hook *h)
 	char shell[] = "sh", option[] = "-c";
 	char *argv[] = {shell, option, h->command, NULL};
 	posix_spawnattr_t attr;
-	sigset_t none;
+	sigset_t none, normal;
 	int rc;
 
 	sigemptyset(&none);
+	sigemptyset(&normal);
+	sigaddset(&normal, SIGPIPE); // which we ignore, and a command's pipelines count on
 	rc = posix_spawnattr_init(&attr);
 	if (rc)
 		return rc;
 	posix_spawnattr_setsigmask(&attr, &none);
 	posix_spawnattr_setpgroup(&attr, 0);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
+	posix_spawnattr_setsigdefault(&attr, &normal);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 	rc = posix_spawn(&h->pid, "/bin/sh", NULL, &attr, argv, environ);
 	posix_spawnattr_destroy(&attr);
 	return rc;

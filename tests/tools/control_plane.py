@@ -433,9 +433,10 @@ def main():
     open(conf, "w").write('{"greeting": "hi", "n": [1, -2]}')
 
     plane = Plane("--statsd=tcp:127.0.0.1:8125", "--statsd-interval=1", "--runtime-config=" + conf, "--name=test",
-                  "--trusted-header=X-Mine", "--launch=touch %s/launched" % TMP, "--stop=touch %s/stopped" % TMP,
+                  "--trusted-header=X-Mine", "--launch=cd %s && grep SigIgn /proc/self/status >ignored; touch launched" % TMP, "--stop=touch %s/stopped" % TMP,
                   "--drain=20", allow=ALLOW)
     check("the launch hook ran", wait_for(lambda: os.path.exists(os.path.join(TMP, "launched"))))
+    check("with no signal ignored that we ignore", int(open(os.path.join(TMP, "ignored")).read().split()[1], 16) & 1 << signal.SIGPIPE - 1 == 0)
     egress_decisions()
     egress_frames()
     egress_sni()
