@@ -122,6 +122,12 @@ static int rule(struct verify *v, int rc, const struct err *why, struct err *err
 	return 0;
 }
 
+// Anybody can sign with a certificate of their own: is whose it is held against anything?
+static bool signer_is_expected(const struct verify *v)
+{
+	return v->allowed_count || v->ca_path || pcr_expect_has(&v->expect, 8);
+}
+
 static int check_certificate(struct verify *v, const struct eif_file *f, struct err *err)
 {
 	_cleanup_buf_ struct buf ca = BUF_INIT(0);
@@ -138,6 +144,8 @@ static int check_certificate(struct verify *v, const struct eif_file *f, struct 
 		return -1;
 	if (!f->cert)
 		return 0; // the anomalies say why
+	if (v->require_signed && !signer_is_expected(v))
+		cmd_warn(NULL, "signed by whom is not looked at: that takes --cert-sha384, --pcr8, --ca or a signed --record");
 	if (rule(v, cert_check_dates(f->cert, v->at, &why), &why, err))
 		return -1;
 	if (!v->ca_path)
@@ -167,6 +175,7 @@ static int answer(struct verify *v, const struct eif_file *f, struct err *err)
 	jout_bool(&v->out, "Verified", !v->refused);
 	if (f) {
 		jout_bool(&v->out, "IsSigned", f->signature_count > 0);
+		jout_bool(&v->out, "SignerExpected", f->signature_count > 0 && signer_is_expected(v));
 		report_measurements(&v->out, &f->pcrs);
 		report_anomalies(&v->out, "Tolerated", f, REPORT_TOLERATED);
 	}
@@ -229,7 +238,7 @@ const struct cmd cmd_verify = {
 	"Exit status: 0 yes, 1 no, 2 the file cannot be read.\n\n"
 	"      --pcr0 HEX, --pcr1, --pcr2, --pcr8   the register must have this value; repeated: one of these\n"
 	"      --record FILE       the registers of a build's record (or of any Measurements JSON) must be these\n"
-	"      --require-signed    an unsigned file is a no\n"
+	"      --require-signed    an unsigned file is a no; --pcr8, --cert-sha384 or --ca say by whom it must be\n"
 	"      --cert-sha384 HEX   the signing certificate's SHA-384 fingerprint; repeated: one of these\n"
 	"      --ca FILE           the certificate must lead to one of the roots in this PEM file, through those that stand\n"
 	"                          behind it in the EIF, and its usage and purpose (if it says any) be to sign code\n"

@@ -265,6 +265,12 @@ by() { # SIGNER INTERMEDIATE: signs with them, and asks whether that leads to th
 }
 issue mid root "$ca"; issue leaf mid "$leaf"
 t_exit 0 "a certificate under an intermediate leads to the root" by leaf mid
+t "whose signature it is was asked" jq -e .SignerExpected "$TEST_TMP/out"
+t_exit 0 "a signature by anybody" eifgen verify "$W/chain.eif" --require-signed
+t_says "is said to be by anybody" "signed by whom is not looked at"
+t "in the answer, too" jq -e '.Verified and .SignerExpected == false' "$TEST_TMP/out"
+t_exit 0 "one that PCR8 names" eifgen verify "$W/chain.eif" --require-signed --pcr8 "$(jq -r .Measurements.PCR8 "$TEST_TMP/out")"
+t "needs no such word" test ! -s "$TEST_TMP/err"
 t_exit 1 "not without the intermediate" by leaf leaf
 t_exit 1 "nor when all of them have expired" by leaf mid --at 2099-01-01T00:00:00Z
 issue code mid "${leaf}extendedKeyUsage=codeSigning\n"
