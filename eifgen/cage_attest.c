@@ -43,11 +43,29 @@ static size_t value_end(const uint8_t *p, size_t n, size_t at)
 	return n;
 }
 
+// Whether the n bytes within a key's quotes say `key` (letters), escaped or not.
+static bool key_is(const uint8_t *p, size_t n, const char *key)
+{
+	size_t i = 0;
+
+	for (; *key && i < n; key++) {
+		uint8_t c[2] = {0, p[i]};
+		bool escaped = p[i] == '\\' && n - i >= 6 && p[i + 1] == 'u';
+
+		if (escaped && hex_decode((const char *)p + i + 2, 4, c, sizeof(c)))
+			return false;
+		if (c[0] || c[1] != (uint8_t)*key)
+			return false;
+		i += escaped ? 6 : 1;
+	}
+	return !*key && i == n;
+}
+
 // Finds the value of top-level member `key`; *last is where the last member's value ends (or behind `{`), *empty whether
 // there is none. False if the key is not there.
 static bool find_member(const uint8_t *p, size_t n, const char *key, struct span *value, size_t *last, bool *empty)
 {
-	size_t at = (size_t)((const uint8_t *)memchr(p, '{', n) - p) + 1, len = strlen(key);
+	size_t at = (size_t)((const uint8_t *)memchr(p, '{', n) - p) + 1;
 
 	*last = at;
 	*empty = true;
@@ -64,7 +82,7 @@ static bool find_member(const uint8_t *p, size_t n, const char *key, struct span
 		value->start = at;
 		value->end = at = *last = value_end(p, n, at);
 		*empty = false;
-		if (name_end - name == len + 2 && !memcmp(p + name + 1, key, len))
+		if (name_end - name >= 2 && key_is(p + name + 1, name_end - name - 2, key))
 			return true;
 	}
 }

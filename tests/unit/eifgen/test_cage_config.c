@@ -268,6 +268,11 @@ static const struct {
 	 "{\"name\": \"x\", \"egress\": {\"attestation\": \"}\\\"\"}, \"attestation\":"
 	 "{\n    \"HashAlgorithm\": \"Sha384 { ... }\",\n    \"PCR0\": \"aa" ZEROS47 "\",\n    \"PCR1\": \"bb" ZEROS47
 	 "\",\n    \"PCR2\": \"cc" ZEROS47 "\"\n  }, \"z\":[1,{}]}"},
+	{"{\"name\": \"x\", \"\\u0061ttestatio\\u006E\":{}}",
+	 "{\"name\": \"x\", \"\\u0061ttestatio\\u006E\":"
+	 "{\n    \"HashAlgorithm\": \"Sha384 { ... }\",\n    \"PCR0\": \"aa" ZEROS47 "\",\n    \"PCR1\": \"bb" ZEROS47
+	 "\",\n    \"PCR2\": \"cc" ZEROS47 "\"\n  }}"},
+	{"{\"attestation\\u006f\":1}", "{\"attestation\\u006f\":1,\n  " MEMBER("  ") "\n}"},
 };
 
 START_TEST(test_cage_config_set_pcrs_changes_one_member)
