@@ -55,6 +55,11 @@ static int keep(struct http_stream *s, int fd, uint64_t max, struct err *err)
 	return (int)n;
 }
 
+static int check_socket(const char *socket, struct err *err)
+{
+	return strstr(socket, "://") ? err_set(err, ERR_IO, "no unix socket, and others are not asked") : 0;
+}
+
 static int save(const char *socket, const char *name, uint64_t max, int fd, struct err *err)
 {
 	struct http_settings set = {.unix_socket = socket, .idle_seconds = SAVE_IDLE_SECONDS};
@@ -62,7 +67,7 @@ static int save(const char *socket, const char *name, uint64_t max, int fd, stru
 	struct http_request req = {.method = "GET", .url = url, .body_fd = -1};
 	_cleanup_http_ struct http_stream *s = NULL;
 
-	if (!url || http_open(&set, &req, &s, err))
+	if (!url || check_socket(socket, err) || http_open(&set, &req, &s, err))
 		return -1;
 	if (http_status(s) != 200)
 		return refused(s, err);
@@ -92,7 +97,7 @@ static int ask(const char *socket, const char *name, struct err *err)
 
 	if (!url)
 		return -1;
-	if (http_open(&set, &req, &s, err))
+	if (check_socket(socket, err) || http_open(&set, &req, &s, err))
 		return err && err->class == ERR_IO ? 0 : -1; // nobody listens there
 	if (http_status(s) == 200)
 		return 1;

@@ -134,10 +134,11 @@ static void add_path(struct registry_option *o, const char *base, const char *ta
 		o->list[n] = o->paths[n];
 }
 
+// Another kind of address stays as it is: who asks the daemon there is told that it is not read, in place of being given
+// the image that a daemon here has under the same name.
 static void take_docker_host(struct registry_option *o, const char *text)
 {
-	if (!strncmp(text, "unix://", 7))
-		o->daemon_socket = text + 7;
+	o->daemon_socket = strncmp(text, "unix://", 7) ? text : text + 7;
 }
 
 void registry_option_init(struct registry_option *o)

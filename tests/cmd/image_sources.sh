@@ -76,6 +76,8 @@ t_exit 2 "a daemon that stops in the middle" eifgen ls --docker-host "unix://$T/
 t_exit 2 "an image larger than allowed" eifgen ls --max-expanded 100000 --docker-host "unix://$sock" docker-daemon:team/app:v1
 t_says "names the option" "--max-expanded"
 t_exit 2 "no daemon" eifgen ls --docker-host "unix://$T/nobody.sock" docker-daemon:team/app:v1
+DOCKER_HOST=tcp://127.0.0.1:1 t_exit 2 "a daemon elsewhere, by the environment" eifgen ls docker-daemon:team/app:v1
+t_says "is not taken for the one here" 'Docker daemon at "tcp://127.0.0.1:1": no unix socket'
 t_exit 2 "a daemon elsewhere" eifgen ls --docker-host tcp://127.0.0.1:1 docker-daemon:team/app:v1
 
 real=$(mktemp -d /tmp/eifgen-dockerd-XXXXXX) # a short path: unix sockets have 107 bytes
