@@ -130,6 +130,18 @@ static int read_stanza_file(struct sbom *s, const struct tree *tree, const char 
 	return read_stanzas(s, f, &text, err) ? err_prefix(err, "%s: ", path) : 0;
 }
 
+// apk 3 keeps its database under /usr, where /lib may be no symlink to it.
+static int read_apk(struct sbom *s, const struct tree *tree, struct err *err)
+{
+	static const char *const paths[] = {"lib/apk/db/installed", "usr/lib/apk/db/installed"};
+	size_t before = s->count;
+
+	for (size_t i = 0; i < 2 && s->count == before; i++)
+		if (read_stanza_file(s, tree, paths[i], &apk_format, err))
+			return -1;
+	return 0;
+}
+
 // Distroless images: one file a package. `.md5sums` files lie beside them.
 static int read_status_d(struct sbom *s, const struct tree *tree, struct err *err)
 {
@@ -241,8 +253,7 @@ int sbom_read(const struct tree *tree, struct sbom **out, struct err *err)
 	_cleanup_(sbom_freep) struct sbom *s = mem_zalloc(1, sizeof(*s), err);
 
 	if (!s || read_distro(s, tree, err) || read_stanza_file(s, tree, "var/lib/dpkg/status", &dpkg_format, err) ||
-	    read_status_d(s, tree, err) || read_stanza_file(s, tree, "lib/apk/db/installed", &apk_format, err) ||
-	    read_rpm(s, tree, err))
+	    read_status_d(s, tree, err) || read_apk(s, tree, err) || read_rpm(s, tree, err))
 		return -1;
 	if (s->count)
 		qsort(s->packages, s->count, sizeof(*s->packages), by_identity);

@@ -78,6 +78,25 @@ START_TEST(test_sbom_read_dpkg_and_apk_give_installed_packages_sorted)
 }
 END_TEST
 
+START_TEST(test_sbom_read_apk_under_usr_is_found)
+{
+	static const char installed[] = "P:musl\nV:1.2.5-r9\nA:x86_64\nL:MIT\n\n";
+	struct tree *tree = tree_new(TREE_WRITE_THROUGH, &err);
+	struct sbom *s;
+
+	put(tree, "usr/lib/apk/db/installed", installed, sizeof(installed) - 1);
+	s = read_tree(tree);
+	ck_assert_uint_eq(s->count, 1);
+	expect(s, 0, "musl", "1.2.5-r9", "x86_64");
+	sbom_free(s);
+	put(tree, "lib/apk/db/installed", installed, sizeof(installed) - 1);
+	s = read_tree(tree);
+	ck_assert_uint_eq(s->count, 1);
+	sbom_free(s);
+	tree_free(tree);
+}
+END_TEST
+
 START_TEST(test_sbom_read_image_without_databases_is_empty)
 {
 	struct tree *tree = tree_new(TREE_WRITE_THROUGH, &err);
@@ -420,7 +439,7 @@ START_TEST(test_sbom_write_spdx_is_json_with_purls_and_twice_the_same)
 END_TEST
 
 UNIT_MAIN("eifgen/sbom", ADD(test_sbom_read_dpkg_and_apk_give_installed_packages_sorted)
-	  ADD(test_sbom_read_image_without_databases_is_empty) ADD(test_sbom_read_rpm_database_gives_full_version)
+	  ADD(test_sbom_read_apk_under_usr_is_found) ADD(test_sbom_read_image_without_databases_is_empty) ADD(test_sbom_read_rpm_database_gives_full_version)
 	  ADD(test_sbom_read_rpm_broken_header_is_refused) ADD(test_sbom_read_rpm_bytes_that_are_no_database_are_refused)
 	  ADD(test_sbom_read_rpm_view_in_place_of_the_table_is_refused)
 	  ADD(test_sbom_read_rpm_column_that_is_computed_is_bounded)
