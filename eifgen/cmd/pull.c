@@ -15,6 +15,7 @@
 #include "layerfs/reference.h"
 
 #include <string.h>
+#include <unistd.h>
 
 struct pull {
 	struct registry_option registry;
@@ -90,6 +91,22 @@ static int fetch(struct pull *p, struct registry *r, struct err *err)
 	return atomic_file_commit(&eif, err);
 }
 
+// A record that stands there already is of what the EIF replaced.
+static int warn_of_old_record(const struct pull *p, struct err *err)
+{
+	_cleanup_free_ char *path = mem_printf(err, "%s.record.json", p->eif_path), *text = NULL;
+
+	if (!path)
+		return -1;
+	if (p->record || access(path, F_OK))
+		return 0;
+	text = mem_printf(err, "%s is another EIF's record: the one that was pulled has none", path);
+	if (!text)
+		return -1;
+	cmd_warn(NULL, text);
+	return 0;
+}
+
 static int pull(struct pull *p, struct err *err)
 {
 	_cleanup_reference_ struct reference ref = {0};
@@ -103,7 +120,7 @@ static int pull(struct pull *p, struct err *err)
 	    artifact_open(r, ref.digest ? ref.digest : ref.tag, EIF_ARTIFACT_TYPE, &p->artifact, err) ||
 	    find_parts(p, err) || name_outputs(p, ref.repo, err))
 		return -1;
-	return fetch(p, r, err);
+	return fetch(p, r, err) || warn_of_old_record(p, err) ? -1 : 0;
 }
 
 static int report(const struct pull *p)

@@ -119,6 +119,9 @@ t_exit 0 "an EIF that is cut twice" eifgen pull "docker://$PROXY/team/app:v1-eif
 t "comes whole" cmp "$T/in/kept.eif" "$T/app.eif"
 rules "POST status:500 1" "PUT status:503:1 1"
 t_exit 0 "a push that meets trouble" eifgen push "$T/two.eif" --no-record "docker://$PROXY/fresh:one"
+echo other >"$T/in/fresh.eif.record.json"
+t_exit 0 "an EIF without a record, where there is one" eifgen pull "docker://$REGISTRY/fresh:one" -o "$T/in/fresh.eif"
+t_says "is warned of" "fresh.eif.record.json is another EIF's record"
 rules "PUT /v2/fresh3/blobs partial:100 2"
 t_exit 0 "a push whose uploads are cut" eifgen push "$T/two.eif" --no-record "docker://$PROXY/fresh3:one"
 t "begins a new upload each time" test "$(grep -c 'POST /v2/fresh3/blobs/uploads/ ' "$PROXY_LOG")" = 4
