@@ -132,7 +132,7 @@ t_says "is named" "$W/nowhere/Dockerfile"
 mkdir "$W/empty"
 t_exit 2 "one without a Dockerfile" be --docker-uri shop:1.4 --docker-dir "$W/empty"
 printf 'FROM scratch\nCOPY nothing /\n' >"$W/empty/Dockerfile"
-t "a Dockerfile that does not build ends with 2, the builder named" bash -c '"$@" >/dev/null 2>err.$$; rc=$?; grep -q "^eifgen: unable to build shop:1.4: .* ended with status" err.$$ && rm err.$$ && test $rc = 2' - \
+t "a Dockerfile that does not build ends with 2, the builder named" bash -c '"$@" >/dev/null 2>"$TEST_TMP/built.err"; rc=$?; grep -q "^eifgen: unable to build shop:1.4: .* ended with status" "$TEST_TMP/built.err" && rm "$TEST_TMP/built.err" && test $rc = 2' - \
 	env DOCKER_HOST="unix://$sock" "$EIFGEN_BIN/eifgen" -q build-enclave --output-file "$W/x.eif" --docker-uri shop:1.4 --docker-dir "$W/empty"
 mkdir "$W/bin"
 t_exit 2 "no builder at all" env PATH="$W/bin" "$EIFGEN_BIN/eifgen" -q build-enclave --output-file "$W/x.eif" --docker-uri shop:1.4 --docker-dir "$D"
