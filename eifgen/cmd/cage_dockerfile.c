@@ -52,6 +52,17 @@ static void request_clear(struct request *r)
 	docker_image_clear(&r->image);
 }
 
+// WHERE stands in instructions as it is: bytes that a builder reads otherwise would make another instruction of them.
+static bool is_place(const char *where)
+{
+	size_t n = strlen(where);
+
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)where[i] <= ' ' || (unsigned char)where[i] >= 0x7f || strchr("\"'`$\\<*?[#", where[i]))
+			return false;
+	return n > 0 && where[0] != '-' && (!strstr(where, "://") || !strncmp(where, "https://", 8));
+}
+
 // 0, or the exit status plus 1.
 static int parse(int argc, char **argv, struct request *r)
 {
@@ -64,12 +75,13 @@ static int parse(int argc, char **argv, struct request *r)
 			r->from = optarg;
 		else if (o == OPT_BASE)
 			r->base_path = optarg;
-		else if (o == OPT_ARCH) {
-			if (!platform_arch_parse(optarg, &r->arch))
-				return 1 + cmd_usage_error("cage", "--arch takes x86_64 or aarch64");
-		} else if (cage_option_take(&r->opt, o))
+		else if (o == OPT_ARCH && !platform_arch_parse(optarg, &r->arch))
+			return 1 + cmd_usage_error("cage", "--arch takes x86_64 or aarch64");
+		else if (o != OPT_ARCH && cage_option_take(&r->opt, o))
 			return 1 + EXIT_TROUBLE;
 	}
+	if (r->from && !is_place(r->from))
+		return 1 + cmd_usage_error("cage", "--runtime-from takes a plain path in the context or an https:// address");
 	return cage_options_end(&r->opt, argc, argv) ? 1 + EXIT_TROUBLE : 0;
 }
 

@@ -22,6 +22,10 @@ done
 t_exit 0 "an address makes ADD with checksums" eifgen cage dockerfile -f $dir/shell.in --config "$TEST_TMP/cage.json" \
 	--runtime "$TEST_TMP/bundle" --runtime-from https://example.com/r
 t "for each of the three files" test "$(grep -c '^ADD --checksum=sha256:[0-9a-f]\{64\} https://example.com/r/' "$TEST_TMP/out")" = 3
+for where in "" "a b" $'a\nUSER x' http://example.com/r '$X' 'a*' --from=x; do
+	t_exit 2 "a place that is no plain one is refused: ${where@Q}" eifgen cage dockerfile -f $dir/shell.in --config "$TEST_TMP/cage.json" \
+		--runtime "$TEST_TMP/bundle" --runtime-from "$where"
+done
 t_exit 2 "a base whose command is not known is refused" eifgen cage dockerfile -f $dir/base.in --config "$TEST_TMP/cage.json" \
 	--runtime "$TEST_TMP/bundle"
 t_says "with what to give" "give --base-config"
