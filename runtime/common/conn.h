@@ -20,8 +20,8 @@ struct conn_base { // the first member of a connection
 // the cap's unit given back.
 void *conn_begin(size_t size, int fd, struct conncap *cap, struct chain **list);
 
-// Waits for `what` (EV_READ, EV_WRITE, EV_PERSIST), at most idle_ms: then fn is called with EV_TIMEOUT. Replaces what was
-// waited for. 0 or -1.
+// Waits for `what` (EV_READ, EV_WRITE, EV_PERSIST), at most idle_ms: then fn is called with EV_TIMEOUT. Replaces what
+// was waited for. 0 or -1.
 int conn_wait(struct conn_base *c, struct loop *l, short what, unsigned idle_ms,
 	      void (*fn)(evutil_socket_t fd, short what, void *ctx));
 

@@ -73,7 +73,8 @@ static int put_headers(struct buf *b, const char *key, const struct ctl_header *
 
 static int put_transaction(struct buf *b, const struct ctl_transaction *t, struct err *err)
 {
-	unsigned texts = (t->id != NULL) + (t->kind != NULL) + (t->method != NULL) + (t->target != NULL) + (t->remote != NULL);
+	unsigned texts =
+	    (t->id != NULL) + (t->kind != NULL) + (t->method != NULL) + (t->target != NULL) + (t->remote != NULL);
 
 	if (cbor_put_map(b, texts + 8, err) < 0 || put_text(b, "id", t->id, err) < 0 ||
 	    put_uint(b, "time_ms", t->time_ms, err) < 0 || put_text(b, "kind", t->kind, err) < 0 ||

@@ -39,7 +39,7 @@ long ctl_head_read(const uint8_t head[CTL_HEAD], struct err *err);
 // Appends a whole request that has no other member than its op.
 int ctl_put_request(struct buf *b, const char *op, struct err *err);
 
-// ---- transactions (facts/runtime.md 2.13, anew) ----------------------------------------------------------------------
+// ---- transactions (facts/runtime.md 2.13, anew) ---------------------------------------------------------------------
 // One request that the data plane served. Texts are borrowed; NULL ones are not written and not there.
 struct ctl_header {
 	const char *name, *value;

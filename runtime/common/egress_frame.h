@@ -67,8 +67,8 @@ const char *egress_status_name(unsigned status);
 // Writes a request into out (EGRESS_REQUEST_MAX bytes). Returns its length. The fields must be valid.
 size_t egress_request_write(const struct egress_request *req, uint8_t *out);
 
-// Reads the request at the start of n bytes. Its length if it is whole; 0 if more bytes are needed (and the part that is
-// there breaks no rule); -1 with ERR_INPUT.
+// Reads the request at the start of n bytes. Its length if it is whole; 0 if more bytes are needed (and the part that
+// is there breaks no rule); -1 with ERR_INPUT.
 long egress_request_read(const void *p, size_t n, struct egress_request *out, struct err *err);
 
 void egress_reply_write(enum egress_status status, uint8_t out[EGRESS_REPLY_LEN]);

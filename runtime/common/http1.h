@@ -8,9 +8,9 @@
 //
 // Refused with 400: Content-Length beside Transfer-Encoding, more than one Content-Length (equal ones too), a bare CR
 // or LF, a folded line, blanks before the colon, a byte that no field may hold, an empty or doubled Host,
-// Transfer-Encoding in HTTP/1.0. With 501: a transfer coding that is not exactly `chunked`, CONNECT. With 414 / 431: a target or
-// head past its limit. With 505: a major version that is not 1. Responses of the service are read by the same rules
-// (the answer to the client is then 502).
+// Transfer-Encoding in HTTP/1.0. With 501: a transfer coding that is not exactly `chunked`, CONNECT. With 414 / 431: a
+// target or head past its limit. With 505: a major version that is not 1. Responses of the service are read by the same
+// rules (the answer to the client is then 502).
 //
 // The parser borrows: spans point into the caller's buffer and live as long as it.
 #ifndef RUNTIME_HTTP1_H

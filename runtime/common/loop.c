@@ -211,8 +211,8 @@ static void on_resume(void *ctx)
 		event_add(a->ev, NULL);
 }
 
-// The socket listens no more, which nothing of ours brings about: a plane that looks alive and takes nobody is worse than
-// one that ends and is started again.
+// The socket listens no more, which nothing of ours brings about: a plane that looks alive and takes nobody is worse
+// than one that ends and is started again.
 static void listener_died(struct acceptor *a, int errnum)
 {
 	log_event(LOG_ERROR, "listener.died", LOG_STR("why", strerrordesc_np(errnum)));

@@ -51,7 +51,9 @@ static void make_page(struct page_server *s, int rc, struct page *page)
 {
 	struct http1_span path = s->head.path;
 
-	*page = (struct page){.status = rc > 0 ? 200 : rc < 0 ? -rc : 431, .type = "text/plain", .body = BUF_INIT(PAGE_MAX)};
+	*page = (struct page){.status = 200, .type = "text/plain", .body = BUF_INIT(PAGE_MAX)};
+	if (rc <= 0)
+		page->status = rc < 0 ? -rc : 431;
 	if (rc > 0 && !method_is(&s->head, "GET") && !method_is(&s->head, "HEAD"))
 		page->status = 405;
 	if (page->status != 200)
@@ -128,7 +130,8 @@ static void on_event(evutil_socket_t fd, short what, void *ctx)
 		next = a->ended ? drop(a) : take(a);
 	else if (what & EV_WRITE)
 		next = flush(a);
-	if (!next || now >= a->ends_ms || conn_wait(&a->base, a->s->loop, next, (unsigned)(a->ends_ms - now), on_event) < 0)
+	if (!next || now >= a->ends_ms ||
+	    conn_wait(&a->base, a->s->loop, next, (unsigned)(a->ends_ms - now), on_event) < 0)
 		asker_free(a);
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The gate reads into a buffer that exists only from the client's first byte to the verdict, so that the thousands of
-// connections whose client waits cost none. A read never takes more than the buffer holds; the rest stays in the kernel.
+// connections whose client waits cost none. A read never takes more than the buffer holds; the rest stays in the
+// kernel.
 #include "runtime/common/sni_gate.h"
 
 #include "base/cleanup.h"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Two passes over a bounded prefix: the records are joined into one handshake message (copied, at most 16 KiB on the
-// stack), then the message is walked with a cursor whose every step is checked. Nothing is decided on a part of a hello.
+// stack), then the message is walked with a cursor whose every step is checked. Nothing is decided on a part of a
+// hello.
 #include "runtime/common/tls_hello.h"
 
 #include "base/be.h"
@@ -37,7 +38,8 @@ static bool take_vector(struct cursor *c, unsigned width, struct cursor *out)
 	return take(c, width, &len) && take(c, width == 1 ? len.p[0] : get_be16(len.p), out);
 }
 
-// Joins the fragments of the first handshake message into out. Returns its length, 0 with *verdict if there is none yet.
+// Joins the fragments of the first handshake message into out. Returns its length, 0 with *verdict if there is none
+// yet.
 static size_t join_records(struct cursor in, uint8_t out[TLS_HELLO_MAX], enum tls_hello *verdict)
 {
 	size_t len = 0, want = HANDSHAKE_HEAD;

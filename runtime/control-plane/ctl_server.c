@@ -79,22 +79,21 @@ static int put_time(struct buf *out, struct err *err)
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	return cbor_put_map(out, 3, err) < 0 || cbor_put_text(out, "ok", err) < 0 || cbor_put_bool(out, true, err) < 0 ||
-			       cbor_put_text(out, "seconds", err) < 0 ||
-			       cbor_put_uint(out, (uint64_t)now.tv_sec, err) < 0 ||
-			       cbor_put_text(out, "nanoseconds", err) < 0 ||
-			       cbor_put_uint(out, (uint64_t)now.tv_nsec, err) < 0
-		       ? -1
-		       : 0;
+	return cbor_put_map(out, 3, err) < 0 || cbor_put_text(out, "ok", err) < 0 ||
+		       cbor_put_bool(out, true, err) < 0 || cbor_put_text(out, "seconds", err) < 0 ||
+		       cbor_put_uint(out, (uint64_t)now.tv_sec, err) < 0 ||
+		       cbor_put_text(out, "nanoseconds", err) < 0 || cbor_put_uint(out, (uint64_t)now.tv_nsec, err) < 0
+		   ? -1
+		   : 0;
 }
 
 static int put_config(const struct ctl_server *s, struct buf *out, struct err *err)
 {
-	return cbor_put_map(out, 2, err) < 0 || cbor_put_text(out, "ok", err) < 0 || cbor_put_bool(out, true, err) < 0 ||
-			       cbor_put_text(out, "config", err) < 0 ||
-			       buf_add(out, s->config.data, s->config.len, err) < 0
-		       ? -1
-		       : 0;
+	return cbor_put_map(out, 2, err) < 0 || cbor_put_text(out, "ok", err) < 0 ||
+		       cbor_put_bool(out, true, err) < 0 || cbor_put_text(out, "config", err) < 0 ||
+		       buf_add(out, s->config.data, s->config.len, err) < 0
+		   ? -1
+		   : 0;
 }
 
 static int put_ok(struct buf *out, struct err *err)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One transaction from CBOR to a line of JSON. The keys are copied in the order in which they come; what is not known is
-// an error and not skipped, so that a field nobody thought of cannot carry secrets into the log.
+// One transaction from CBOR to a line of JSON. The keys are copied in the order in which they come; what is not known
+// is an error and not skipped, so that a field nobody thought of cannot carry secrets into the log.
 //
 //   {"event":"transaction","cage":"name","id":"…","time_ms":…,"kind":"http","method":"GET","target":"/a",…,
 //    "request_headers":[["accept","*/*"],["cookie","***"]],…}
@@ -156,7 +156,8 @@ static int put_line(struct line *l, struct cbor_reader *r, struct err *err)
 	while ((more = cbor_seq_next(r, &map, err)) > 0)
 		if (put_member(l, r, err) < 0)
 			return -1;
-	if (more < 0 || (l->cut && buf_add_str(l->out, ",\"cut\":true", err) < 0) || buf_add_str(l->out, "}\n", err) < 0)
+	if (more < 0 || (l->cut && buf_add_str(l->out, ",\"cut\":true", err) < 0) ||
+	    buf_add_str(l->out, "}\n", err) < 0)
 		return -1;
 	return line_length(l) > CTL_LINE_MAX ? err_set(err, ERR_LIMIT, "a line past %d bytes", CTL_LINE_MAX) : 0;
 }
@@ -167,12 +168,13 @@ int ctl_transaction_line(const struct ctl_server_options *o, struct cbor_reader 
 
 	if (buf_add_str(out, "{\"event\":\"transaction\"", err) < 0)
 		return -1;
-	if (o->name && (buf_add_str(out, ",\"cage\":", err) < 0 || put_json_text(out, o->name, strlen(o->name), err) < 0))
+	if (o->name &&
+	    (buf_add_str(out, ",\"cage\":", err) < 0 || put_json_text(out, o->name, strlen(o->name), err) < 0))
 		return -1;
 	return put_line(&l, r, err) < 0 ? err_prefix(err, "transaction: ") : 0;
 }
 
-// ---- the runtime configuration ---------------------------------------------------------------------------------------
+// ---- the runtime configuration --------------------------------------------------------------------------------------
 
 enum { JSON_DEPTH_MAX = 16 };
 
@@ -198,7 +200,8 @@ static int put_json(const cJSON *v, unsigned depth, struct buf *out, struct err 
 	if ((cJSON_IsObject(v) ? cbor_put_map(out, count, err) : cbor_put_array(out, count, err)) < 0)
 		return -1;
 	for (const cJSON *c = v->child; c; c = c->next)
-		if ((cJSON_IsObject(v) && cbor_put_text(out, c->string, err) < 0) || put_json(c, depth + 1, out, err) < 0)
+		if ((cJSON_IsObject(v) && cbor_put_text(out, c->string, err) < 0) ||
+		    put_json(c, depth + 1, out, err) < 0)
 			return -1;
 	return 0;
 }

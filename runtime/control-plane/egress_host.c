@@ -210,7 +210,8 @@ static void keep_global(struct conn *c, const struct ip_addr *addrs, size_t n)
 			c->addrs[c->addr_count++] = addrs[i];
 		else
 			log_event(LOG_WARN, "egress.address_refused", LOG_STR("name", c->request.name),
-				  LOG_STR("address", ip_format(&addrs[i], text)), LOG_STR("class", ip_class_name(class)));
+				  LOG_STR("address", ip_format(&addrs[i], text)),
+				  LOG_STR("class", ip_class_name(class)));
 	}
 	if (c->addr_count)
 		connect_next(c);
@@ -329,7 +330,8 @@ static void on_accept(void *ctx, int fd, const struct addr *peer)
 	c->want = LENGTH_END;
 	c->frame = mem_alloc(c->want, &err);
 	c->event = event_new(loop_base(e->loop), fd, EV_READ | EV_PERSIST, on_readable, c);
-	if (!c->frame || !c->event || timer_init(&c->timer, e->loop, on_time, c, &err) < 0 || event_add(c->event, NULL) < 0) {
+	if (!c->frame || !c->event || timer_init(&c->timer, e->loop, on_time, c, &err) < 0 ||
+	    event_add(c->event, NULL) < 0) {
 		conn_free(c);
 		return;
 	}

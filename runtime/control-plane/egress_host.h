@@ -3,10 +3,11 @@
 // The host's half of egress, and the only one that binds a hostile enclave: every check is made again here.
 //
 //   frame from the enclave ─► own allowlist ─► own resolver ─► drop every address that is not global ─► connect to one
-//   of the very addresses that were tested ─► reply ─► gate: the first bytes, if a TLS hello, name the same host ─► relay
+//   of the very addresses that were tested ─► reply ─► gate: the first bytes, if a TLS hello, name the same host ─►
+//   relay
 //
-// A name is resolved once a connection and the connection is made to the result, so a name that changes its mind between
-// test and use (DNS rebinding) changes nothing.
+// A name is resolved once a connection and the connection is made to the result, so a name that changes its mind
+// between test and use (DNS rebinding) changes nothing.
 #ifndef RUNTIME_CONTROL_PLANE_EGRESS_HOST_H
 #define RUNTIME_CONTROL_PLANE_EGRESS_HOST_H
 
@@ -23,7 +24,7 @@ struct egress_host_options {
 	unsigned connect_ms;	 // an address
 	unsigned hello_ms, idle_ms;
 	unsigned linger_ms;	 // without a byte, once one side has ended
-	bool test_allow_loopback; // connect to 127/8 and ::1 too. For tests and the local demo on one machine, never else
+	bool test_allow_loopback; // connect to 127/8 and ::1 too; for tests and the demo on one machine alone
 };
 
 struct egress_host_stats {

@@ -42,7 +42,8 @@ static void failed(struct hook *h, const char *why, int code)
 	h->pid = 0;
 	timer_set(&h->limit, 0);
 	h->tries_left--;
-	log_event(LOG_WARN, "hook.failed", LOG_STR("why", why), LOG_I64("code", code), LOG_U64("tries_left", h->tries_left));
+	log_event(LOG_WARN, "hook.failed", LOG_STR("why", why), LOG_I64("code", code),
+		  LOG_U64("tries_left", h->tries_left));
 	if (h->tries_left == 0) {
 		ended(h, false);
 		return;

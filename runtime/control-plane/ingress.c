@@ -69,8 +69,10 @@ static void on_dialled(void *ctx, int fd, int errnum)
 {
 	struct conn *c = ctx;
 	struct ingress_relay *in = c->in;
-	const struct relay_options options = {.idle_ms = in->o.idle_ms, .linger_ms = in->o.linger_ms,
-					      .total_a_to_b = &in->stats.bytes_in, .total_b_to_a = &in->stats.bytes_out};
+	const struct relay_options options = {.idle_ms = in->o.idle_ms,
+					      .linger_ms = in->o.linger_ms,
+					      .total_a_to_b = &in->stats.bytes_in,
+					      .total_b_to_a = &in->stats.bytes_out};
 	uint8_t header[PROXY_OUT_MAX];
 	size_t n = 0;
 	struct err err = ERR_INIT;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Clients' TCP connections into the enclave: one connection to the data plane for each, in front of it a PROXY v2 header
-// that says who the client is, then bytes both ways untouched. TLS is never ended here: the host sees ciphertext.
+// Clients' TCP connections into the enclave: one connection to the data plane for each, in front of it a PROXY v2
+// header that says who the client is, then bytes both ways untouched. TLS is never ended here: the host sees
+// ciphertext.
 #ifndef RUNTIME_CONTROL_PLANE_INGRESS_H
 #define RUNTIME_CONTROL_PLANE_INGRESS_H
 

@@ -76,16 +76,18 @@ static void refresh(void *ctx)
 static void add_ingress_metrics(struct metrics *m, const struct ingress_stats *in)
 {
 	metrics_add(m, METRIC_GAUGE, "cage_ingress_connections", "Client connections open now.", NULL, &in->open);
-	metrics_add(m, METRIC_COUNTER, "cage_ingress_accepted_total", "Client connections accepted.", NULL, &in->accepted);
+	metrics_add(m, METRIC_COUNTER, "cage_ingress_accepted_total", "Client connections accepted.", NULL,
+		    &in->accepted);
 	metrics_add(m, METRIC_COUNTER, "cage_ingress_shed_total", "Client connections over the cap.", NULL, &in->shed);
-	metrics_add(m, METRIC_COUNTER, "cage_ingress_relayed_total", "Client connections that reached the enclave.", NULL,
-		    &in->relayed);
-	metrics_add(m, METRIC_COUNTER, "cage_ingress_enclave_failed_total", "Connects to the enclave that failed.", NULL,
-		    &in->enclave_failed);
+	metrics_add(m, METRIC_COUNTER, "cage_ingress_relayed_total", "Client connections that reached the enclave.",
+		    NULL, &in->relayed);
+	metrics_add(m, METRIC_COUNTER, "cage_ingress_enclave_failed_total", "Connects to the enclave that failed.",
+		    NULL, &in->enclave_failed);
 	metrics_add(m, METRIC_COUNTER, "cage_ingress_proxy_failed_total", "Clients without a sound PROXY header.", NULL,
 		    &in->proxy_failed);
 	metrics_add(m, METRIC_COUNTER, "cage_ingress_bytes_total", "Bytes relayed.", "direction=\"in\"", &in->bytes_in);
-	metrics_add(m, METRIC_COUNTER, "cage_ingress_bytes_total", "Bytes relayed.", "direction=\"out\"", &in->bytes_out);
+	metrics_add(m, METRIC_COUNTER, "cage_ingress_bytes_total", "Bytes relayed.", "direction=\"out\"",
+		    &in->bytes_out);
 }
 
 #if CAGE_EGRESS
@@ -114,19 +116,23 @@ static void add_metrics(struct plane *p)
 
 	metrics_add(p->metrics, METRIC_GAUGE, "cage_up", "Always 1.", NULL, &p->up);
 	metrics_add(p->metrics, METRIC_GAUGE, "cage_draining", "1 after SIGTERM.", NULL, &p->draining);
-	metrics_add(p->metrics, METRIC_GAUGE, "cage_enclave_health", "1 while the data plane says that all is well.", NULL,
-		    &p->enclave_healthy);
+	metrics_add(p->metrics, METRIC_GAUGE, "cage_enclave_health", "1 while the data plane says that all is well.",
+		    NULL, &p->enclave_healthy);
 	add_ingress_metrics(p->metrics, ingress_relay_stats(p->ingress));
 #if CAGE_EGRESS
 	add_egress_metrics(p->metrics, egress_host_stats(p->egress));
 #endif
 	metrics_add(p->metrics, METRIC_COUNTER, "cage_control_requests_total", "Control frames.", NULL, &c->requests);
-	metrics_add(p->metrics, METRIC_COUNTER, "cage_control_malformed_total", "Control frames refused.", NULL, &c->malformed);
-	metrics_add(p->metrics, METRIC_COUNTER, "cage_transactions_total", "Transactions logged.", NULL, &c->transactions);
-	metrics_add(p->metrics, METRIC_COUNTER, "cage_transactions_dropped_total", "Transactions that the log did not take.",
-		    NULL, &c->dropped);
-	metrics_add(p->metrics, METRIC_COUNTER, "cage_statsd_lines_total", "StatsD lines from the enclave.", NULL, &s->lines);
-	metrics_add(p->metrics, METRIC_COUNTER, "cage_statsd_rejected_total", "Those that broke a rule.", NULL, &s->rejected);
+	metrics_add(p->metrics, METRIC_COUNTER, "cage_control_malformed_total", "Control frames refused.", NULL,
+		    &c->malformed);
+	metrics_add(p->metrics, METRIC_COUNTER, "cage_transactions_total", "Transactions logged.", NULL,
+		    &c->transactions);
+	metrics_add(p->metrics, METRIC_COUNTER, "cage_transactions_dropped_total",
+		    "Transactions that the log did not take.", NULL, &c->dropped);
+	metrics_add(p->metrics, METRIC_COUNTER, "cage_statsd_lines_total", "StatsD lines from the enclave.", NULL,
+		    &s->lines);
+	metrics_add(p->metrics, METRIC_COUNTER, "cage_statsd_rejected_total", "Those that broke a rule.", NULL,
+		    &s->rejected);
 }
 
 // ---- draining ------------------------------------------------------------------------------------------------------
@@ -275,7 +281,8 @@ static int start(struct plane *p, struct err *err)
 		return -1;
 	add_metrics(p);
 	if (timer_init(&p->drain, p->loop, on_drain_check, p, err) < 0 ||
-	    loop_on_signal(p->loop, SIGTERM, on_term, p, err) < 0 || loop_on_signal(p->loop, SIGINT, on_term, p, err) < 0)
+	    loop_on_signal(p->loop, SIGTERM, on_term, p, err) < 0 ||
+	    loop_on_signal(p->loop, SIGINT, on_term, p, err) < 0)
 		return -1;
 	if (close_in(&p->o, err) < 0)
 		return -1;

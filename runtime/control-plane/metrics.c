@@ -112,8 +112,8 @@ static int parse_name(const char *p, size_t n, struct sample *s)
 	for (size_t i = 0; i < n; i++) {
 		char c = p[i];
 
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
-		      c == '-'))
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+		      c == '.' || c == '-'))
 			return -1;
 		s->name[i] = c;
 	}
@@ -227,7 +227,8 @@ static int put_series(const struct series *s, struct buf *out, struct err *err)
 {
 	static const char *const types[] = {"counter", "gauge", "summary"};
 
-	if (buf_printf(out, err, "# HELP %s Reported by the enclave.\n# TYPE %s %s\n", s->name, s->name, types[s->kind]) < 0)
+	if (buf_printf(out, err, "# HELP %s Reported by the enclave.\n# TYPE %s %s\n", s->name, s->name,
+		       types[s->kind]) < 0)
 		return -1;
 	if (s->kind == SERIES_SUMMARY)
 		return buf_printf(out, err, "%s_sum %.15g\n%s_count %.15g\n", s->name, s->value, s->name, s->count);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The host's metrics: its own counters, which live in the parts that count, and what the enclave reports in StatsD lines.
-// They are shown as Prometheus text (exposition format 0.0.4) and sent on as StatsD.
+// The host's metrics: its own counters, which live in the parts that count, and what the enclave reports in StatsD
+// lines. They are shown as Prometheus text (exposition format 0.0.4) and sent on as StatsD.
 //
 //   StatsD in    name ":" number "|" type [ "|@" rate ] [ "|#" tags ]      type c g ms h d s
 //   Prometheus   c: cage_enclave_<name>_total    g: cage_enclave_<name>    ms h d: a summary's _sum and _count

@@ -39,7 +39,8 @@ static const struct option table[] = {
     O("no-deep-health", NULL, OPT_OFF, deep_health, false, "do not ask the data plane"),
     O("control", "ADDR", OPT_ADDR, control, false, "configuration, time, transactions [vsock:any:7776]"),
     O("metrics-in", "ADDR|none", OPT_ADDR_OR_NONE, metrics_in, false, "StatsD lines of the enclave [vsock:any:8128]"),
-    O("statsd", "ADDR|none", OPT_ADDR_OR_NONE, statsd, false, "send StatsD datagrams, tcp:HOST:PORT taken as UDP [none]"),
+    O("statsd", "ADDR|none", OPT_ADDR_OR_NONE, statsd, false,
+      "send StatsD datagrams, tcp:HOST:PORT taken as UDP [none]"),
     O("statsd-interval", "SECONDS", OPT_SECONDS, statsd_ms, false, "of our own metrics [10]"),
     O("runtime-config", "FILE", OPT_FILE, runtime_config, false, "a JSON object, served to the enclave"),
     O("name", "NAME", OPT_TEXT, name, false, "of the cage, in transaction lines"),
@@ -71,7 +72,8 @@ static void print_help(bool with_egress, FILE *out)
 		fprintf(out, "  %-34s %s\n", left, table[i].help);
 	}
 	fputs("  --help, --version\n\nADDR is vsock:CID:PORT (CID may be `any`), tcp:HOST:PORT or unix:PATH.\n"
-	      "Exit status: 0 drained and done, 1 the enclave could not be launched or a listener died, 2 usage or trouble.\n",
+	      "Exit status: 0 drained and done, 1 the enclave could not be launched or a listener died, 2 usage or "
+	      "trouble.\n",
 	      out);
 }
 

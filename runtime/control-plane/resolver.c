@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// c-ares says which descriptors it wants watched (on_socket) and when it wants to be woken (ares_timeout); the loop does
-// both. A query outlives its cancelling: c-ares calls back once in any case, and the query is freed there.
+// c-ares says which descriptors it wants watched (on_socket) and when it wants to be woken (ares_timeout); the loop
+// does both. A query outlives its cancelling: c-ares calls back once in any case, and the query is freed there.
 #include "runtime/control-plane/resolver.h"
 
 #include "base/cleanup.h"
@@ -155,7 +155,8 @@ static size_t collect(const struct ares_addrinfo *info, struct ip_addr addrs[RES
 {
 	size_t n = 0;
 
-	for (const struct ares_addrinfo_node *a = info ? info->nodes : NULL; a && n < RESOLVER_ADDRS_MAX; a = a->ai_next)
+	for (const struct ares_addrinfo_node *a = info ? info->nodes : NULL; a && n < RESOLVER_ADDRS_MAX;
+	     a = a->ai_next)
 		n += ip_from_sockaddr(a->ai_addr, &addrs[n]) == 0;
 	return n;
 }
@@ -179,7 +180,8 @@ static void on_answer(void *ctx, int status, int timeouts, struct ares_addrinfo 
 		return;
 	if (n)
 		fn(fn_ctx, RESOLVER_FOUND, addrs, n);
-	else if (status == ARES_SUCCESS || status == ARES_ENODATA || status == ARES_ENOTFOUND || status == ARES_EBADNAME)
+	else if (status == ARES_SUCCESS || status == ARES_ENODATA || status == ARES_ENOTFOUND ||
+		 status == ARES_EBADNAME)
 		fn(fn_ctx, RESOLVER_NO_NAME, NULL, 0);
 	else
 		fn(fn_ctx, RESOLVER_FAILED, NULL, 0);

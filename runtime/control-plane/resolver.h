@@ -31,8 +31,8 @@ struct resolver_query;
 struct resolver *resolver_new(struct loop *l, const char *servers, struct err *err);
 void resolver_free(struct resolver *r); // no query may be under way; free(NULL) is fine
 
-// fn is called once, possibly from within. 0 with *query set (NULL if fn was called already), or -1 on no memory or past
-// RESOLVER_INFLIGHT_MAX, without a call.
+// fn is called once, possibly from within. 0 with *query set (NULL if fn was called already), or -1 on no memory or
+// past RESOLVER_INFLIGHT_MAX, without a call.
 int resolver_ask(struct resolver *r, const char *name, resolver_fn *fn, void *ctx, struct resolver_query **query,
 		 struct err *err);
 void resolver_cancel(struct resolver_query *q); // without a call; cancel(NULL) is fine

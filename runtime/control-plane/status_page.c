@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Two small pages: /metrics, and health for every other path. The port is open to whoever reaches the host, so what it may
-// hold is capped (page_server.h).
+// Two small pages: /metrics, and health for every other path. The port is open to whoever reaches the host, so what it
+// may hold is capped (page_server.h).
 #include "runtime/control-plane/status_page.h"
 
 #include "base/mem.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the host says at run time, as the reader of its replies sees it (control frames: runtime/common/ctl_frame.h). The
-// host is not trusted, so this is advice: each key can make the plane do less or say less, none can loosen what the
+// What the host says at run time, as the reader of its replies sees it (control frames: runtime/common/ctl_frame.h).
+// The host is not trusted, so this is advice: each key can make the plane do less or say less, none can loosen what the
 // measured configuration rules.
 //
 //   {"ok": true, "config": {"log_level": "warn", "draining": true, "transaction_sample": 10, "max_connections": 500}}

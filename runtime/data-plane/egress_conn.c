@@ -21,7 +21,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { LINGER_MS = 300 * 1000 }; // without a byte, once one side has ended: a peer that forgot to close is not kept for long
+// Without a byte, once one side has ended: a peer that forgot to close is not kept for long.
+enum { LINGER_MS = 300 * 1000 };
 
 struct egress_conn {
 	struct chain chain; // in egress_shared's list

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The method and path that are kept for the log are cut, and the path ends before its query: what follows may be
-// secret. Header values are `***` but for those of the built-in list and report.trusted_headers (facts/runtime.md 2.13).
-// All of it leaves as printable ASCII, so that no client can write an entry that the host's reader refuses.
+// secret. Header values are `***` but for those of the built-in list and report.trusted_headers
+// (facts/runtime.md 2.13). All of it leaves as printable ASCII, so that no client can write an entry that the host's
+// reader refuses.
 #include "runtime/data-plane/exchange.h"
 
 #include "base/buf.h"

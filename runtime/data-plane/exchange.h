@@ -8,8 +8,8 @@
 #include "runtime/data-plane/session.h"
 
 enum {
-	TRX_HEADERS_MAX = 64,     // of a request, and of its response; the rest is not told
-	TRX_TEXT_MAX = 1536,      // bytes of their names and values: a batch of 64 entries stays within one control frame
+	TRX_HEADERS_MAX = 64, // of a request, and of its response; the rest is not told
+	TRX_TEXT_MAX = 1536,  // bytes of their names and values: a batch of 64 entries stays within one control frame
 	TRX_VALUE_MAX = 256,
 };
 

@@ -47,10 +47,11 @@ static bool begins_for_cgi(struct http1_span name, const char *lower)
 	return name.n >= n;
 }
 
-bool forward_is_dropped(struct http1_span name)
+static bool is_dropped(struct http1_span name)
 {
 	// Proxy is no field of HTTP; as HTTP_PROXY it would tell a CGI program's own client where to send its requests.
-	static const char *const names[] = {"host", "content-length", "forwarded", "x-real-ip", "proxy", FORWARD_API_KEY};
+	static const char *const names[] = {"host",      "content-length", "forwarded",
+					    "x-real-ip", "proxy",          FORWARD_API_KEY};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (name.n == strlen(names[i]) && begins_for_cgi(name, names[i]))
@@ -107,7 +108,7 @@ int forward_request(struct buf *out, const struct http1_head *rq, enum http1_bod
 		const struct http1_field *f = &rq->fields[i];
 		bool carried = upgrade && http1_name_is(f->name, "upgrade");
 
-		if ((f->hop && !carried) || forward_is_dropped(f->name))
+		if ((f->hop && !carried) || is_dropped(f->name))
 			continue;
 		if (put_field(out, f, err))
 			return -1;

@@ -46,7 +46,4 @@ int forward_error(struct buf *out, int status, bool close, bool head_only, struc
 enum { FORWARD_ERROR_BODY_MAX = 128 };
 size_t forward_error_body(char out[FORWARD_ERROR_BODY_MAX], int status);
 
-// A field of a request that is never passed on.
-bool forward_is_dropped(struct http1_span name);
-
 #endif

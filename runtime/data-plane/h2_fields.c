@@ -119,7 +119,8 @@ int h2_fields_head(const struct h2_fields *f, struct http1_head *rq, struct buf 
 		rq->length = rq->length * 10 + (uint64_t)(length->value.p[i] - '0');
 	if (rq->path.n > HTTP1_TARGET_MAX)
 		return 414;
-	if (!http1_is_token(rq->method.p, rq->method.n) || rq->method.n > HTTP1_METHOD_MAX || !is_path(rq) || !http1_is_host(rq->host) ||
+	if (!http1_is_token(rq->method.p, rq->method.n) || rq->method.n > HTTP1_METHOD_MAX || !is_path(rq) ||
+	    !http1_is_host(rq->host) ||
 	    (length && (length->value.n > 18 || length->value.n == 0 || (ended && rq->length))))
 		return 400;
 	return rq->method.n == 7 && !memcmp(rq->method.p, "CONNECT", 7) ? 501 : 0;

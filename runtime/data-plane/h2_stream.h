@@ -52,7 +52,7 @@ struct h2 {
 	bool eof, busy, gone;
 };
 
-// ---- the streams' half -----------------------------------------------------------------------------------------------
+// ---- the streams' half ----------------------------------------------------------------------------------------------
 // A stream of that id, in the connection's list. NULL without memory.
 struct h2_stream *h2_stream_new(struct h2 *c, int32_t id);
 void h2_stream_free(struct h2_stream *st); // the exchange is given up
@@ -68,7 +68,7 @@ unsigned h2_stream_patience(const struct h2_stream *st, uint64_t now);
 // Its time is up. False: nothing but the end of the connection will do.
 bool h2_stream_expire(struct h2_stream *st, uint64_t now);
 
-// ---- the connection's half -------------------------------------------------------------------------------------------
+// ---- the connection's half ------------------------------------------------------------------------------------------
 // Something is to be sent: once all exchanges that are ready in this turn of the loop have spoken, so that their frames
 // leave in one record.
 void h2_wake(struct h2 *c);

@@ -104,7 +104,8 @@ static int take_config(struct host_link *h, struct err *err)
 	log_set_level(a.log_level);
 	health_set_host_drains(h->health, a.draining);
 	shared->host.transaction_sample = a.transaction_sample;
-	shared->conns.max = (uint32_t)(a.max_connections && a.max_connections < measured ? a.max_connections : measured);
+	shared->conns.max =
+	    (uint32_t)(a.max_connections && a.max_connections < measured ? a.max_connections : measured);
 	return 0;
 }
 
@@ -215,7 +216,8 @@ struct host_link *host_link_new(struct shared *shared, struct health *health, st
 	h->health = health;
 	h->s = (struct stream)STREAM_INIT;
 	h->advice = ADVICE_INIT;
-	if (timer_init(&h->next, shared->loop, on_next, h, err) || timer_init(&h->limit, shared->loop, on_limit, h, err)) {
+	if (timer_init(&h->next, shared->loop, on_next, h, err) ||
+	    timer_init(&h->limit, shared->loop, on_limit, h, err)) {
 		host_link_free(h);
 		return NULL;
 	}

@@ -166,8 +166,8 @@ static int start(struct plane *p, struct err *err)
 	if (load_keys(p, err))
 		return -1;
 	p->shared.pool = upstream_pool_new(p->shared.loop, &service, err);
-	if (!p->shared.pool || !(p->health = health_new(&p->shared, err)) || !(p->report = report_new(&p->shared, err)) ||
-	    !(p->host = host_link_new(&p->shared, p->health, err)))
+	if (!p->shared.pool || !(p->health = health_new(&p->shared, err)) ||
+	    !(p->report = report_new(&p->shared, err)) || !(p->host = host_link_new(&p->shared, p->health, err)))
 		return -1;
 #if CAGE_EGRESS
 	if (start_egress(p, err))

@@ -152,8 +152,7 @@ static void expr_load_destination(struct netlink *nl, uint32_t offset, uint32_t 
 
 static void expr_mask_v4(struct netlink *nl)
 {
-	static const uint8_t mask[4] = {255, 128, 0, 0}, xor[4] = {
-							     0};
+	static const uint8_t mask[4] = {255, 128, 0, 0}, xor[4] = {0};
 	struct nft_expr x = expr_begin(nl, "bitwise");
 
 	netlink_put_be32(nl, NFTA_BITWISE_SREG, NFT_REG_1);
@@ -266,8 +265,7 @@ static int run(const char *const argv[])
 	if (rc == 0)
 		rc = posix_spawn(&pid, argv[0], &quiet, NULL, (char *const *)(uintptr_t)argv, no_env);
 	posix_spawn_file_actions_destroy(&quiet);
-	if (rc != 0 ||
-	    waitpid(pid, &status, 0) < 0)
+	if (rc != 0 || waitpid(pid, &status, 0) < 0)
 		return -1;
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
 }

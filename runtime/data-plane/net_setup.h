@@ -25,9 +25,9 @@
 	}
 
 // Does the four steps, each by itself; running it again changes nothing. Where another interface than lo is up it does
-// nothing at all (with a warning): there the default route would take a real machine off its network. A step that fails is logged as a warning with
-// the kernel's reason and the others are still tried: without 4 the ports of the configuration work, without 2 and 3
-// programs that resolve in simple ways do. redirect_port 0: no step 4.
+// nothing at all (with a warning): there the default route would take a real machine off its network. A step that fails
+// is logged as a warning with the kernel's reason and the others are still tried: without 4 the ports of the
+// configuration work, without 2 and 3 programs that resolve in simple ways do. redirect_port 0: no step 4.
 void net_setup(uint16_t redirect_port);
 
 // Step 4 for IPv4 by the iptables program, for kernels whose NAT speaks only the older interface. 0 (also when the rule

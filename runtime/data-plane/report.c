@@ -212,8 +212,8 @@ static int put_clock(struct buf *out, const struct host_view *host, struct err *
 
 	if (!host->clock_known)
 		return 0;
-	return buf_printf(out, err, "clock.behind.ms:%lld|g\nclock.ahead.ms:%lld|g\n", offset > 0 ? (long long)offset : 0,
-			  offset < 0 ? -(long long)offset : 0);
+	return buf_printf(out, err, "clock.behind.ms:%lld|g\nclock.ahead.ms:%lld|g\n",
+			  offset > 0 ? (long long)offset : 0, offset < 0 ? -(long long)offset : 0);
 }
 
 int report_lines(struct buf *out, const struct shared *shared, struct report_metrics *last, struct err *err)

@@ -42,7 +42,7 @@ struct upstream_pool {
 	struct http1_head head; // of the response being read: one for all, it lives no longer than a callback
 };
 
-// ---- the pool's half -------------------------------------------------------------------------------------------------
+// ---- the pool's half ------------------------------------------------------------------------------------------------
 void upstream_free(struct upstream *u);
 // Waits for `want` (EV_READ, EV_WRITE) and nothing else. Taking an event down takes its activation with it: a kick
 // survives.
@@ -56,7 +56,7 @@ bool upstream_pool_keep(struct upstream *u);
 // Takes an idle u out of the pool.
 void upstream_pool_forget(struct upstream *u);
 
-// ---- the exchange's half ---------------------------------------------------------------------------------------------
+// ---- the exchange's half --------------------------------------------------------------------------------------------
 void upstream_on_ready(evutil_socket_t fd, short what, void *arg);
 void upstream_on_timer(void *ctx);
 

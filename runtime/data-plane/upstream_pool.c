@@ -46,7 +46,8 @@ void upstream_arm(struct upstream *u, short want)
 	event_del(u->ev);
 	u->armed = want;
 	if (want) {
-		event_assign(u->ev, loop_base(u->pool->loop), u->s.fd, (short)(want | EV_PERSIST), upstream_on_ready, u);
+		event_assign(u->ev, loop_base(u->pool->loop), u->s.fd, (short)(want | EV_PERSIST), upstream_on_ready,
+			     u);
 		event_add(u->ev, NULL);
 	}
 	if (u->kick)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Environment that is known only at run time, handed over by file: `NAME=VALUE` and a NUL, again and again. Any byte but
-// NUL may stand in a value, so there is nothing to quote and nothing that could be taken for a command.
+// Environment that is known only at run time, handed over by file: `NAME=VALUE` and a NUL, again and again. Any byte
+// but NUL may stand in a value, so there is nothing to quote and nothing that could be taken for a command.
 #ifndef RUNTIME_SERVICE_LATE_ENV_H
 #define RUNTIME_SERVICE_LATE_ENV_H
 

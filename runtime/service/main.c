@@ -8,8 +8,8 @@
 //   late-env  path of a file that may be there by then: more NAME=VALUE words, a NUL behind each, in place of those in
 //             `env` with the same name (what the data plane was given at run time: secrets are not measured)
 //
-// As `cage-service --boot RUNSVDIR SERVICES [NAMESERVER]` it is what init starts: makes the gate, brings lo up, gives the image
-// the names that it lacks, becomes the supervisor.
+// As `cage-service --boot RUNSVDIR SERVICES [NAMESERVER]` it is what init starts: makes the gate, brings lo up, gives
+// the image the names that it lacks, becomes the supervisor.
 // Exit: 126, 127 as a shell; 111 for anything else that fails.
 #include "runtime/init/boot.h"
 #include "runtime/init/console.h"
