@@ -2,8 +2,8 @@
 //
 // Whiteouts speak of lower layers only, wherever they stand in their own, so a layer is applied in three passes:
 //
-//   1. what whiteouts and opaque markers name is marked, so that nothing of this layer is written through a symlink
-//      that it takes away
+//   1. what whiteouts and opaque markers name is looked up and marked, so that no symlink of this layer leads them
+//      elsewhere, and nothing of this layer is written through a symlink that it takes away
 //   2. the entries, in the archive's order: the last word on a path wins
 //   3. the other whiteouts and the opaque markers remove what this layer did not bring
 //
@@ -12,8 +12,10 @@
 // and one that the layer made is clean from the start, so hostile repetition costs a lookup each.
 #include "layerfs/merge.h"
 
+#include "base/mem.h"
 #include "layerfs/tree_priv.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -24,6 +26,7 @@ struct apply {
 	struct tree *tree;
 	int32_t layer;
 	struct node *aufs_links; // a directory outside the tree: AUFS's hidden link sources, while the layer lasts
+	struct node **named;	 // what each removal names in the layers below; NULL: nothing
 	struct node *parent;	 // where the last entry's parent path led
 	uint64_t gone;		 // tree->gone at that time
 };
@@ -328,46 +331,47 @@ static void clean(struct tree *tree, struct node *top)
 	}
 }
 
-// The directory that a removal speaks of; *out is NULL if there is none. overlay2 makes the parents of a whiteout in the
-// layer's own directory; umoci makes none.
-static int removal_dir(struct tree *tree, const char *path, size_t len, struct node **out, struct err *err)
+// overlay2 makes the parents of a removal in the layer's own directory, and follows what the layer has there.
+static struct node *own_dir(struct tree *tree, const char *path, size_t len, struct err *err)
 {
 	bool through = false;
 
+	return tree_make_parents(tree, path, len, &through, err);
+}
+
+static int apply_opaque(struct apply *a, const struct list_entry *e, struct node *n, struct err *err)
+{
+	struct tree *tree = a->tree;
+
 	if (tree->policy == TREE_REPLACE_SYMLINK) {
-		*out = tree_make_parents(tree, path, len, &through, err);
-		return *out ? 0 : -1;
+		n = own_dir(tree, e->path, e->path_len, err);
+		if (!n)
+			return -1;
+	} else if (n && n->inode && S_ISLNK(n->inode->mode) && !node_has(tree, n, NODE_OWN) &&
+		   tree_lookup(tree, e->path, e->path_len, true, &n, err)) {
+		return -1;
 	}
-	if (tree_lookup(tree, path, len, true, out, err))
-		return -1;
-	if (*out && !S_ISDIR((*out)->inode->mode))
-		*out = NULL;
-	return 0;
-}
-
-static int apply_opaque(struct tree *tree, const struct list_entry *e, struct err *err)
-{
-	struct node *dir;
-
-	if (removal_dir(tree, e->path, e->path_len, &dir, err))
-		return -1;
-	if (dir) {
-		clean(tree, dir);
-		node_mark(tree, dir, NODE_CLEAN);
+	if (n && n->inode && S_ISDIR(n->inode->mode)) {
+		clean(tree, n);
+		node_mark(tree, n, NODE_CLEAN);
 	}
 	return 0;
 }
 
-static int apply_whiteout(struct tree *tree, const struct list_entry *e, struct err *err)
+static int apply_whiteout(struct apply *a, const struct list_entry *e, struct node *n, struct err *err)
 {
+	struct tree *tree = a->tree;
 	const char *base;
 	size_t len, parent = split(e->path, e->path_len, &base, &len);
-	struct node *dir, *n;
 
-	if (removal_dir(tree, e->path, parent, &dir, err))
-		return -1;
-	n = dir ? tree_child(tree, dir, base, len) : NULL;
-	if (!n)
+	if (tree->policy == TREE_REPLACE_SYMLINK) {
+		struct node *dir = own_dir(tree, e->path, parent, err);
+
+		if (!dir)
+			return -1;
+		n = tree_child(tree, dir, base, len);
+	}
+	if (!n || !n->inode)
 		return 0;
 	if (S_ISDIR(n->inode->mode))
 		clean(tree, n);
@@ -390,19 +394,27 @@ static struct node *next_beside(const struct node *top, const struct node *n)
 	return n->next->inode ? n->next : tree_next_live(top, n->next);
 }
 
-// Marks what a removal names and all below; what has its mark has it all the way down, so nothing is walked twice.
-static void mark_gone(const struct tree *tree, const struct list_entry *e)
+// Finds what a removal names in the layers below, before this one changes the way there, and marks it and all below it:
+// what has its mark has it all the way down, so nothing is walked twice. *named stays NULL if there is nothing.
+static int name_gone(struct apply *a, const struct list_entry *e, struct node **named, struct err *err)
 {
-	struct node *top = literal(tree, e->path, e->path_len), *n = top;
+	struct tree *tree = a->tree;
+	struct node *n;
 
-	if (top && e->kind == LIST_OPAQUE && !S_ISDIR(top->inode->mode))
-		return; // its target is not meant, if the layer puts a directory in its place
+	if (tree->policy == TREE_REPLACE_SYMLINK)
+		*named = literal(tree, e->path, e->path_len);
+	else if (tree_lookup(tree, e->path, e->path_len, false, named, err))
+		return -1;
+	n = *named;
+	if (n && e->kind == LIST_OPAQUE && !S_ISDIR(n->inode->mode))
+		return 0; // a symlink's target is not meant, if the layer puts a directory in its place
 	while (n) {
 		bool known = node_has(tree, n, NODE_GONE);
 
 		node_mark(tree, n, NODE_GONE);
-		n = known ? next_beside(top, n) : tree_next_live(top, n);
+		n = known ? next_beside(*named, n) : tree_next_live(*named, n);
 	}
+	return 0;
 }
 
 // ---- the layer -----------------------------------------------------------------------------------------------------
@@ -430,16 +442,18 @@ static int pass_entries(struct apply *a, struct entry_list *entries, struct err 
 	return r;
 }
 
-static int pass_removals(struct tree *tree, struct entry_list *removals, bool mark, struct err *err)
+static int pass_removals(struct apply *a, struct entry_list *removals, bool first, struct err *err)
 {
 	struct list_entry e;
 	int r;
 
 	entry_list_rewind(removals);
-	while ((r = entry_list_next(removals, false, &e, err)) > 0) {
-		if (mark)
-			mark_gone(tree, &e);
-		else if (e.kind == LIST_OPAQUE ? apply_opaque(tree, &e, err) : apply_whiteout(tree, &e, err))
+	for (size_t i = 0; (r = entry_list_next(removals, false, &e, err)) > 0; i++) {
+		struct node **named = &a->named[i];
+		int rc = first ? name_gone(a, &e, named, err) :
+			 e.kind == LIST_OPAQUE ? apply_opaque(a, &e, *named, err) : apply_whiteout(a, &e, *named, err);
+
+		if (rc)
 			return fail(&e, err);
 	}
 	return r;
@@ -467,10 +481,14 @@ int tree_apply_layer(struct tree *tree, int32_t layer, struct entry_list *entrie
 	if (!a.aufs_links || tree_reserve(tree, entry_list_count(entries), err))
 		return -1;
 	tree->stamp = (uint32_t)layer + 1;
-	rc = pass_removals(tree, removals, true, err) || pass_entries(&a, entries, err) ||
-			     pass_removals(tree, removals, false, err)
+	a.named = mem_zalloc((size_t)entry_list_count(removals), sizeof(struct node *), err);
+	if (!a.named)
+		return -1;
+	rc = pass_removals(&a, removals, true, err) || pass_entries(&a, entries, err) ||
+			     pass_removals(&a, removals, false, err)
 		     ? -1
 		     : 0;
+	free(a.named);
 	if (!rc)
 		tree_drop_children(tree, a.aufs_links);
 	return rc;

@@ -27,4 +27,17 @@ echo inserted >file
 umoci insert --image img:t --tag inserted file /file 2>insert.log
 t "a layer that ends behind its last file's bytes, as umoci insert leaves it, is read" sh -c \
 	'"$1/eifgen" ls oci:img:inserted --json | jq -e ".entries[] | select(.path == \"file\" and .size == 9)"' sh "$EIFGEN_BIN"
+
+# Random images, as many as RANDOM_IMAGES says: what umoci unpacks, we read, and it is the same tree. (umoci refuses more:
+# an entry below what was a file in a lower layer, for one.)
+compared=0
+for seed in $([ "$(id -u)" -eq 0 ] && seq "${RANDOM_IMAGES:-60}"); do
+	rm -rf r; mkdir r
+	python3 "$tools/random-layers.py" "$seed" r && python3 "$tools/mkoci.py" r/img r/layer-*.tar
+	umoci unpack --image r/img:latest r/bundle >/dev/null 2>&1 || continue
+	compared=$((compared + 1))
+	t "random image $seed is read" sh -c '"$1/eifgen" ls oci:r/img:latest --json >r/ls.json' sh "$EIFGEN_BIN"
+	t "random image $seed is what umoci unpacks" python3 "$tools/compare-rootfs.py" r/bundle/rootfs r/ls.json
+done
+[ "$(id -u)" -ne 0 ] || t "a third of them or more was compared" test $compared -ge $((${RANDOM_IMAGES:-60} / 3))
 t_done

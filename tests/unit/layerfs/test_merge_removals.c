@@ -183,6 +183,27 @@ START_TEST(test_merge_removed_directory_lets_nothing_through_its_symlinks)
 }
 END_TEST
 
+// A whiteout speaks of the layers below: a symlink that the layer itself brings does not lead it elsewhere.
+START_TEST(test_merge_removal_goes_through_no_symlink_of_its_own_layer)
+{
+	static const char *const removal[] = {"d/.wh.b", "d/.wh..wh..opq"};
+
+	for (int i = 0; i < 4; i++) {
+		setup();
+		tar_file(&l[0], "b/b", "1");
+		if (i / 2)
+			tar_file(&l[0], "d/b", "1");
+		if (i % 2)
+			tar_link(&l[1], "d", '2', "/b");
+		tar_file(&l[1], removal[i % 2], "");
+		tar_file(&l[1], removal[1 - i % 2], "");
+		if (!(i % 2))
+			tar_link(&l[1], "d", '2', "/b");
+		expect("b 40755 0:0 i\nb/b 100644 0:0 1\nd 120777 0:0 ->/b\n");
+	}
+}
+END_TEST
+
 START_TEST(test_merge_bad_whiteouts_are_refused)
 {
 	static const char *const bad[] = {".wh.", "d/.wh..", ".wh...", ".wh.d/x", "a/.wh.d/x"};
@@ -205,4 +226,5 @@ UNIT_MAIN("layerfs/merge_removals", tcase_add_checked_fixture(tc_, setup, teardo
 	  ADD(test_merge_whiteout_of_symlink_lets_nothing_through)
 	  ADD(test_merge_whiteout_through_symlink_removes_there) ADD(test_merge_without_memory_is_never_another_tree)
 	  ADD(test_merge_removed_directory_lets_nothing_through_its_symlinks)
+	  ADD(test_merge_removal_goes_through_no_symlink_of_its_own_layer)
 	  ADD(test_merge_bad_whiteouts_are_refused))
