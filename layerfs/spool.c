@@ -54,6 +54,15 @@ struct adopted {
 	bool *damaged;
 };
 
+// The piece that was checked last stays in memory: what is read next most often lies in it, and it is those very bytes
+// that were found right.
+struct held {
+	pthread_mutex_t lock;
+	const struct adopted *of; // NULL: nothing
+	uint64_t piece;
+	uint8_t data[SPOOL_PIECE];
+};
+
 struct spool {
 	char *dir;
 	unsigned count;
@@ -62,6 +71,7 @@ struct spool {
 	pthread_mutex_t lock; // over adopted_count
 	unsigned adopted_count;
 	struct adopted adopted[SPOOL_ADOPTED_MAX];
+	struct held *held; // NULL: nothing was adopted
 	struct spool_file files[];
 };
 
@@ -120,6 +130,9 @@ void spool_free(struct spool *s)
 		free(s->adopted[i].sums);
 		free(s->adopted[i].checked);
 	}
+	if (s->held)
+		pthread_mutex_destroy(&s->held->lock);
+	free(s->held);
 	pthread_mutex_destroy(&s->lock);
 	free(s->dir);
 	free(s);
@@ -338,6 +351,16 @@ int spool_piece_sum(const uint8_t seed[SPOOL_SEED], uint64_t number, const void 
 	return ok ? 0 : err_nomem(err);
 }
 
+// With the lock held.
+static struct held *hold(struct spool *s, struct err *err)
+{
+	if (!s->held && (s->held = mem_alloc(sizeof(*s->held), err))) {
+		pthread_mutex_init(&s->held->lock, NULL);
+		s->held->of = NULL;
+	}
+	return s->held;
+}
+
 uint64_t spool_adopt(struct spool *s, const char *path, int fd, uint64_t size, const uint8_t seed[SPOOL_SEED],
 		     uint8_t *sums, bool *damaged, struct err *err)
 {
@@ -351,7 +374,7 @@ uint64_t spool_adopt(struct spool *s, const char *path, int fd, uint64_t size, c
 		return 0;
 	}
 	pthread_mutex_lock(&s->lock);
-	if (s->adopted_count < SPOOL_ADOPTED_MAX) {
+	if (hold(s, err) && s->adopted_count < SPOOL_ADOPTED_MAX) {
 		i = s->adopted_count++;
 		s->adopted[i] = (struct adopted){.path = copy, .fd = fd, .size = size, .sums = sums, .checked = checked,
 						 .damaged = damaged};
@@ -366,39 +389,67 @@ uint64_t spool_adopt(struct spool *s, const char *path, int fd, uint64_t size, c
 	return (uint64_t)(SPOOL_FILES_MAX + i) << OFFSET_BITS;
 }
 
-static int check_piece(const struct adopted *a, uint64_t piece, struct err *err)
+// With the lock of `h` held: reads a piece into it and checks that.
+static int check_piece(struct held *h, const struct adopted *a, uint64_t piece, struct err *err)
 {
 	uint64_t at = piece * SPOOL_PIECE;
 	size_t n = a->size - at < SPOOL_PIECE ? (size_t)(a->size - at) : SPOOL_PIECE;
-	uint8_t *p = mem_alloc(n, err), sum[SPOOL_SUM];
+	uint8_t sum[SPOOL_SUM];
 	int rc;
 
-	if (!p)
-		return -1;
-	rc = io_pread_full(a->fd, p, n, at, err);
+	h->of = NULL;
+	rc = io_pread_full(a->fd, h->data, n, at, err);
 	if (!rc)
-		rc = spool_piece_sum(a->seed, piece, p, n, sum, err);
-	free(p);
+		rc = spool_piece_sum(a->seed, piece, h->data, n, sum, err);
 	if (!rc && memcmp(sum, a->sums + piece * SPOOL_SUM, SPOOL_SUM))
 		rc = err_set(err, ERR_MISMATCH, "a cached layer is damaged");
 	if (rc) {
 		__atomic_store_n(a->damaged, true, __ATOMIC_RELAXED);
 		unlink(a->path);
-	} else {
-		atomic_store(&a->checked[piece], 1);
+		return -1;
 	}
-	return rc;
+	atomic_store(&a->checked[piece], 1);
+	h->of = a;
+	h->piece = piece;
+	return 0;
 }
 
-static int read_adopted(const struct adopted *a, uint64_t at, void *p, size_t n, struct err *err)
+// n bytes within one piece. Who finds the held one in use reads the file, if the piece has been found right before.
+static int read_piece(struct held *h, const struct adopted *a, uint64_t at, void *p, size_t n, struct err *err)
+{
+	uint64_t piece = at / SPOOL_PIECE;
+	bool checked = atomic_load_explicit(&a->checked[piece], memory_order_relaxed), here;
+	int rc = 0;
+
+	if (!checked)
+		pthread_mutex_lock(&h->lock);
+	else if (pthread_mutex_trylock(&h->lock))
+		return io_pread_full(a->fd, p, n, at, err);
+	here = h->of == a && h->piece == piece;
+	if (!here && !checked) {
+		rc = check_piece(h, a, piece, err);
+		here = !rc;
+	}
+	if (here)
+		memcpy(p, h->data + at % SPOOL_PIECE, n);
+	pthread_mutex_unlock(&h->lock);
+	return rc || here ? rc : io_pread_full(a->fd, p, n, at, err);
+}
+
+static int read_adopted(struct held *h, const struct adopted *a, uint64_t at, uint8_t *p, size_t n, struct err *err)
 {
 	if (at > a->size || n > a->size - at)
 		return err_set(err, ERR_MISMATCH, "a cached layer is too short");
-	for (uint64_t piece = at / SPOOL_PIECE; n && piece <= (at + n - 1) / SPOOL_PIECE; piece++) {
-		if (!atomic_load_explicit(&a->checked[piece], memory_order_relaxed) && check_piece(a, piece, err))
+	while (n) {
+		size_t left = SPOOL_PIECE - (size_t)(at % SPOOL_PIECE), part = n < left ? n : left;
+
+		if (read_piece(h, a, at, p, part, err))
 			return -1;
+		at += part;
+		p += part;
+		n -= part;
 	}
-	return io_pread_full(a->fd, p, n, at, err);
+	return 0;
 }
 
 int spool_read(const struct spool *s, uint64_t ref, uint64_t off, void *p, size_t n, struct err *err)
@@ -408,7 +459,7 @@ int spool_read(const struct spool *s, uint64_t ref, uint64_t off, void *p, size_
 	uint8_t *to = p;
 
 	if (file >= SPOOL_FILES_MAX)
-		return read_adopted(&s->adopted[file - SPOOL_FILES_MAX], (ref & OFFSET_MAX) + off, p, n, err);
+		return read_adopted(s->held, &s->adopted[file - SPOOL_FILES_MAX], (ref & OFFSET_MAX) + off, p, n, err);
 	for (off += ref & OFFSET_MAX; n;) {
 		const struct piece *piece = &f->pieces[off / SPOOL_CHUNK];
 		uint64_t at = off % SPOOL_CHUNK;

@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -215,8 +216,8 @@ END_TEST
 static char earlier[64];
 static const uint8_t seed[SPOOL_SEED] = {1, 2, 3};
 
-// A file of n bytes and its sums. The descriptor.
-static int make_earlier(size_t n, uint8_t **sums)
+// A file of n bytes, those that append makes from `from` on, and its sums. The descriptor.
+static int make_earlier(uint64_t from, size_t n, uint8_t **sums)
 {
 	uint8_t *p = malloc(n);
 	int fd;
@@ -224,7 +225,7 @@ static int make_earlier(size_t n, uint8_t **sums)
 	snprintf(earlier, sizeof(earlier), "%s/earlier", dir);
 	fd = open(earlier, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	for (size_t i = 0; i < n; i++)
-		p[i] = byte_at(i);
+		p[i] = byte_at(from + i);
 	ck_assert_int_eq(write(fd, p, n), (ssize_t)n);
 	*sums = malloc((n / SPOOL_PIECE + 1) * SPOOL_SUM);
 	for (size_t at = 0; at < n; at += SPOOL_PIECE)
@@ -239,7 +240,7 @@ START_TEST(test_spool_adopt_sound_contents_are_read)
 	size_t n = 2 * SPOOL_PIECE + 777;
 	bool damaged = false;
 	uint8_t *sums, byte;
-	int fd = make_earlier(n, &sums);
+	int fd = make_earlier(0, n, &sums);
 	uint64_t ref = spool_adopt(s, earlier, fd, n, seed, sums, &damaged, &err);
 
 	ck_assert_uint_ne(ref, 0);
@@ -255,6 +256,62 @@ START_TEST(test_spool_adopt_sound_contents_are_read)
 }
 END_TEST
 
+enum { SHIFT = 12345, ADOPTED_SIZE = 3 * SPOOL_PIECE + 5 };
+static uint64_t two[2];
+
+static void adopt_two(bool *damaged)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		uint8_t *sums;
+		int fd = make_earlier(i * SHIFT, ADOPTED_SIZE, &sums);
+
+		two[i] = spool_adopt(s, earlier, fd, ADOPTED_SIZE, seed, sums, damaged, &err);
+		ck_assert_uint_ne(two[i], 0);
+		unlink(earlier);
+	}
+}
+
+static void *read_by_turns(void *ctx)
+{
+	uint8_t *p = ctx;
+
+	for (unsigned k = 0; k < 600; k++) {
+		unsigned i = k % 2;
+		uint64_t off = (uint64_t)k * 65537 % (ADOPTED_SIZE - 20000);
+
+		if (spool_read(s, two[i], off, p, 20000, NULL))
+			return p;
+		for (size_t j = 0; j < 20000; j++) {
+			if (p[j] != byte_at(i * SHIFT + off + j))
+				return p;
+		}
+	}
+	return NULL;
+}
+
+// One piece is held in memory; who wants another, or wants it at the same time, gets the right bytes all the same.
+START_TEST(test_spool_adopt_two_read_by_turns_and_threads_give_their_own_bytes)
+{
+	static uint8_t room[4][20000];
+	pthread_t threads[4];
+	bool damaged = false;
+	void *wrong;
+
+	adopt_two(&damaged);
+	expect(two[0], 0, 0, ADOPTED_SIZE);
+	expect(two[1], SPOOL_PIECE - 7, SPOOL_PIECE - 7 + SHIFT, 14);
+	expect(two[0], SPOOL_PIECE - 7, SPOOL_PIECE - 7, 14);
+	adopt_two(&damaged);
+	for (unsigned t = 0; t < 4; t++)
+		ck_assert_int_eq(pthread_create(&threads[t], NULL, read_by_turns, room[t]), 0);
+	for (unsigned t = 0; t < 4; t++) {
+		ck_assert_int_eq(pthread_join(threads[t], &wrong), 0);
+		ck_assert_ptr_null(wrong);
+	}
+	ck_assert(!damaged);
+}
+END_TEST
+
 START_TEST(test_spool_adopt_damage_is_found_and_removed)
 {
 	size_t n = 2 * SPOOL_PIECE + 777;
@@ -263,7 +320,7 @@ START_TEST(test_spool_adopt_damage_is_found_and_removed)
 	for (size_t i = 0; i < 4; i++) {
 		bool damaged = false;
 		uint8_t *sums, byte = (uint8_t)(byte_at((uint64_t)places[i]) ^ 0x10), got;
-		int fd = make_earlier(n, &sums);
+		int fd = make_earlier(0, n, &sums);
 		uint64_t ref = spool_adopt(s, earlier, fd, n, seed, sums, &damaged, &err);
 
 		ck_assert_int_eq(pwrite(fd, &byte, 1, places[i]), 1);
@@ -298,7 +355,7 @@ START_TEST(test_spool_adopt_too_many_is_refused)
 
 	for (int i = 0; i <= SPOOL_ADOPTED_MAX; i++) {
 		uint8_t *sums;
-		int fd = make_earlier(10, &sums);
+		int fd = make_earlier(0, 10, &sums);
 		uint64_t ref = spool_adopt(s, earlier, fd, 10, seed, sums, &damaged, &err);
 
 		ck_assert_int_eq(ref == 0, i == SPOOL_ADOPTED_MAX);
@@ -371,7 +428,7 @@ START_TEST(test_spool_every_fault_is_an_error)
 		for (int n = 1;; n++) {
 			uint8_t *sums = NULL, got[10];
 			bool damaged = false;
-			int fd = make_earlier(100, &sums), rc;
+			int fd = make_earlier(0, 100, &sums), rc;
 			struct spool *x;
 			uint64_t ref = 0;
 
@@ -405,6 +462,7 @@ UNIT_MAIN("layerfs/spool", tcase_add_checked_fixture(tc_, setup, teardown);
 	  ADD(test_spool_zeros_read_as_zeros) ADD(test_spool_append_past_48_bits_is_refused)
 	  ADD(test_spool_few_descriptors_suffice) ADD(test_spool_drop_gives_back_what_nobody_expects)
 	  ADD(test_spool_drop_without_expect_does_nothing) ADD(test_spool_adopt_sound_contents_are_read)
+	  ADD(test_spool_adopt_two_read_by_turns_and_threads_give_their_own_bytes)
 	  ADD(test_spool_adopt_damage_is_found_and_removed) ADD(test_spool_piece_sum_depends_on_seed_number_and_bytes)
 	  ADD(test_spool_adopt_too_many_is_refused) ADD(test_spool_new_bad_file_count_is_refused)
 	  ADD(test_spool_open_unnamed_is_where_it_should_be)
