@@ -45,6 +45,10 @@ int eif_writer_use_threads(struct eif_writer *w, struct err *err);
 // Begins a section; the one before it is closed. Order is the caller's: kernel, cmdline, metadata, ramdisks, signature.
 int eif_writer_section(struct eif_writer *w, enum eif_section_type type, struct err *err);
 int eif_writer_write(struct eif_writer *w, const void *p, size_t n, struct err *err);
+// The same for who makes the data in place: the room that there is (*n bytes, at least one), and then how many of them
+// have been filled. NULL without an open section.
+void *eif_writer_room(struct eif_writer *w, size_t *n, struct err *err);
+int eif_writer_filled(struct eif_writer *w, size_t n, struct err *err);
 struct sink eif_writer_sink(struct eif_writer *w); // eif_writer_write as a sink
 // Closes the last section and fills *pcrs (pcr0..2) from what was written; the caller may then add a signature section
 // (which is not measured) before eif_writer_finish patches sizes, header and CRC into the file.
@@ -60,6 +64,10 @@ bool eif_writer_digest(struct eif_writer *w, char *text);
 // Measuring only (fd -1), within a section: the registers' state, and taking one up that `skipped` bytes of this section
 // led to, which then count as written. Waits for the consumers.
 int eif_writer_save(struct eif_writer *w, uint8_t out[PCR_MEASURE_STATE], struct err *err);
+// The same without waiting for the registers: they put their state as of here into `out` when they get there. It is
+// complete, and need not stay where it is any longer, after eif_writer_settle.
+int eif_writer_mark(struct eif_writer *w, uint8_t out[PCR_MEASURE_STATE], struct err *err);
+int eif_writer_settle(struct eif_writer *w, struct err *err); // all that was written has been measured
 int eif_writer_resume(struct eif_writer *w, const uint8_t in[PCR_MEASURE_STATE], uint64_t skipped, struct err *err);
 // SHA-384 of the measured bytes so far, PCR_SIZE of it: of the kernel, behind that section. Waits for the consumers.
 int eif_writer_sha384_so_far(struct eif_writer *w, uint8_t *out, struct err *err);

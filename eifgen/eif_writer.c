@@ -10,7 +10,8 @@
 // (crc_join) and no byte is read back. With fd -1 all this happens and nothing is written.
 //
 // Blocks go through a fan-out (base/fanout.h) to three consumers: the two halves of the registers, and CRC with file.
-// Each sees the bytes in order, so threads change nothing but the time; at the end of a section all are waited for.
+// Each sees the bytes in order, so threads change nothing but the time; at the end of a section all are waited for. A
+// mark ends a block, and travels with it: each lane puts its part of the registers' state there when it is through.
 //
 // A digest of the file begins with the header, which holds the CRC of all behind it. Who can foresee size and CRC of the
 // last section gets a fourth consumer, which digests the header that will come about, the sections that are written
@@ -53,6 +54,8 @@ struct eif_writer {
 	uint8_t *block; // of `blocks`, being filled; NULL: none taken yet
 	size_t used;	// of block: bytes of the open section not yet handed on
 	bool feed;	// the open section is measured; changed only while the consumers rest
+	uint64_t handed_on, fed[2]; // blocks: by this thread, by the lanes
+	uint8_t *marks[BLOCKS];	    // of each block in the ring: where to put the registers' state behind it, or NULL
 	uint64_t written; // where the file's consumer goes on
 	struct foreseen {
 		uint8_t header[EIF_HEADER_SIZE], section[EIF_SECTION_HEADER_SIZE];
@@ -62,18 +65,26 @@ struct eif_writer {
 	} foreseen;
 };
 
+// The lanes count their blocks, and look whether a mark was left behind this one.
+static int feed_lane(struct eif_writer *w, enum pcr_lane lane, const void *p, size_t n, struct err *err)
+{
+	uint8_t *mark = w->marks[w->fed[lane]++ % BLOCKS];
+
+	if (w->feed && pcr_measure_lane(w->measure, lane, p, n, err))
+		return -1;
+	if (mark)
+		pcr_measure_save_lane(w->measure, lane, mark);
+	return 0;
+}
+
 static int feed_all(void *ctx, const void *p, size_t n, struct err *err)
 {
-	struct eif_writer *w = ctx;
-
-	return w->feed ? pcr_measure_lane(w->measure, PCR_LANE_ALL, p, n, err) : 0;
+	return feed_lane(ctx, PCR_LANE_ALL, p, n, err);
 }
 
 static int feed_rest(void *ctx, const void *p, size_t n, struct err *err)
 {
-	struct eif_writer *w = ctx;
-
-	return w->feed ? pcr_measure_lane(w->measure, PCR_LANE_REST, p, n, err) : 0;
+	return feed_lane(ctx, PCR_LANE_REST, p, n, err);
 }
 
 static int feed_file(void *ctx, const void *p, size_t n, struct err *err)
@@ -163,20 +174,23 @@ static bool is_measured(enum eif_section_type type)
 	return type == EIF_SECTION_KERNEL || type == EIF_SECTION_CMDLINE || type == EIF_SECTION_RAMDISK;
 }
 
-static int flush_block(struct eif_writer *w, struct err *err)
+static int flush_block(struct eif_writer *w, uint8_t *mark, struct err *err)
 {
 	size_t n = w->used;
 
+	if (!n)
+		return 0;
 	w->used = 0;
 	w->block = NULL;
-	return n ? fanout_publish(w->blocks, n, err) : 0;
+	w->marks[w->handed_on++ % BLOCKS] = mark;
+	return fanout_publish(w->blocks, n, err);
 }
 
 static int close_section(struct eif_writer *w, struct err *err)
 {
 	if (!w->open)
 		return 0;
-	if (flush_block(w, err) || fanout_drain(w->blocks, err))
+	if (flush_block(w, NULL, err) || fanout_drain(w->blocks, err))
 		return -1;
 	w->open = false;
 	return 0;
@@ -201,26 +215,44 @@ int eif_writer_section(struct eif_writer *w, enum eif_section_type type, struct 
 	return 0;
 }
 
+void *eif_writer_room(struct eif_writer *w, size_t *n, struct err *err)
+{
+	if (!w->open) {
+		err_set(err, ERR_USAGE, "data outside a section");
+		return NULL;
+	}
+	if (!w->block)
+		w->block = fanout_buffer(w->blocks);
+	*n = BLOCK - w->used;
+	return w->block + w->used;
+}
+
+int eif_writer_filled(struct eif_writer *w, size_t n, struct err *err)
+{
+	w->used += n;
+	if (ckd_add(&w->end, w->end, n) || w->end > INT64_MAX)
+		return err_set(err, ERR_LIMIT, "the EIF grows past what a file can hold");
+	w->sections[w->count - 1].size += n;
+	return w->used == BLOCK ? flush_block(w, NULL, err) : 0;
+}
+
 int eif_writer_write(struct eif_writer *w, const void *p, size_t n, struct err *err)
 {
 	const uint8_t *b = p;
 
-	if (!w->open)
-		return err_set(err, ERR_USAGE, "data outside a section");
 	while (n) {
-		size_t take = BLOCK - w->used < n ? BLOCK - w->used : n;
+		size_t take;
+		void *to = eif_writer_room(w, &take, err);
 
-		if (!w->block)
-			w->block = fanout_buffer(w->blocks);
-		memcpy(w->block + w->used, b, take);
-		w->used += take;
-		if (ckd_add(&w->end, w->end, take) || w->end > INT64_MAX)
-			return err_set(err, ERR_LIMIT, "the EIF grows past what a file can hold");
-		w->sections[w->count - 1].size += take;
+		if (!to)
+			return -1;
+		if (take > n)
+			take = n;
+		memcpy(to, b, take);
+		if (eif_writer_filled(w, take, err))
+			return -1;
 		b += take;
 		n -= take;
-		if (w->used == BLOCK && flush_block(w, err))
-			return -1;
 	}
 	return 0;
 }
@@ -320,24 +352,31 @@ bool eif_writer_digest(struct eif_writer *w, char *text)
 	return held && !digester_end(w->foreseen.digest, text, &ignored);
 }
 
-static int settle(struct eif_writer *w, struct err *err)
+int eif_writer_settle(struct eif_writer *w, struct err *err)
 {
-	return flush_block(w, err) || fanout_drain(w->blocks, err) ? -1 : 0;
+	return flush_block(w, NULL, err) || fanout_drain(w->blocks, err) ? -1 : 0;
 }
 
 int eif_writer_save(struct eif_writer *w, uint8_t out[PCR_MEASURE_STATE], struct err *err)
 {
-	if (settle(w, err))
+	if (eif_writer_settle(w, err))
 		return -1;
 	pcr_measure_save(w->measure, out);
 	return 0;
+}
+
+int eif_writer_mark(struct eif_writer *w, uint8_t out[PCR_MEASURE_STATE], struct err *err)
+{
+	if (w->used)
+		return flush_block(w, out, err);
+	return eif_writer_save(w, out, err); // the last block is with the lanes already
 }
 
 int eif_writer_resume(struct eif_writer *w, const uint8_t in[PCR_MEASURE_STATE], uint64_t skipped, struct err *err)
 {
 	if (w->fd >= 0 || !w->open)
 		return err_set(err, ERR_USAGE, "bytes can be passed over only where none are written");
-	if (settle(w, err) || pcr_measure_load(w->measure, in, err))
+	if (eif_writer_settle(w, err) || pcr_measure_load(w->measure, in, err))
 		return -1;
 	w->end += skipped;
 	w->sections[w->count - 1].size += skipped;
@@ -346,7 +385,7 @@ int eif_writer_resume(struct eif_writer *w, const uint8_t in[PCR_MEASURE_STATE],
 
 int eif_writer_sha384_so_far(struct eif_writer *w, uint8_t *out, struct err *err)
 {
-	return settle(w, err) || pcr_measure_so_far(w->measure, out, err) ? -1 : 0;
+	return eif_writer_settle(w, err) || pcr_measure_so_far(w->measure, out, err) ? -1 : 0;
 }
 
 const uint8_t *eif_writer_ramdisk2_sha384(const struct eif_writer *w)

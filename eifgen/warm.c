@@ -29,8 +29,8 @@
 
 enum {
 	RECIPE = 32,
-	INTERVAL = 16 * 1024 * 1024, // between marks: small against what a run costs, large against a wait for the lanes
-	STRETCH = 4 * 1024 * 1024,   // of one content piece, so that marks lie within large files too
+	INTERVAL = 4 * 1024 * 1024, // between marks, half of which a change costs: some milliseconds
+	STRETCH = 2 * 1024 * 1024,  // of one content piece, so that marks lie within large files too
 	READ = 128 * 1024,
 	WORDS = 32 * 1024, // of the recipe, not digested yet
 	OWN_MAX = 64 * 1024 * 1024, // stored bytes of a topmost layer whose contents are digested each time: 0.1 s or so
@@ -54,8 +54,11 @@ struct warm {
 	size_t gathered;
 	uint32_t *numbers, numbered; // of each layer, its number in the recipe, 0 before it has one
 	char name[2 * RECIPE + 8];
-	struct buf known, fresh; // marks: kept from earlier; made by this run
-	const uint8_t *last;	 // the last known mark, within `known`; NULL: none yet
+	struct buf known;	     // marks kept from earlier
+	const uint8_t **index;	     // all of them, in order of their recipes
+	const uint8_t *last;	     // the last known mark, within `known`; NULL: none yet
+	uint8_t **fresh;	     // marks made by this run; the lanes fill them in when they get there
+	size_t fresh_count, fresh_cap;
 	bool hashing;
 	uint64_t position, marked; // bytes of the section so far; where the last mark lies
 	uint64_t skipped;
@@ -112,6 +115,24 @@ static int begin_recipe(struct warm *x, struct err *err)
 	return 0;
 }
 
+static int compare_marks(const void *va, const void *vb)
+{
+	return memcmp(*(const uint8_t *const *)va, *(const uint8_t *const *)vb, RECIPE);
+}
+
+static int make_index(struct warm *x, struct err *err)
+{
+	size_t n = x->known.len / MARK;
+
+	x->index = mem_zalloc(n, sizeof(*x->index), err);
+	if (!x->index)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		x->index[i] = x->known.data + i * MARK;
+	qsort(x->index, n, sizeof(*x->index), compare_marks);
+	return 0;
+}
+
 int warm_new(struct layer_cache *cache, const struct image *image, struct eif_writer *w, struct warm **out,
 	     struct err *err)
 {
@@ -136,6 +157,10 @@ int warm_new(struct layer_cache *cache, const struct image *image, struct eif_wr
 	}
 	x->known.len -= x->known.len % MARK;
 	x->hashing = x->known.len == 0;
+	if (make_index(x, err)) {
+		warm_free(x);
+		return -1;
+	}
 	*out = x;
 	return 0;
 }
@@ -144,10 +169,15 @@ void warm_free(struct warm *x)
 {
 	if (!x)
 		return;
+	if (x->fresh_count)
+		eif_writer_settle(x->writer, NULL);
+	for (size_t i = 0; i < x->fresh_count; i++)
+		free(x->fresh[i]);
+	free(x->fresh);
+	free(x->index);
 	EVP_MD_CTX_free(x->recipe);
 	EVP_MD_CTX_free(x->copy);
 	buf_free(&x->known);
-	buf_free(&x->fresh);
 	buf_free(&x->bytes);
 	free(x->pending);
 	free(x->read);
@@ -168,12 +198,18 @@ static int hash_content(struct warm *x, const struct piece *p, struct err *err)
 	uint64_t done = 0;
 
 	while (done < p->size) {
-		size_t n = p->size - done < READ ? (size_t)(p->size - done) : READ;
-		ssize_t got = tree_content_read(p->tree, p->inode, p->offset + done, x->read, n, err);
+		size_t n;
+		void *to = eif_writer_room(x->writer, &n, err);
+		ssize_t got;
 
+		if (!to)
+			return -1;
+		if (n > p->size - done)
+			n = (size_t)(p->size - done);
+		got = tree_content_read(p->tree, p->inode, p->offset + done, to, n, err);
 		if (got <= 0)
 			return got < 0 ? -1 : err_set(err, ERR_IO, "content ends early");
-		if (eif_writer_write(x->writer, x->read, (size_t)got, err))
+		if (eif_writer_filled(x->writer, (size_t)got, err))
 			return -1;
 		done += (uint64_t)got;
 	}
@@ -209,32 +245,31 @@ static int start_hashing(struct warm *x, struct err *err)
 
 static const uint8_t *find_mark(const struct warm *x, const uint8_t recipe[RECIPE])
 {
-	for (size_t at = 0; at < x->known.len; at += MARK) {
-		if (!memcmp(x->known.data + at, recipe, RECIPE) &&
-		    get_be64(x->known.data + at + RECIPE) == x->position)
-			return x->known.data + at;
-	}
-	return NULL;
+	const uint8_t **found = bsearch(&recipe, x->index, x->known.len / MARK, sizeof(*x->index), compare_marks);
+
+	return found && get_be64(*found + RECIPE) == x->position ? *found : NULL;
 }
 
 static int keep_mark(struct warm *x, const uint8_t recipe[RECIPE], struct err *err)
 {
-	uint8_t mark[MARK];
+	uint8_t *mark;
 
+	if (mem_grow(&x->fresh, &x->fresh_cap, x->fresh_count, sizeof(*x->fresh), err))
+		return -1;
+	mark = mem_alloc(MARK, err);
+	if (!mark)
+		return -1;
+	x->fresh[x->fresh_count++] = mark;
 	memcpy(mark, recipe, RECIPE);
 	put_be64(mark + RECIPE, x->position);
-	if (eif_writer_save(x->writer, mark + RECIPE + 8, err))
-		return -1;
-	return buf_add(&x->fresh, mark, MARK, err);
+	return eif_writer_mark(x->writer, mark + RECIPE + 8, err);
 }
 
-static int maybe_mark(struct warm *x, struct err *err)
+static int mark_here(struct warm *x, struct err *err)
 {
 	uint8_t recipe[RECIPE];
 	const uint8_t *known;
 
-	if (x->position - x->marked < INTERVAL)
-		return 0;
 	x->marked = x->position;
 	if (recipe_digest(x, recipe, err))
 		return -1;
@@ -248,6 +283,11 @@ static int maybe_mark(struct warm *x, struct err *err)
 	if (!x->hashing && start_hashing(x, err))
 		return -1;
 	return keep_mark(x, recipe, err);
+}
+
+static int maybe_mark(struct warm *x, struct err *err)
+{
+	return x->position - x->marked < INTERVAL ? 0 : mark_here(x, err);
 }
 
 // ---- pieces --------------------------------------------------------------------------------------------------------
@@ -390,17 +430,33 @@ int warm_content(void *ctx, const struct tree *tree, const struct inode *inode, 
 	return 0;
 }
 
+// The new marks, then as many of the others as there is room for.
+static int keep_marks(struct warm *x, struct err *err)
+{
+	_cleanup_buf_ struct buf all = BUF_INIT(0);
+	size_t fresh = x->fresh_count < MARKS_MAX ? x->fresh_count : MARKS_MAX;
+	size_t known = (MARKS_MAX - fresh) * MARK < x->known.len ? (MARKS_MAX - fresh) * MARK : x->known.len;
+
+	if (!fresh)
+		return 0;
+	if (eif_writer_settle(x->writer, err) || buf_reserve(&all, fresh * MARK + known, err))
+		return -1;
+	for (size_t i = 0; i < fresh; i++) {
+		if (buf_add(&all, x->fresh[i], MARK, err))
+			return -1;
+	}
+	if (known && buf_add(&all, x->known.data, known, err))
+		return -1;
+	layer_cache_put(x->cache, x->name, all.data, all.len);
+	return 0;
+}
+
+// The end is a mark, too: an image that has not changed is not hashed at all.
 int warm_finish(struct warm *x, struct err *err)
 {
-	size_t room = (size_t)MARKS_MAX * MARK;
-
+	if (x->position > x->marked && mark_here(x, err))
+		return -1;
 	if (!x->hashing && start_hashing(x, err))
 		return -1;
-	if (!x->fresh.len)
-		return 0;
-	if (x->fresh.len < room && buf_add(&x->fresh, x->known.data ? x->known.data : (const uint8_t *)"",
-					   x->known.len < room - x->fresh.len ? x->known.len : room - x->fresh.len, err))
-		return -1;
-	layer_cache_put(x->cache, x->name, x->fresh.data, x->fresh.len < room ? x->fresh.len : room);
-	return 0;
+	return keep_marks(x, err);
 }

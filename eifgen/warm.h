@@ -6,8 +6,8 @@
 // stretches of file content named by origin (the layer's diff_id, offset among its contents, length) or, where the
 // layer is the topmost and not large, by the content's own SHA-256: that layer is the one that every build makes anew,
 // mostly of the same files, and its diff_id would make strangers of them all. A running SHA-256 over that row, its
-// recipe, stands for the bytes themselves. Every 16 MiB the recipe so far is a mark: an earlier run kept it with the
-// registers' state at that place. While marks are found nothing is hashed into the registers, and nothing of lower
+// recipe, stands for the bytes themselves. Every 4 MiB, and at the end, the recipe so far is a mark: an earlier run kept
+// it with the registers' state at that place. While marks are found nothing is hashed into the registers, and nothing of lower
 // layers is read; at the first unknown one the last known state is loaded, what came since is hashed, and so is all
 // that follows.
 //

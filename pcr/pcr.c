@@ -142,16 +142,25 @@ int pcr_measure_final(struct pcr_measure *m, struct pcr_values *v, struct err *e
 }
 
 // all | split | others | has_split | part | ramdisks
-void pcr_measure_save(const struct pcr_measure *m, uint8_t out[PCR_MEASURE_STATE])
+void pcr_measure_save_lane(const struct pcr_measure *m, enum pcr_lane lane, uint8_t out[PCR_MEASURE_STATE])
 {
 	_Static_assert(PCR_MEASURE_STATE == 3 * SHA384_STATE + 10, "three digests, two bytes, a count");
-	sha384_save(m->all, out);
+	if (lane == PCR_LANE_ALL) {
+		sha384_save(m->all, out);
+		return;
+	}
 	sha384_save(m->split, out + SHA384_STATE);
 	sha384_save(m->others, out + 2 * SHA384_STATE);
 	out += 3 * SHA384_STATE;
 	out[0] = m->has_split;
 	out[1] = (uint8_t)m->part;
 	put_be64(out + 2, m->ramdisks);
+}
+
+void pcr_measure_save(const struct pcr_measure *m, uint8_t out[PCR_MEASURE_STATE])
+{
+	pcr_measure_save_lane(m, PCR_LANE_ALL, out);
+	pcr_measure_save_lane(m, PCR_LANE_REST, out);
 }
 
 int pcr_measure_load(struct pcr_measure *m, const uint8_t in[PCR_MEASURE_STATE], struct err *err)
