@@ -251,8 +251,10 @@ static int write_kernel(struct pass *x, const struct platform *p, struct err *er
 
 static int write_head(struct pass *x, struct build_input *in, struct err *err)
 {
-	const struct platform *p = in->platform;
+	struct platform *p = in->platform;
 
+	if (in->want_sections && platform_pin(p, err))
+		return -1;
 	return write_kernel(x, p, err) ||
 			       section_bytes(x, EIF_SECTION_CMDLINE, p->cmdline, strlen(p->cmdline), err) ||
 			       write_metadata(x, in, err) || write_bootstrap(x, in, err)

@@ -46,7 +46,7 @@ struct build_input {
 	struct image *image;
 	struct image_config config; // the image's, with overrides in it; strings borrowed
 	bool cmd_override;
-	const struct platform *platform;
+	struct platform *platform; // pinned with want_sections, if it was not before
 	struct layout_options layout;
 	struct layer_options layers; // its policy is set from the layout
 	uint64_t scrub;		     // set of entropy rules (layerfs/entropy.h), 0: none

@@ -78,13 +78,33 @@ static int load_file(const char *path, size_t max, struct platform_file *f, stru
 
 	f->path = mem_strdup(path, err);
 	f->name = f->path ? mem_strdup(slash ? slash + 1 : path, err) : NULL;
-	if (!f->name || buf_reserve(&b, 1, err) || io_slurp(path, max, &b, err) || digest_of(b.data, b.len, f->digest, err)) {
+	if (!f->name || buf_reserve(&b, 1, err) || io_slurp(path, max, &b, err)) {
 		buf_free(&b);
 		return -1;
 	}
 	f->data = b.data;
 	f->size = b.len;
 	return 0;
+}
+
+static int pin(struct platform_file *f, struct err *err)
+{
+	return !f->data || *f->digest ? 0 : digest_of(f->data, f->size, f->digest, err);
+}
+
+int platform_pin(struct platform *p, struct err *err)
+{
+	return pin(&p->kernel, err);
+}
+
+static int pin_all(struct platform *p, bool kernel, struct err *err)
+{
+	for (size_t i = 0; i < p->module_count; i++)
+		if (pin(&p->modules[i], err))
+			return -1;
+	if (pin(&p->config, err) || pin(&p->cmdline_file, err) || pin(&p->init, err) || pin(&p->nsm, err))
+		return -1;
+	return kernel ? platform_pin(p, err) : 0;
 }
 
 // `given`, or dir/name. A file that may be missing from a directory (`optional`) stays absent then.
@@ -249,7 +269,8 @@ int platform_load(const struct platform_options *opt, struct platform **out, str
 	if (!p)
 		return -1;
 	p->arch = opt->arch;
-	if (load_all(opt, p, err) || load_modules(opt, p, err) || read_version(p, err) || read_bundle(p, err))
+	if (load_all(opt, p, err) || load_modules(opt, p, err) || pin_all(p, !opt->pin_later, err) ||
+	    read_version(p, err) || read_bundle(p, err))
 		return -1;
 	p->init_is_ours = memmem(p->init.data, p->init.size, init_marker, sizeof(init_marker) - 1) != NULL;
 	p->kernel_is_bootable = looks_bootable(p);

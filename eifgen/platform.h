@@ -25,7 +25,7 @@ struct platform_file {
 	char *name;    // its last component
 	uint8_t *data; // owned; not NULL if the file is there, even an empty one
 	size_t size;
-	char digest[DIGEST_TEXT_MAX]; // "sha256:…", "" if absent
+	char digest[DIGEST_TEXT_MAX]; // "sha256:…", "" if absent, or if it is to be made later
 };
 
 struct platform {
@@ -48,6 +48,7 @@ struct platform_options {
 	bool no_nsm;
 	const char *const *modules; // paths
 	size_t module_count;
+	bool pin_later; // the kernel, megabytes of it, is not digested before platform_pin
 };
 
 #define PLATFORM_DEFAULT_DIR "/usr/share/nitro_enclaves/blobs"
@@ -55,6 +56,8 @@ struct platform_options {
 // *out is the caller's. A missing kernel, command line or init is an error that names the path; .config and nsm.ko may
 // be missing from a directory. ERR_LIMIT past the caps in platform.c.
 int platform_load(const struct platform_options *opt, struct platform **out, struct err *err);
+// The kernel's digest, if it is not there yet.
+int platform_pin(struct platform *p, struct err *err);
 void platform_free(struct platform *p);
 CLEANUP_DEFINE(struct platform, platform_free, platform_free)
 

@@ -152,6 +152,7 @@ static int make(struct request *r, struct build_job *job, char digest[DIGEST_TEX
 	const struct buf *texts[OUTPUTS] = {NULL, &r->record, &r->provenance, &r->sbom};
 	struct record_source src;
 
+	r->opt.platform.pin_later = !r->lock && !cmd_verbose; // beside the layers, for the record
 	if (build_job_open(job, &r->opt, r->image, err))
 		return -1;
 	src = build_job_source(job);

@@ -41,6 +41,8 @@ static struct platform *load(const struct platform_options *opt)
 	return p;
 }
 
+#define KERNEL_DIGEST "sha256:a204d4ad1de3e9b07751899e5cf4d4a3017328c41372c70fdcc8db9587bb38fb"
+
 START_TEST(test_platform_load_of_a_directory_finds_every_file)
 {
 	struct platform *p;
@@ -51,10 +53,26 @@ START_TEST(test_platform_load_of_a_directory_finds_every_file)
 	ck_assert_str_eq(p->os, "Linux");
 	ck_assert_str_eq(p->kernel_version, "4.14.256");
 	ck_assert_uint_eq(p->kernel.size, 6);
-	ck_assert_str_eq(p->kernel.digest, "sha256:a204d4ad1de3e9b07751899e5cf4d4a3017328c41372c70fdcc8db9587bb38fb");
+	ck_assert_str_eq(p->kernel.digest, KERNEL_DIGEST);
 	ck_assert_str_eq(p->nsm.name, "nsm.ko");
 	ck_assert(p->init_is_ours);
 	ck_assert(!p->kernel_is_bootable);
+	platform_free(p);
+}
+END_TEST
+
+START_TEST(test_platform_pin_digests_a_kernel_that_was_loaded_without)
+{
+	struct platform *p;
+
+	setup();
+	p = load(&(struct platform_options){.dir = dir, .pin_later = true});
+	ck_assert_str_eq(p->kernel.digest, "");
+	ck_assert_str_ne(p->init.digest, "");
+	for (int i = 0; i < 2; i++) {
+		assert_ok(platform_pin(p, &err));
+		ck_assert_str_eq(p->kernel.digest, KERNEL_DIGEST);
+	}
 	platform_free(p);
 }
 END_TEST
@@ -158,6 +176,7 @@ END_TEST
 
 UNIT_MAIN("eifgen/platform",
 	  ADD(test_platform_load_of_a_directory_finds_every_file)
+	  ADD(test_platform_pin_digests_a_kernel_that_was_loaded_without)
 	  ADD(test_platform_load_for_aarch64_takes_image_and_no_config_gives_unknown)
 	  ADD(test_platform_load_of_single_files_takes_nothing_from_the_default_directory)
 	  ADD(test_platform_load_of_modules_keeps_their_order)
