@@ -55,7 +55,7 @@ struct eif_writer {
 	size_t used;	// of block: bytes of the open section not yet handed on
 	bool feed;	// the open section is measured; changed only while the consumers rest
 	uint64_t handed_on, fed[2]; // blocks: by this thread, by the lanes
-	uint8_t *marks[BLOCKS];	    // of each block in the ring: where to put the registers' state behind it, or NULL
+	uint8_t *marks[BLOCKS]; // of each block in the ring: where the registers' state behind it goes, or NULL
 	uint64_t written; // where the file's consumer goes on
 	struct foreseen {
 		uint8_t header[EIF_HEADER_SIZE], section[EIF_SECTION_HEADER_SIZE];

@@ -7,8 +7,8 @@
 // layer is the topmost and not large, by the content's own SHA-256: that layer is the one that every build makes anew,
 // mostly of the same files, and its diff_id would make strangers of them all. A running SHA-256 over that row, its
 // recipe, stands for the bytes themselves. Every 4 MiB, and at the end, the recipe so far is a mark: an earlier run kept
-// it with the registers' state at that place. While marks are found nothing is hashed into the registers, and nothing of lower
-// layers is read; at the first unknown one the last known state is loaded, what came since is hashed, and so is all
+// it with the registers' state at that place. While marks are found nothing is hashed into the registers, and nothing of
+// lower layers is read; at the first unknown one the last known state is loaded, what came since is hashed, and so is all
 // that follows.
 //
 // Why the result cannot differ from a cold run's: the recipe begins with the registers' state where the section begins,

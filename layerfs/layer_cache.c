@@ -203,6 +203,15 @@ static int spend(struct layer_budget *b, const struct layer_content *c)
 		       : 0;
 }
 
+bool layer_cache_holds(const struct layer_cache *c, const struct image_layer *what)
+{
+	struct err ignored = ERR_INIT;
+	uint8_t seed[SHA];
+	_cleanup_free_ char *path = layer_path(c, what, seed, &ignored);
+
+	return path && !access(path, R_OK);
+}
+
 int layer_cache_load(struct layer_cache *c, const struct image_layer *what, struct spool *spool,
 		     struct layer_budget *budget, struct layer_content *out, struct err *err)
 {

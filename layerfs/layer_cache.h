@@ -22,6 +22,8 @@ struct layer_cache; // opaque
 int layer_cache_open(const char *dir, uint64_t max_bytes, struct layer_cache **out, struct err *err);
 void layer_cache_free(struct layer_cache *c); // NULL fine
 
+// Whether there is something of that name: a guess, good enough to plan by.
+bool layer_cache_holds(const struct layer_cache *c, const struct image_layer *what);
 // 1: *out is filled as layer_read would; 0: not there (or damaged, and removed); -1: out of memory.
 int layer_cache_load(struct layer_cache *c, const struct image_layer *what, struct spool *spool,
 		     struct layer_budget *budget, struct layer_content *out, struct err *err);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Threads and order. Workers take layers, the largest first so that none is left alone with it at the end, and read
-// each into entry lists and the spool, every worker into a file of its own; the caller's thread applies the lists to
-// the tree in layer order as they come.
+// Threads and order. Workers take layers, the largest first so that none is left alone with it at the end and those that
+// the cache holds last, and read each into entry lists and the spool, every worker into a file of its own; the caller's
+// thread applies the lists to the tree in layer order as they come.
 //
 //   worker: layer 0 ─ layer 2 ─ layer 5 …      each slot:  WAITING ─► DONE (content) or FAILED (error)
 //   worker: layer 3 ─ layer 1 ─ layer 4 …
@@ -37,7 +37,7 @@ struct slot {
 };
 
 struct sized {
-	uint64_t size;
+	uint64_t size; // of the blob; 0: cached
 	size_t layer;
 };
 
@@ -48,7 +48,7 @@ struct pool {
 	pthread_mutex_t lock; // over next, failed_at and the slots' state
 	pthread_cond_t changed;
 	size_t next, failed_at; // next: of `order`; failed_at: lowest layer known to have failed
-	struct sized *order;	// all layers, those with the largest blobs first
+	struct sized *order;	// all layers, those with the most to read first
 	bool threads; // more than the caller's
 	struct layer_cache *cache;
 	struct slot *slots;
@@ -237,8 +237,11 @@ static int choose_order(struct pool *p, struct err *err)
 	p->order = mem_zalloc(n, sizeof(*p->order), err);
 	if (!p->order)
 		return -1;
-	for (size_t i = 0; i < n; i++)
-		p->order[i] = (struct sized){p->set->what(p->set->ctx, i)->size, i};
+	for (size_t i = 0; i < n; i++) {
+		const struct image_layer *what = p->set->what(p->set->ctx, i);
+
+		p->order[i] = (struct sized){p->cache && layer_cache_holds(p->cache, what) ? 0 : what->size, i};
+	}
 	qsort(p->order, n, sizeof(*p->order), larger_first);
 	return 0;
 }
