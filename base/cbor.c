@@ -243,8 +243,8 @@ int cbor_get_uint(struct cbor_reader *r, uint64_t max, uint64_t *v, struct err *
 	if (want(r, CBOR_UINT, &item, err))
 		return -1;
 	if (item.value > max)
-		return err_set(err, ERR_INPUT, "CBOR before byte %zu: %llu is more than %llu", (size_t)(r->p - r->start),
-			       (unsigned long long)item.value, (unsigned long long)max);
+		return err_set(err, ERR_INPUT, "CBOR before byte %zu: %llu is more than %llu",
+			       (size_t)(r->p - r->start), (unsigned long long)item.value, (unsigned long long)max);
 	*v = item.value;
 	return 0;
 }

@@ -84,7 +84,8 @@ static int take_status(struct span *rest, struct err *err)
 	struct span line, code;
 	size_t value;
 
-	if (!take_line(rest, &line) || line.n < STATUS_LINE_MIN || memcmp(line.p, "HTTP/1.", 7) != 0 || line.p[8] != ' ')
+	if (!take_line(rest, &line) || line.n < STATUS_LINE_MIN || memcmp(line.p, "HTTP/1.", 7) != 0 ||
+	    line.p[8] != ' ')
 		return err_set(err, ERR_INPUT, "no attestation document in the certificate, and no HTTP answer");
 	code = (struct span){line.p + 9, 3};
 	if (read_digits(&code, 10, &value) != 3)

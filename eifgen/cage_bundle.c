@@ -125,7 +125,8 @@ int cage_bundle_read_tools(const void *tar, size_t n, struct cage_bundle *b, str
 			return err_set(err, ERR_INPUT, "an entry outside of " TOP);
 		if (!strcmp(m.name, TOP "PROVENANCE"))
 			provenance = m;
-		if ((m.type == '0' || m.type == '2') && !strncmp(m.name, TOP "bin/", strlen(TOP "bin/")) && take_file(b, &m, err))
+		if ((m.type == '0' || m.type == '2') && !strncmp(m.name, TOP "bin/", strlen(TOP "bin/")) &&
+		    take_file(b, &m, err))
 			return -1;
 	}
 	if (more < 0)

@@ -85,8 +85,9 @@ static int take_text(const struct field *f, const cJSON *v, struct cage_config *
 	if (!cJSON_IsString(v))
 		return wants(f->path, "a text", err);
 	if (n < f->min || n > f->max)
-		return f->min == f->max ? err_set(err, ERR_INPUT, "%s: wants %u characters, has %zu", f->path, f->min, n) :
-					  err_set(err, ERR_INPUT, "%s: wants %u to %u bytes, has %zu", f->path, f->min, f->max, n);
+		return f->min == f->max
+			   ? err_set(err, ERR_INPUT, "%s: wants %u characters, has %zu", f->path, f->min, n)
+			   : err_set(err, ERR_INPUT, "%s: wants %u to %u bytes, has %zu", f->path, f->min, f->max, n);
 	if (f->offset == (size_t)-1)
 		return 0; // known, and of no use
 	char **member = (char **)((char *)c + f->offset);
@@ -136,7 +137,8 @@ static int take_value(const struct field *f, const cJSON *v, struct cage_config 
 	default:
 		if (!cJSON_IsNumber(v) || v->valuedouble < f->min || v->valuedouble > f->max ||
 		    v->valuedouble != (double)(uint32_t)v->valuedouble)
-			return err_set(err, ERR_INPUT, "%s: wants a whole number from %u to %u", f->path, f->min, f->max);
+			return err_set(err, ERR_INPUT, "%s: wants a whole number from %u to %u", f->path, f->min,
+				       f->max);
 		*(uint32_t *)((char *)c + f->offset) = (uint32_t)v->valuedouble;
 		return 0;
 	}
@@ -176,7 +178,8 @@ static bool is_label(const char *s)
 	size_t n = strlen(s);
 
 	for (size_t i = 0; i < n; i++)
-		if (!((s[i] >= 'a' && s[i] <= 'z') || (s[i] >= '0' && s[i] <= '9') || (s[i] == '-' && i > 0 && i < n - 1)))
+		if (!((s[i] >= 'a' && s[i] <= 'z') || (s[i] >= '0' && s[i] <= '9') ||
+		      (s[i] == '-' && i > 0 && i < n - 1)))
 			return false;
 	return n > 0 && n <= 63;
 }
@@ -184,8 +187,9 @@ static bool is_label(const char *s)
 static int check_egress(const struct cage_config *c, struct err *err)
 {
 	if (c->egress.enabled && c->egress.count == 0)
-		return err_set(err, ERR_INPUT, "egress.destinations: wants at least one destination when egress.enabled is true "
-					       "([\"*\"] for every name)");
+		return err_set(err, ERR_INPUT,
+			       "egress.destinations: wants at least one destination when egress.enabled is true "
+			       "([\"*\"] for every name)");
 	if (!c->egress.enabled && c->egress.count > 0)
 		return err_set(err, ERR_INPUT, "egress.destinations: of no use while egress.enabled is not true");
 	size_t bytes = 0;
@@ -197,7 +201,9 @@ static int check_egress(const struct cage_config *c, struct err *err)
 			return err_set(err, ERR_INPUT, "egress.destinations[%zu]: %s", i, fault);
 		bytes += strlen(c->egress.destinations[i]) + 1; // a comma behind each but the last
 	}
-	return bytes > ALLOWLIST_BYTES + 1 ? err_set(err, ERR_LIMIT, "egress.destinations: more than %d bytes in all", ALLOWLIST_BYTES) : 0;
+	return bytes > ALLOWLIST_BYTES + 1
+		   ? err_set(err, ERR_LIMIT, "egress.destinations: more than %d bytes in all", ALLOWLIST_BYTES)
+		   : 0;
 }
 
 static int check_attestation(const struct cage_config *c, struct err *err)
@@ -230,8 +236,11 @@ static int check_secrets(const struct cage_config *c, struct err *err)
 		return err_set(err, ERR_INPUT, "tls.cert_file: of no use while tls_termination is false");
 	if (c->api_keys_file && !c->api_key_auth)
 		return err_set(err, ERR_INPUT, "api_keys_file: of no use while api_key_auth is not true");
-	return check_place("tls.cert_file", c->tls.cert_file, err) || check_place("tls.key_file", c->tls.key_file, err) ||
-	       check_place("api_keys_file", c->api_keys_file, err) ? -1 : 0;
+	return check_place("tls.cert_file", c->tls.cert_file, err) ||
+		       check_place("tls.key_file", c->tls.key_file, err) ||
+		       check_place("api_keys_file", c->api_keys_file, err)
+		   ? -1
+		   : 0;
 }
 
 // A token of RFC 9110 5.6.2.
@@ -263,7 +272,8 @@ static int check(const struct cage_config *c, struct err *err)
 	if (c->dockerfile[0] == '/')
 		return wants("dockerfile", "a path relative to this file", err);
 	if (c->trx_logging && !c->tls_termination)
-		return err_set(err, ERR_INPUT, "trx_logging: wants tls_termination: what is not decrypted cannot be logged");
+		return err_set(err, ERR_INPUT,
+			       "trx_logging: wants tls_termination: what is not decrypted cannot be logged");
 	if (c->api_key_auth && !c->tls_termination)
 		return err_set(err, ERR_INPUT, "api_key_auth: wants tls_termination: a key cannot be seen otherwise");
 	if (c->trusted_header_count > TRUSTED_HEADERS_MAX)
@@ -280,8 +290,9 @@ static int check(const struct cage_config *c, struct err *err)
 	if (c->acceptor.max_handshakes && c->acceptor.max_connections &&
 	    c->acceptor.max_handshakes > c->acceptor.max_connections)
 		return err_set(err, ERR_INPUT, "acceptor.max_handshakes: is more than acceptor.max_connections");
-	if (c->runtime_bundle && (strncmp(c->runtime_bundle, "sha256:", 7) || strpbrk(c->runtime_bundle + 7, "ABCDEF") ||
-				  hex_decode(c->runtime_bundle + 7, 64, digest, sizeof(digest))))
+	if (c->runtime_bundle &&
+	    (strncmp(c->runtime_bundle, "sha256:", 7) || strpbrk(c->runtime_bundle + 7, "ABCDEF") ||
+	     hex_decode(c->runtime_bundle + 7, 64, digest, sizeof(digest))))
 		return wants("runtime.bundle", "sha256: and 64 lower-case hex digits", err);
 	return check_secrets(c, err) || check_egress(c, err) || check_attestation(c, err) ? -1 : 0;
 }

@@ -91,7 +91,8 @@ static bool take_address(struct span s, bool bracketed, const char **fault)
 	if (bits.n && all_digits(bits) && strspn(bits.p, "0") == bits.n)
 		*fault = "allows every address";
 	else if (bracketed ? n != 16 : !n)
-		*fault = bracketed ? "has brackets around what is no IPv6 address" : "has a slash behind what is no address";
+		*fault =
+		    bracketed ? "has brackets around what is no IPv6 address" : "has a slash behind what is no address";
 	else if (prefix < 0)
 		*fault = "has a prefix that is longer than the address, or no number";
 	else if (n == 16 && is_mapped(bytes))

@@ -43,7 +43,10 @@ static int put_digest(struct buf *out, const struct buf *file, const char *name,
 {
 	char digest[DIGEST_TEXT_MAX];
 
-	return digest_of(file->data, file->len, digest, err) || buf_printf(out, err, " %s %s", strchr(digest, ':') + 1, name) ? -1 : 0;
+	return digest_of(file->data, file->len, digest, err) ||
+		       buf_printf(out, err, " %s %s", strchr(digest, ':') + 1, name)
+		   ? -1
+		   : 0;
 }
 
 // ---- the runtime -----------------------------------------------------------------------------------------------------
@@ -54,15 +57,16 @@ static int put_runtime(const struct cage_dockerfile *c, struct buf *out, struct 
 	const struct {
 		const char *name;
 		const struct buf *file;
-	} rows[] = {{"cage-service", &c->bundle->service}, {plane, &c->bundle->data_plane}, {tar, &c->bundle->dependencies}};
+	} rows[] = {
+	    {"cage-service", &c->bundle->service}, {plane, &c->bundle->data_plane}, {tar, &c->bundle->dependencies}};
 	char digest[DIGEST_TEXT_MAX];
 
 	for (size_t i = 0; i < 3; i++) {
 		if (digest_of(rows[i].file->data, rows[i].file->len, digest, err) ||
 		    (strncmp(c->runtime, "https://", 8)
-			     ? buf_printf(out, err, "COPY %s/%s /opt/cage/bin/%s\n", c->runtime, rows[i].name, rows[i].name)
-			     : buf_printf(out, err, "ADD --checksum=%s %s/%s /opt/cage/bin/%s\n", digest, c->runtime, rows[i].name,
-					  rows[i].name)))
+			 ? buf_printf(out, err, "COPY %s/%s /opt/cage/bin/%s\n", c->runtime, rows[i].name, rows[i].name)
+			 : buf_printf(out, err, "ADD --checksum=%s %s/%s /opt/cage/bin/%s\n", digest, c->runtime,
+				      rows[i].name, rows[i].name)))
 			return -1;
 	}
 	if (buf_add_str(out, "RUN set -e; umask 022; cd /opt/cage/bin; printf '%s  %s\\n'", err))
@@ -122,10 +126,11 @@ static int put_service(const struct cage_dockerfile *c, struct buf *out, struct 
 	if (buf_printf(out, err, "RUN umask 022; cd /etc/service/%s; printf '%%s\\n'", dir) ||
 	    put_lines(out, &m->entrypoint, &m->cmd, err) || buf_add_str(out, " > cmd\n", err))
 		return -1;
-	if (buf_printf(out, err, "RUN set -e; umask 022; cd /etc/service/%s; u='%.*s' v='%s'; %s; printf '%%s\\n'", dir, (int)name,
-		       user, user[name] ? user + name + 1 : "", resolve_user) ||
+	if (buf_printf(out, err, "RUN set -e; umask 022; cd /etc/service/%s; u='%.*s' v='%s'; %s; printf '%%s\\n'", dir,
+		       (int)name, user, user[name] ? user + name + 1 : "", resolve_user) ||
 	    put_lines(out, &m->env, NULL, err) || (!has_env(&m->env, "PATH=") && put_quoted(out, default_path, err)) ||
-	    (!has_env(&m->env, "HOME=") && buf_add_str(out, " \"HOME=${h:-/}\"", err)) || buf_add_str(out, " > env", err))
+	    (!has_env(&m->env, "HOME=") && buf_add_str(out, " \"HOME=${h:-/}\"", err)) ||
+	    buf_add_str(out, " > env", err))
 		return -1;
 	if (*m->user && buf_add_str(out, "; printf '%s:%s:%s\\n' \"$i\" \"$g\" \"$l\" > user", err))
 		return -1;
@@ -152,17 +157,21 @@ int cage_dockerfile_print(const struct cage_dockerfile *c, struct buf *out, stru
 	const char *text = c->text;
 
 	if (m->entrypoint.count + m->cmd.count == 0)
-		return err_set(err, ERR_INPUT, "the Dockerfile has neither ENTRYPOINT nor CMD; if its base image has, give "
-					       "--base-config");
+		return err_set(err, ERR_INPUT,
+			       "the Dockerfile has neither ENTRYPOINT nor CMD; if its base image has, give "
+			       "--base-config");
 	if (strpbrk(m->user, "'\n"))
 		return err_set(err, ERR_INPUT, "USER holds a quote");
 	if (buf_add(out, text, c->n, err) || (c->n && text[c->n - 1] != '\n' && buf_add_byte(out, '\n', err)) ||
-	    buf_printf(out, err, "\n# ---- from here on: eifgen cage dockerfile, runtime %s ----\n", c->bundle->digest) ||
+	    buf_printf(out, err, "\n# ---- from here on: eifgen cage dockerfile, runtime %s ----\n",
+		       c->bundle->digest) ||
 	    buf_add_str(out, "USER 0\nSHELL [\"/bin/sh\", \"-c\"]\n", err) || put_runtime(c, out, err) ||
 	    put_directories(c, out, err) || put_config(c, out, err) || put_service(c, out, err))
 		return -1;
 	// A tool that the image brought may be elsewhere; the entry point needs one place, and looks for runsv in it.
-	if (buf_add_str(out, "RUN for t in runsvdir runsv; do [ -e /usr/local/bin/$t ] || ln -s \"$(command -v $t)\" /usr/local/bin/$t; done\n",
+	if (buf_add_str(out,
+			"RUN for t in runsvdir runsv; do [ -e /usr/local/bin/$t ] || ln -s \"$(command -v $t)\" "
+			"/usr/local/bin/$t; done\n",
 			err))
 		return -1;
 	// nitro-cli runs CMD alone if there is one; with no ENTRYPOINT every reader sees the same command.
@@ -196,7 +205,8 @@ int cage_dockerfile_base(const void *json, size_t n, struct docker_image *out, s
 	const cJSON *config = NULL, *ports = NULL, *port;
 	const char *user = "", *dir = "";
 
-	if (json_parse(json, n, CAGE_PROGRAM_MAX, &root, err) || json_get_object(root, "config", JSON_REQUIRED, &config, err) ||
+	if (json_parse(json, n, CAGE_PROGRAM_MAX, &root, err) ||
+	    json_get_object(root, "config", JSON_REQUIRED, &config, err) ||
 	    take_strings(config, "Entrypoint", &out->entrypoint, err) || take_strings(config, "Cmd", &out->cmd, err) ||
 	    take_strings(config, "Env", &out->env, err) || take_strings(config, "OnBuild", &out->triggers, err) ||
 	    take_strings(config, "Shell", &out->shell, err) ||

@@ -49,7 +49,8 @@ static struct node *make_dir(struct tree *tree, const char *path, struct err *er
 	return dir;
 }
 
-static int put(struct tree *tree, struct node *dir, const char *name, uint32_t perm, const struct buf *b, struct err *err)
+static int put(struct tree *tree, struct node *dir, const char *name, uint32_t perm, const struct buf *b,
+	       struct err *err)
 {
 	return tree_add_file(tree, dir, name, perm, b->len ? (const void *)b->data : "", b->len, err) ? 0 : -1;
 }
@@ -101,7 +102,8 @@ static int add_tool(const struct cage_bundle *b, const struct cage_tool *t, stru
 		return tree_add_file(tree, dir, t->name, 0755, t->data, t->size, err) ? 0 : -1;
 	const struct cage_tool *f = cage_bundle_file(b, t->target);
 
-	if (!tree_child(tree, dir, f->name, strlen(f->name)) && !tree_add_file(tree, dir, f->name, 0755, f->data, f->size, err))
+	if (!tree_child(tree, dir, f->name, strlen(f->name)) &&
+	    !tree_add_file(tree, dir, f->name, 0755, f->data, f->size, err))
 		return -1;
 	return tree_add_symlink(tree, dir, t->name, t->target, err) ? 0 : -1;
 }
@@ -137,8 +139,10 @@ static const char *tool_path(const struct cage_overlay *o, const char *name)
 // A directory that holds nothing but what we put there: a `user`, `down` or `finish` that the image brought would act, too.
 static struct node *service_dir(const struct cage_overlay *o, struct tree *tree, const char *name, struct err *err)
 {
-	struct node *top = make_dir(tree, SERVICE_DIR, err), *old = top ? tree_child(tree, top, name, strlen(name)) : NULL;
-	_cleanup_free_ char *text = old ? mem_printf(err, "cage: the image's own %s/%s is replaced", SERVICE_DIR, name) : NULL;
+	struct node *top = make_dir(tree, SERVICE_DIR, err),
+		    *old = top ? tree_child(tree, top, name, strlen(name)) : NULL;
+	_cleanup_free_ char *text =
+	    old ? mem_printf(err, "cage: the image's own %s/%s is replaced", SERVICE_DIR, name) : NULL;
 
 	if (!top || (old && (!text || tree_remove(tree, old, err))))
 		return NULL;
@@ -161,7 +165,9 @@ static int add_data_plane(const struct cage_overlay *o, struct tree *tree, struc
 		return -1;
 	struct node *dir = service_dir(o, tree, "data-plane", err);
 
-	if (!dir || put_text(tree, dir, "cmd", CAGE_DIR "/bin/data-plane\n--config\n" CAGE_DIR "/config.cbor\n--ready-fd\n3\n", err) ||
+	if (!dir ||
+	    put_text(tree, dir, "cmd", CAGE_DIR "/bin/data-plane\n--config\n" CAGE_DIR "/config.cbor\n--ready-fd\n3\n",
+		     err) ||
 	    put_text(tree, dir, "env", "", err) || put_text(tree, dir, "gate", "close\n", err))
 		return -1;
 	return 0;
@@ -223,7 +229,8 @@ static int add_service(const struct cage_overlay *o, struct tree *tree, const st
 }
 
 // ---- what the data plane will open -----------------------------------------------------------------------------------
-static int warn(const struct cage_overlay *o, const char *key, const char *what, const char *path, const char *then, struct err *err)
+static int warn(const struct cage_overlay *o, const char *key, const char *what, const char *path, const char *then,
+		struct err *err)
 {
 	_cleanup_free_ char *text = mem_printf(err, "cage.json: %s: %s%s%s", key, what, path, then);
 
@@ -236,8 +243,8 @@ static int warn(const struct cage_overlay *o, const char *key, const char *what,
 
 // A file that cage.json names is in the image, or something in the enclave makes it before the data plane can serve. The
 // private key is better made there: what is in the image is in the EIF, for whoever has it.
-static int check_file(const struct cage_overlay *o, const struct tree *tree, const char *key, const char *path, bool secret,
-		      struct err *err)
+static int check_file(const struct cage_overlay *o, const struct tree *tree, const char *key, const char *path,
+		      bool secret, struct err *err)
 {
 	bool mounted = path && (!strncmp(path, "/run/", 5) || !strncmp(path, "/tmp/", 5)), there;
 	struct node *n = NULL;
@@ -246,7 +253,8 @@ static int check_file(const struct cage_overlay *o, const struct tree *tree, con
 		return -1;
 	there = n != NULL;
 	if (there && mounted)
-		return warn(o, key, "the image's ", path, " is hidden at run time, when a file system is mounted over it", err);
+		return warn(o, key, "the image's ", path,
+			    " is hidden at run time, when a file system is mounted over it", err);
 	if (there && secret)
 		return warn(o, key, "the image holds the private key ", path, ": whoever has the EIF can read it", err);
 	if (path && !there && !mounted)
@@ -267,10 +275,12 @@ static int check_files(const struct cage_overlay *o, const struct tree *tree, st
 int cage_overlay_apply(void *ctx, struct tree *tree, struct image_config *config, struct err *err)
 {
 	static char root[] = "";
-	static char service[] = CAGE_DIR "/bin/cage-service", boot[] = "--boot", services[] = SERVICE_DIR, resolver[] = "127.0.0.1";
+	static char service[] = CAGE_DIR "/bin/cage-service", boot[] = "--boot", services[] = SERVICE_DIR,
+		    resolver[] = "127.0.0.1";
 	struct cage_overlay *o = ctx;
 
-	if (check_files(o, tree, err) || place_tools(o, tree, image_path(config), err) || add_data_plane(o, tree, err) || add_service(o, tree, config, err))
+	if (check_files(o, tree, err) || place_tools(o, tree, image_path(config), err) ||
+	    add_data_plane(o, tree, err) || add_service(o, tree, config, err))
 		return err_prefix(err, "cage: ");
 	const char *supervisor = tool_path(o, "runsvdir");
 

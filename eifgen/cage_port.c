@@ -41,7 +41,9 @@ int cage_config_port(const struct cage_config *c, char *const *exposed, size_t c
 	*port = c->service_port ? c->service_port : cage_port_of(exposed, count);
 	if (*port)
 		return 0;
-	return count ? err_set(err, ERR_INPUT, "service.port: missing, and EXPOSE names no TCP port, or several (the first is \"%.40s\")",
-			       exposed[0])
-		     : err_set(err, ERR_INPUT, "service.port: missing, and the image exposes none");
+	return count
+		   ? err_set(err, ERR_INPUT,
+			     "service.port: missing, and EXPOSE names no TCP port, or several (the first is \"%.40s\")",
+			     exposed[0])
+		   : err_set(err, ERR_INPUT, "service.port: missing, and the image exposes none");
 }

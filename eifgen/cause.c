@@ -10,18 +10,20 @@
 #include <string.h>
 
 static const struct cause causes[] = {
-	{"timestamp", "only the modification time differs", "build with --mtime set (the default), or give both the same epoch"},
-	{"mode-or-owner", "permission bits or owner differ",
-	 "fix modes in the Dockerfile (COPY --chmod, --chown): a builder's umask or a checkout's modes got in"},
-	{"order", "the order of entries differs", "build both with the same layout and version"},
-	{"inode-numbers", "only the inode number differs; it follows from entries added or removed before it", "none needed"},
-	{"links", "hard links differ: which names share one file", "builders keep or break hard links: use the same one"},
-	{"type", "the kind of entry differs", "compare the layers named here"},
-	{"symlink-target", "the symlink points elsewhere", "compare the layers named here"},
-	{"added", "only the second has it", "compare the layers named here"},
-	{"removed", "only the first has it", "compare the layers named here"},
-	{"content", "the content differs", "compare the two versions: nothing in them tells why"},
-	{NULL, NULL, NULL},
+    {"timestamp", "only the modification time differs",
+     "build with --mtime set (the default), or give both the same epoch"},
+    {"mode-or-owner", "permission bits or owner differ",
+     "fix modes in the Dockerfile (COPY --chmod, --chown): a builder's umask or a checkout's modes got in"},
+    {"order", "the order of entries differs", "build both with the same layout and version"},
+    {"inode-numbers", "only the inode number differs; it follows from entries added or removed before it",
+     "none needed"},
+    {"links", "hard links differ: which names share one file", "builders keep or break hard links: use the same one"},
+    {"type", "the kind of entry differs", "compare the layers named here"},
+    {"symlink-target", "the symlink points elsewhere", "compare the layers named here"},
+    {"added", "only the second has it", "compare the layers named here"},
+    {"removed", "only the first has it", "compare the layers named here"},
+    {"content", "the content differs", "compare the two versions: nothing in them tells why"},
+    {NULL, NULL, NULL},
 };
 
 static int named(const char *id, struct cause *out)
@@ -88,8 +90,8 @@ static int by_bytes(const struct entropy_rule *rule, const struct entropy_file *
 	return r < 0 ? -1 : 0;
 }
 
-static int judge_content(const char *path, const struct entropy_file *a, const struct entropy_file *b, struct cause *out,
-			 struct err *err)
+static int judge_content(const char *path, const struct entropy_file *a, const struct entropy_file *b,
+			 struct cause *out, struct err *err)
 {
 	const struct entropy_rule *rule = NULL;
 	int r = find_rule(path, a, b, &rule, err);

@@ -110,13 +110,15 @@ static const struct {
 	bool (*mask)(struct buf *f);
 	struct cause cause;
 } formats[] = {
-	{mask_zip, {"zip-times", "only times of zip members differ", "strip-nondeterminism, or zip -X with fixed times"}},
-	{mask_ar, {"ar-times", "only dates and owners of ar members differ", "ar rcsD (deterministic mode)"}},
-	{mask_gzip, {"gzip-time", "only the time in the gzip header differs", "gzip -n"}},
-	{mask_pyc, {"pyc-stamp", "only the source's time and size in the compiled Python differ",
-		    "PYTHONDONTWRITEBYTECODE=1, pip --no-compile, or compileall --invalidation-mode unchecked-hash"}},
-	{mask_build_id, {"build-id", "only the ELF build id differs",
-			 "link with -Wl,--build-id=none, or make debug info reproducible (-ffile-prefix-map)"}},
+    {mask_zip, {"zip-times", "only times of zip members differ", "strip-nondeterminism, or zip -X with fixed times"}},
+    {mask_ar, {"ar-times", "only dates and owners of ar members differ", "ar rcsD (deterministic mode)"}},
+    {mask_gzip, {"gzip-time", "only the time in the gzip header differs", "gzip -n"}},
+    {mask_pyc,
+     {"pyc-stamp", "only the source's time and size in the compiled Python differ",
+      "PYTHONDONTWRITEBYTECODE=1, pip --no-compile, or compileall --invalidation-mode unchecked-hash"}},
+    {mask_build_id,
+     {"build-id", "only the ELF build id differs",
+      "link with -Wl,--build-id=none, or make debug info reproducible (-ffile-prefix-map)"}},
 };
 
 static int by_format(const struct buf *a, const struct buf *b, struct cause *out, struct err *err)
@@ -162,7 +164,8 @@ static int mask_ids(const struct buf *f, struct buf *out, struct err *err)
 		while (n < f->len && (hex_digit(f->data[n]) || (f->data[n] == '-' && n > i)))
 			n++;
 		if (n - i < 8 && f->len - i > 3 && !memcmp(f->data + i, "tmp", 3))
-			for (n = i + 3; n < f->len && (word_byte(f->data[n]) || strchr("._-", f->data[n])) && f->data[n];)
+			for (n = i + 3;
+			     n < f->len && (word_byte(f->data[n]) || strchr("._-", f->data[n])) && f->data[n];)
 				n++;
 		if (n - i < 8)
 			n = i;
@@ -182,7 +185,8 @@ static int mask_paths(const struct buf *f, struct buf *out, struct err *err)
 		if (buf_add_byte(out, path ? 4 : f->data[i], err))
 			return -1;
 		i++;
-		while (path && i < f->len && f->data[i] > ' ' && f->data[i] < 0x7f && !strchr("\"'`:;,)(<>|", f->data[i]))
+		while (path && i < f->len && f->data[i] > ' ' && f->data[i] < 0x7f &&
+		       !strchr("\"'`:;,)(<>|", f->data[i]))
 			i++;
 	}
 	return 0;
@@ -228,10 +232,13 @@ static const struct {
 	int (*mask)(const struct buf *f, struct buf *out, struct err *err);
 	struct cause cause;
 } texts[] = {
-	{mask_ids, {"random-id", "only random identifiers inside the file differ", "fix the identifier, or delete the file"}},
-	{mask_paths, {"build-path", "only paths inside the file differ", "build in a fixed directory, or map it away "
-									 "(-ffile-prefix-map)"}},
-	{sort_lines, {"reordered", "the same lines in another order", "sort the list where it is written (LC_ALL=C sort)"}},
+    {mask_ids,
+     {"random-id", "only random identifiers inside the file differ", "fix the identifier, or delete the file"}},
+    {mask_paths,
+     {"build-path", "only paths inside the file differ",
+      "build in a fixed directory, or map it away "
+      "(-ffile-prefix-map)"}},
+    {sort_lines, {"reordered", "the same lines in another order", "sort the list where it is written (LC_ALL=C sort)"}},
 };
 
 int cause_of_bytes(struct buf *a, struct buf *b, struct cause *out, struct err *err)

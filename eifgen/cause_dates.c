@@ -68,7 +68,8 @@ static bool same_text(const struct buf *a, struct token x, const struct buf *b, 
 
 static bool is_year(const struct buf *f, size_t at)
 {
-	return f->len - at >= 4 && ((f->data[at] == '1' && f->data[at + 1] == '9') || (f->data[at] == '2' && f->data[at + 1] == '0')) &&
+	return f->len - at >= 4 &&
+	       ((f->data[at] == '1' && f->data[at + 1] == '9') || (f->data[at] == '2' && f->data[at + 1] == '0')) &&
 	       digit(f->data[at + 2]) && digit(f->data[at + 3]);
 }
 
@@ -97,7 +98,8 @@ static bool of_calendar(const struct buf *f, struct token t)
 
 	if (t.to - t.from != 2)
 		return false;
-	if (joined_after(f, t.to, "/") && (is_year(f, t.to + 1) || (f->len - t.to >= 6 && f->data[t.to + 3] == '/' && is_year(f, t.to + 4))))
+	if (joined_after(f, t.to, "/") &&
+	    (is_year(f, t.to + 1) || (f->len - t.to >= 6 && f->data[t.to + 3] == '/' && is_year(f, t.to + 4))))
 		return true;
 	if (!joined_before(f, t.from, "-/", &month))
 		return false;
@@ -121,7 +123,8 @@ static bool is_date(const struct buf *f, struct token t, bool after_name)
 	case 1:
 		return after_name;
 	case 2:
-		return after_name || of_calendar(f, t) || joined_after(f, t.to, ":") || joined_before(f, t.from, ":", &before);
+		return after_name || of_calendar(f, t) || joined_after(f, t.to, ":") ||
+		       joined_before(f, t.from, ":", &before);
 	default:
 		return false;
 	}

@@ -24,33 +24,44 @@ static const struct {
 	unsigned moves;
 	struct cause cause;
 } fact_table[] = {
-	{"kernel", DIFF_PCR0 | DIFF_PCR1, {"kernel", "the kernel differs", "build both with the same --blobs (or --kernel)"}},
-	{"cmdline", DIFF_PCR0 | DIFF_PCR1,
-	 {"cmdline", "the kernel command line differs", "build both with the same --cmdline"}},
-	{"init", DIFF_PCR0 | DIFF_PCR1, {"platform", "init differs", "build both with the same --init: pin it by digest"}},
-	{"nsm", DIFF_PCR0 | DIFF_PCR1, {"platform", "nsm.ko differs", "build both with the same --nsm"}},
-	{"modules", DIFF_PCR0 | DIFF_PCR1, {"platform", "kernel modules differ", "build both with the same --module"}},
-	{"ramdisks", DIFF_PCR0 | DIFF_PCR1 | DIFF_PCR2, {"ramdisks", "the number of ramdisks differs", "use one layout"}},
-	{"layout", DIFF_PCR0 | DIFF_PCR1 | DIFF_PCR2,
-	 {"layout", "the layout or its version differs", "build both with the same --layout and eifgen version"}},
-	{"epoch", DIFF_PCR0 | DIFF_PCR1 | DIFF_PCR2,
-	 {"epoch", "the epoch differs, and with it every time", "give both the same --epoch"}},
-	{"mtime", DIFF_PCR0 | DIFF_PCR2, {"epoch", "the mtime policy differs", "give both the same --mtime"}},
-	{"image-config", 0, {"image", "the images' configs differ", "see the entries: only what enters a ramdisk counts"}},
-	{"image-layers", 0, {"image", "the images' layers differ", "see the entries: only what enters a ramdisk counts"}},
-	{"cage", DIFF_PCR0 | DIFF_PCR2, {"cage", "the cage overlay differs", "pin the runtime bundle by digest in cage.json"}},
-	{"scrub", DIFF_PCR0 | DIFF_PCR2, {"scrub", "the scrubbed rules differ", "give both the same --scrub"}},
-	{"overrides", DIFF_PCR0 | DIFF_PCR2,
-	 {"overrides", "--cmd, --env, --user or --workdir differ", "give both the same overrides"}},
-	{"ramdisk-1", DIFF_PCR0 | DIFF_PCR1,
-	 {"ramdisk", "the bootstrap ramdisk differs", "compare the EIFs themselves to see which entry"}},
-	{"ramdisk-2", DIFF_PCR0 | DIFF_PCR2,
-	 {"ramdisk", "the application ramdisk differs", "compare the EIFs or images themselves to see which entry"}},
-	{"certificate", DIFF_PCR8, {"certificate", "the signing certificate differs", "sign both with one certificate"}},
-	{"metadata", 0, {"metadata", "the metadata section differs (never measured)", "none needed for the PCRs"}},
-	{"arch", 0, {"arch", "the architecture flag differs (never measured)", "build both for one --arch"}},
-	{"signed", DIFF_PCR8,
-	 {"signature", "one is signed, the other is not, and has a PCR8 of zeros", "sign both, or neither"}},
+    {"kernel",
+     DIFF_PCR0 | DIFF_PCR1,
+     {"kernel", "the kernel differs", "build both with the same --blobs (or --kernel)"}},
+    {"cmdline",
+     DIFF_PCR0 | DIFF_PCR1,
+     {"cmdline", "the kernel command line differs", "build both with the same --cmdline"}},
+    {"init", DIFF_PCR0 | DIFF_PCR1, {"platform", "init differs", "build both with the same --init: pin it by digest"}},
+    {"nsm", DIFF_PCR0 | DIFF_PCR1, {"platform", "nsm.ko differs", "build both with the same --nsm"}},
+    {"modules", DIFF_PCR0 | DIFF_PCR1, {"platform", "kernel modules differ", "build both with the same --module"}},
+    {"ramdisks", DIFF_PCR0 | DIFF_PCR1 | DIFF_PCR2, {"ramdisks", "the number of ramdisks differs", "use one layout"}},
+    {"layout",
+     DIFF_PCR0 | DIFF_PCR1 | DIFF_PCR2,
+     {"layout", "the layout or its version differs", "build both with the same --layout and eifgen version"}},
+    {"epoch",
+     DIFF_PCR0 | DIFF_PCR1 | DIFF_PCR2,
+     {"epoch", "the epoch differs, and with it every time", "give both the same --epoch"}},
+    {"mtime", DIFF_PCR0 | DIFF_PCR2, {"epoch", "the mtime policy differs", "give both the same --mtime"}},
+    {"image-config", 0, {"image", "the images' configs differ", "see the entries: only what enters a ramdisk counts"}},
+    {"image-layers", 0, {"image", "the images' layers differ", "see the entries: only what enters a ramdisk counts"}},
+    {"cage",
+     DIFF_PCR0 | DIFF_PCR2,
+     {"cage", "the cage overlay differs", "pin the runtime bundle by digest in cage.json"}},
+    {"scrub", DIFF_PCR0 | DIFF_PCR2, {"scrub", "the scrubbed rules differ", "give both the same --scrub"}},
+    {"overrides",
+     DIFF_PCR0 | DIFF_PCR2,
+     {"overrides", "--cmd, --env, --user or --workdir differ", "give both the same overrides"}},
+    {"ramdisk-1",
+     DIFF_PCR0 | DIFF_PCR1,
+     {"ramdisk", "the bootstrap ramdisk differs", "compare the EIFs themselves to see which entry"}},
+    {"ramdisk-2",
+     DIFF_PCR0 | DIFF_PCR2,
+     {"ramdisk", "the application ramdisk differs", "compare the EIFs or images themselves to see which entry"}},
+    {"certificate", DIFF_PCR8, {"certificate", "the signing certificate differs", "sign both with one certificate"}},
+    {"metadata", 0, {"metadata", "the metadata section differs (never measured)", "none needed for the PCRs"}},
+    {"arch", 0, {"arch", "the architecture flag differs (never measured)", "build both for one --arch"}},
+    {"signed",
+     DIFF_PCR8,
+     {"signature", "one is signed, the other is not, and has a PCR8 of zeros", "sign both, or neither"}},
 };
 
 // ---- facts ---------------------------------------------------------------------------------------------------------
@@ -127,8 +138,8 @@ static bool is_file(const struct listing_entry *e)
 }
 
 // Names of one inode share its bytes: those are read once, however many names there are.
-static int linked_equal(struct listing *la, const struct listing_entry *a, struct listing *lb, const struct listing_entry *b,
-			bool *equal, struct err *err)
+static int linked_equal(struct listing *la, const struct listing_entry *a, struct listing *lb,
+			const struct listing_entry *b, bool *equal, struct err *err)
 {
 	const char *x, *y;
 
@@ -143,8 +154,8 @@ static int linked_equal(struct listing *la, const struct listing_entry *a, struc
 	return 0;
 }
 
-static int bytes_equal(struct listing *la, const struct listing_entry *a, struct listing *lb, const struct listing_entry *b,
-		       uint8_t *blocks, bool *equal, struct err *err)
+static int bytes_equal(struct listing *la, const struct listing_entry *a, struct listing *lb,
+		       const struct listing_entry *b, uint8_t *blocks, bool *equal, struct err *err)
 {
 	if (a->data != a || b->data != b)
 		return linked_equal(la, a, lb, b, equal, err);

@@ -189,11 +189,20 @@ int diff_side_of_eif(const char *path, struct diff_side **out, struct err *err)
 static const struct {
 	const char *fact, *object, *member; // object "" : the top
 } members[] = {
-	{"kernel", "Platform.Kernel", "Sha256"}, {"cmdline", "Platform", "Cmdline"}, {"init", "Platform.Init", "Sha256"},
-	{"nsm", "Platform.Nsm", "Sha256"},	 {"layout", "", "Layout"},	     {"epoch", "Epoch", "Seconds"},
-	{"mtime", "", "Mtime"},			 {"image-config", "Image", "Config"}, {"cage", "", "Cage"},
-	{"scrub", "Scrub", "Rules"},		 {"overrides", "", "Overrides"},     {"arch", "", "Arch"},
-	{"modules", "Platform", "Modules"},	 {"certificate", "Signature", "CertificateSha256"},
+    {"kernel", "Platform.Kernel", "Sha256"},
+    {"cmdline", "Platform", "Cmdline"},
+    {"init", "Platform.Init", "Sha256"},
+    {"nsm", "Platform.Nsm", "Sha256"},
+    {"layout", "", "Layout"},
+    {"epoch", "Epoch", "Seconds"},
+    {"mtime", "", "Mtime"},
+    {"image-config", "Image", "Config"},
+    {"cage", "", "Cage"},
+    {"scrub", "Scrub", "Rules"},
+    {"overrides", "", "Overrides"},
+    {"arch", "", "Arch"},
+    {"modules", "Platform", "Modules"},
+    {"certificate", "Signature", "CertificateSha256"},
 };
 
 static const cJSON *at_path(const cJSON *doc, const char *path)

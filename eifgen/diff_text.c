@@ -140,8 +140,11 @@ int diff_print_text(const struct diff *d, struct buf *out, struct err *err)
 	for (int i = 0; i < DIFF_REGISTERS; i++) {
 		const char *a = d->a->pcr[diff_registers[i]], *b = d->b->pcr[diff_registers[i]];
 
-		say(&t, "PCR%d  %-8s  %.16s%s%.16s\n", diff_registers[i], diff_pcr_state(d, diff_registers[i]), a ? a : "",
-		    a && b && strcmp(a, b) ? " -> " : "", a && b && !strcmp(a, b) ? "" : b ? b : "");
+		say(&t, "PCR%d  %-8s  %.16s%s%.16s\n", diff_registers[i], diff_pcr_state(d, diff_registers[i]),
+		    a ? a : "", a && b && strcmp(a, b) ? " -> " : "",
+		    a && b && !strcmp(a, b) ? ""
+		    : b                     ? b
+					    : "");
 	}
 	say_parts(&t, d);
 	say_causes(&t, d, done);

@@ -124,7 +124,8 @@ static const char *find_build_arg(const struct docker_build *b, const char *name
 }
 
 // ARG NAME[=default]: the command line's value, the default, or (in a stage) the value of the global ARG of that name.
-static int do_arg(const struct evaluation *e, struct stage *s, struct docker_list *global, const char *args, struct err *err)
+static int do_arg(const struct evaluation *e, struct stage *s, struct docker_list *global, const char *args,
+		  struct err *err)
 {
 	_cleanup_free_ char *word = NULL;
 
@@ -138,7 +139,8 @@ static int do_arg(const struct evaluation *e, struct stage *s, struct docker_lis
 		if (given)
 			value = mem_strdup(given, err);
 		else if (word[n])
-			value = s ? expand_in(e, s, word + n + 1, err) : docker_expand(word + n + 1, e->d->escape, global, err);
+			value = s ? expand_in(e, s, word + n + 1, err)
+				  : docker_expand(word + n + 1, e->d->escape, global, err);
 		if ((given || word[n]) && (!value || set_var(s ? &s->args : global, word, n, value, err)))
 			return -1;
 		free(steal_ptr(&word));
@@ -211,7 +213,8 @@ static int do_expose(const struct evaluation *e, struct stage *s, const char *ar
 		w = strrchr(w, ':') ? strrchr(w, ':') + 1 : w; // HOST:PORT: the host's part is nothing to an image
 		size_t n = strspn(w, "0123456789-");
 
-		if (!n || (w[n] && strcasecmp(w + n, "/tcp") && strcasecmp(w + n, "/udp") && strcasecmp(w + n, "/sctp")))
+		if (!n ||
+		    (w[n] && strcasecmp(w + n, "/tcp") && strcasecmp(w + n, "/udp") && strcasecmp(w + n, "/sctp")))
 			return err_set(err, ERR_INPUT, "EXPOSE wants PORT[/tcp|/udp]");
 		for (char *c = w + n; *c; c++)
 			*c = *c >= 'A' && *c <= 'Z' ? (char)(*c | 32) : *c;
@@ -224,7 +227,8 @@ static int do_expose(const struct evaluation *e, struct stage *s, const char *ar
 }
 
 // The JSON form as it is; the shell form as SHELL's words and the line.
-static int do_command(const struct stage *s, const struct docker_instruction *i, struct docker_list *out, struct err *err)
+static int do_command(const struct stage *s, const struct docker_instruction *i, struct docker_list *out,
+		      struct err *err)
 {
 	docker_list_clear(out);
 	out->set = true;
@@ -256,9 +260,12 @@ static int image_copy(struct docker_image *to, const struct docker_image *from, 
 	if (!from)
 		return 0;
 	to->healthcheck = from->healthcheck;
-	return docker_list_copy(&to->entrypoint, &from->entrypoint, err) || docker_list_copy(&to->cmd, &from->cmd, err) ||
-	       docker_list_copy(&to->env, &from->env, err) || docker_list_copy(&to->expose, &from->expose, err) ||
-	       docker_list_copy(&to->shell, &from->shell, err) ? -1 : 0;
+	return docker_list_copy(&to->entrypoint, &from->entrypoint, err) ||
+		       docker_list_copy(&to->cmd, &from->cmd, err) || docker_list_copy(&to->env, &from->env, err) ||
+		       docker_list_copy(&to->expose, &from->expose, err) ||
+		       docker_list_copy(&to->shell, &from->shell, err)
+		   ? -1
+		   : 0;
 }
 
 static int do_one(struct evaluation *e, const struct docker_instruction *i, struct err *err);
@@ -273,7 +280,8 @@ static int do_triggers(struct evaluation *e, const struct docker_list *triggers,
 		if (!text || dockerfile_parse(text, strlen(text), &d, err))
 			return err_prefix(err, "ONBUILD of the base: ");
 		if (d->count != 1 || !strcmp(d->items[0].word, "FROM") || !strcmp(d->items[0].word, "ONBUILD"))
-			return err_set(err, ERR_INPUT, "ONBUILD of the base: wants one instruction, and neither FROM nor ONBUILD");
+			return err_set(err, ERR_INPUT,
+				       "ONBUILD of the base: wants one instruction, and neither FROM nor ONBUILD");
 		if (do_one(e, &d->items[0], err))
 			return err_prefix(err, "ONBUILD of the base: ");
 	}
@@ -283,8 +291,10 @@ static int do_triggers(struct evaluation *e, const struct docker_list *triggers,
 static int do_from(struct evaluation *e, const char *args, struct err *err)
 {
 	const char *p = skip_flags(args);
-	_cleanup_free_ char *raw = next_word(&p, e->d->escape, err), *as = raw ? next_word(&p, e->d->escape, err) : NULL,
-			    *name = as ? next_word(&p, e->d->escape, err) : NULL, *more = name ? next_word(&p, e->d->escape, err) : NULL;
+	_cleanup_free_ char *raw = next_word(&p, e->d->escape, err),
+			    *as = raw ? next_word(&p, e->d->escape, err) : NULL,
+			    *name = as ? next_word(&p, e->d->escape, err) : NULL,
+			    *more = name ? next_word(&p, e->d->escape, err) : NULL;
 	_cleanup_free_ char *ref = raw ? docker_expand(raw, e->d->escape, &e->global, err) : NULL;
 	const struct docker_image *base = NULL;
 	const struct stage *from = NULL;
@@ -386,7 +396,8 @@ static int put_platform(struct evaluation *e, struct err *err)
 
 	for (size_t i = 0; i < 2; i++) {
 		_cleanup_free_ char *platform = mem_printf(err, "linux/%s", arch);
-		const char *const rows[][2] = {{"PLATFORM", platform}, {"OS", "linux"}, {"ARCH", arch}, {"VARIANT", ""}};
+		const char *const rows[][2] = {
+		    {"PLATFORM", platform}, {"OS", "linux"}, {"ARCH", arch}, {"VARIANT", ""}};
 
 		for (size_t k = 0; platform && k < 4; k++) {
 			char name[32];
@@ -402,7 +413,8 @@ static int put_platform(struct evaluation *e, struct err *err)
 	return 0;
 }
 
-int dockerfile_evaluate(const struct dockerfile *d, const struct docker_build *build, struct docker_image *out, struct err *err)
+int dockerfile_evaluate(const struct dockerfile *d, const struct docker_build *build, struct docker_image *out,
+			struct err *err)
 {
 	_cleanup_(evaluation_freep) struct evaluation *e = mem_zalloc(1, sizeof(*e), err);
 

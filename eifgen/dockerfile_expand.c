@@ -117,7 +117,8 @@ static int cut_back(const struct glob *g, const char *value, bool longest, struc
 }
 
 // A glob that is like nothing at all at some place changes nothing there.
-static int replace(const struct glob *g, const char *value, const char *with, bool all, struct buf *out, struct err *err)
+static int replace(const struct glob *g, const char *value, const char *with, bool all, struct buf *out,
+		   struct err *err)
 {
 	size_t n = strlen(value), first, last;
 	bool done = false;
@@ -181,7 +182,8 @@ static int expand_choice(struct expansion *e, const char *value, bool have, char
 		return buf_add_str(out, text, err);
 	char quoted[200];
 
-	return err_set(err, ERR_INPUT, "a variable that is needed has no value: %s", err_quote(text, strlen(text), quoted, sizeof(quoted)));
+	return err_set(err, ERR_INPUT, "a variable that is needed has no value: %s",
+		       err_quote(text, strlen(text), quoted, sizeof(quoted)));
 }
 
 // e->p is behind `${`.
@@ -290,7 +292,8 @@ static int until(struct expansion *e, char stop, bool raw, struct buf *out, stru
 				break;
 			if (escaped)
 				c = *e->p++;
-			rc = (escaped && raw && buf_add_byte(out, '\\', err)) || buf_add_byte(out, (uint8_t)c, err) ? -1 : 0;
+			rc = (escaped && raw && buf_add_byte(out, '\\', err)) || buf_add_byte(out, (uint8_t)c, err) ? -1
+														    : 0;
 		}
 		if (rc)
 			return -1;

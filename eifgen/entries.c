@@ -164,7 +164,8 @@ static int print_node(struct image_walk *w, const struct node *n, struct err *er
 int entries_of_tree(struct tree *tree, const struct image *img, enum entries_form form, struct sink out,
 		    struct err *err)
 {
-	_cleanup_(image_walk_clear) struct image_walk w = {.tree = tree, .img = img, .path = mem_alloc(ENTRY_PATH_SPACE, err)};
+	_cleanup_(image_walk_clear) struct image_walk w = {
+	    .tree = tree, .img = img, .path = mem_alloc(ENTRY_PATH_SPACE, err)};
 	const struct node *root = tree_root(tree);
 
 	if (!w.path || printer_init(&w.p, form, out, err))

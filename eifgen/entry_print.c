@@ -134,9 +134,11 @@ static int print_text(struct printer *p, const struct entry *e, struct err *err)
 		return -1;
 	if (buf_add_str(&line, plain(e->path, e->path_len, quoted, ENTRY_PATH_SPACE), err))
 		return -1;
-	if (e->target && buf_printf(&line, err, " -> %s", plain(e->target, strlen(e->target), quoted, ENTRY_PATH_SPACE)))
+	if (e->target &&
+	    buf_printf(&line, err, " -> %s", plain(e->target, strlen(e->target), quoted, ENTRY_PATH_SPACE)))
 		return -1;
-	if (e->hardlink && buf_printf(&line, err, " link to %s", plain(e->hardlink, strlen(e->hardlink), quoted, ENTRY_PATH_SPACE)))
+	if (e->hardlink &&
+	    buf_printf(&line, err, " link to %s", plain(e->hardlink, strlen(e->hardlink), quoted, ENTRY_PATH_SPACE)))
 		return -1;
 	if (e->layer && buf_printf(&line, err, "  [%.19s]", e->layer))
 		return -1;

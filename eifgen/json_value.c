@@ -160,7 +160,8 @@ static bool whole(const uint8_t *text, size_t n, uint64_t *v)
 {
 	*v = 0;
 	for (size_t i = 0; i < n; i++)
-		if (__builtin_mul_overflow(*v, (uint64_t)10, v) || __builtin_add_overflow(*v, (uint64_t)(text[i] - '0'), v))
+		if (__builtin_mul_overflow(*v, (uint64_t)10, v) ||
+		    __builtin_add_overflow(*v, (uint64_t)(text[i] - '0'), v))
 			return false;
 	return true;
 }

@@ -130,8 +130,8 @@ int layout_entry_data(struct layout_out *o, struct newc_header h, const char *na
 	char q[QUOTE_MAX];
 
 	if (n > UINT32_MAX)
-		return err_set(err, ERR_UNSUPPORTED, "%s: size %zu does not fit newc", err_quote(name, len, q, sizeof(q)),
-			       n);
+		return err_set(err, ERR_UNSUPPORTED, "%s: size %zu does not fit newc",
+			       err_quote(name, len, q, sizeof(q)), n);
 	h.filesize = (uint32_t)n;
 	if (layout_entry(o, &h, name, len, err))
 		return -1;
@@ -219,8 +219,8 @@ ssize_t layout_node_path(struct layout_out *o, const char *prefix, const struct 
 	if (len < 0)
 		return refuse(err, n->name, "its path is longer than %d bytes", LAYOUT_NAME_MAX);
 	if (n->name_len > LAYOUT_COMPONENT_MAX)
-		return refuse(err, o->path + at, "a component of %u bytes (the kernel drops names past %d)", n->name_len,
-			      LAYOUT_COMPONENT_MAX);
+		return refuse(err, o->path + at, "a component of %u bytes (the kernel drops names past %d)",
+			      n->name_len, LAYOUT_COMPONENT_MAX);
 	if (at + (size_t)len > LAYOUT_NAME_MAX)
 		return refuse(err, o->path + at, "a name of %zu bytes in the ramdisk (the kernel drops names past %d)",
 			      at + (size_t)len, LAYOUT_NAME_MAX);

@@ -200,8 +200,9 @@ static int entry_mtime(const struct layout_options *opt, const struct inode *ino
 	if (inode->layer == TREE_NO_LAYER || inode->implied || inode->implied_above)
 		return 0;
 	if (inode->mtime > UINT32_MAX)
-		return err_set(err, ERR_UNSUPPORTED, "entry %s: time %lld is past 2106: nitro-cli would write a ramdisk "
-						     "that the kernel cuts off there",
+		return err_set(err, ERR_UNSUPPORTED,
+			       "entry %s: time %lld is past 2106: nitro-cli would write a ramdisk "
+			       "that the kernel cuts off there",
 			       err_quote(path, strlen(path), q, sizeof(q)), (long long)inode->mtime);
 	*out = inode->mtime < 0 ? 0 : (uint32_t)inode->mtime;
 	return 0;
@@ -224,8 +225,9 @@ static int report_unpredictable(const struct layout_options *opt, const struct i
 						"lower layer's symlink, and Docker's storage drivers disagree",
 				     err);
 	if (inode->linked_across)
-		return unpredictable(opt, path, "nitro-cli's own result cannot be predicted: a hard link to a file of a "
-						"lower layer",
+		return unpredictable(opt, path,
+				     "nitro-cli's own result cannot be predicted: a hard link to a file of a "
+				     "lower layer",
 				     err);
 	if ((inode->implied || inode->implied_above) && !stamped)
 		return unpredictable(opt, path, "nitro-cli's own result cannot be predicted: no entry in a layer that "
@@ -280,8 +282,9 @@ static int write_hard_link(struct nitro *x, const struct node *n, struct newc_he
 	if (relative_target(n, x->firsts[n->inode->mark - 1], &target, err))
 		return -1;
 	if (target.len > LAYOUT_NAME_MAX)
-		return err_set(err, ERR_UNSUPPORTED, "entry %s: the symlink that nitro-cli would make of it has a target of %zu "
-						     "bytes (the kernel drops those past %d)",
+		return err_set(err, ERR_UNSUPPORTED,
+			       "entry %s: the symlink that nitro-cli would make of it has a target of %zu "
+			       "bytes (the kernel drops those past %d)",
 			       err_quote(x->out->path + sizeof(PREFIX) - 1, len - (sizeof(PREFIX) - 1), q, sizeof(q)),
 			       target.len, LAYOUT_NAME_MAX);
 	h.mode = S_IFLNK | (h.mode & 07777);
@@ -318,7 +321,8 @@ static int note_name(struct nitro *x, const struct node *n, bool *later, struct 
 	return 0;
 }
 
-static int write_special(struct nitro *x, int i, struct newc_header h, const struct node *n, size_t len, struct err *err)
+static int write_special(struct nitro *x, int i, struct newc_header h, const struct node *n, size_t len,
+			 struct err *err)
 {
 	x->seen[i] = true;
 	h.mtime = STAMP;
@@ -336,10 +340,12 @@ static int add_slash(struct layout_out *o, ssize_t *len, struct err *err)
 	char q[600];
 
 	if (*len >= LAYOUT_NAME_MAX)
-		return err_set(err, ERR_UNSUPPORTED, "entry %s: with the slash behind a directory's name, it is past %d bytes in "
-						     "the ramdisk (the kernel drops such names)",
-			       err_quote(o->path + sizeof(PREFIX) - 1, (size_t)*len - (sizeof(PREFIX) - 1), q, sizeof(q)),
-			       LAYOUT_NAME_MAX);
+		return err_set(
+		    err, ERR_UNSUPPORTED,
+		    "entry %s: with the slash behind a directory's name, it is past %d bytes in "
+		    "the ramdisk (the kernel drops such names)",
+		    err_quote(o->path + sizeof(PREFIX) - 1, (size_t)*len - (sizeof(PREFIX) - 1), q, sizeof(q)),
+		    LAYOUT_NAME_MAX);
 	memcpy(o->path + (*len)++, "/", 2);
 	return 0;
 }
@@ -388,8 +394,9 @@ static int append_missing(struct nitro *x, struct err *err)
 			continue;
 		n -= s->name[n - 1] == '/';
 		snprintf(name, sizeof(name), PREFIX "%.*s", (int)n, s->name);
-		if (s->kind == REPLACE_HOSTS ? own_entry(x, s->mode, name, hosts, sizeof(hosts) - 1, err)
-					     : own_entry(x, s->mode, name, s->target, s->target ? strlen(s->target) : 0, err))
+		if (s->kind == REPLACE_HOSTS
+			? own_entry(x, s->mode, name, hosts, sizeof(hosts) - 1, err)
+			: own_entry(x, s->mode, name, s->target, s->target ? strlen(s->target) : 0, err))
 			return -1;
 	}
 	return 0;

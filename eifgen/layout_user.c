@@ -71,7 +71,8 @@ static int read_file(const struct tree *tree, const char *path, struct buf *out,
 	if (buf_reserve(out, (size_t)inode->size, err))
 		return -1;
 	while (out->len < inode->size) {
-		got = tree_content_read(tree, inode, out->len, out->data + out->len, (size_t)inode->size - out->len, err);
+		got =
+		    tree_content_read(tree, inode, out->len, out->data + out->len, (size_t)inode->size - out->len, err);
 		if (got <= 0)
 			return got ? -1 : err_set(err, ERR_IO, "entry \"%s\": content ends early", path);
 		out->len += (size_t)got;
@@ -140,7 +141,8 @@ static int resolve_group(const struct buf *group, const char *part, size_t n, ui
 	}
 	if (!is_number)
 		return err_set(err, ERR_INPUT,
-			       all_digits(part, n) ? "group %s is past 2^32 - 2" : "group %s has no entry in /etc/group",
+			       all_digits(part, n) ? "group %s is past 2^32 - 2"
+						   : "group %s has no entry in /etc/group",
 			       err_quote(part, n, q, sizeof(q)));
 	*gid = number;
 	return 0;

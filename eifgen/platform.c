@@ -153,7 +153,8 @@ static char *piece_of(const char *p, size_t n, int want, struct err *err)
 		for (stop = p; stop < end && !strchr(" /-", *stop); stop++)
 			;
 		if (i == want)
-			return stop > p && utf8_valid(p, (size_t)(stop - p)) ? mem_dup(p, (size_t)(stop - p), err) : NULL;
+			return stop > p && utf8_valid(p, (size_t)(stop - p)) ? mem_dup(p, (size_t)(stop - p), err)
+									     : NULL;
 		if (stop == end)
 			return NULL;
 	}
@@ -244,7 +245,10 @@ static int load_all(const struct platform_options *opt, struct platform *p, stru
 	const char *dir = opt->dir ? opt->dir : all_given ? NULL : opt->default_dir;
 
 	if (dir && dir == opt->default_dir && access(dir, F_OK) && errno == ENOENT)
-		return err_set(err, ERR_INPUT, "there is no platform directory %s; another is named by --blobs (build-enclave: NITRO_CLI_BLOBS)", dir);
+		return err_set(
+		    err, ERR_INPUT,
+		    "there is no platform directory %s; another is named by --blobs (build-enclave: NITRO_CLI_BLOBS)",
+		    dir);
 	if (load_one(opt->kernel, dir, kernel_name, false, KERNEL_MAX, &p->kernel, err) ||
 	    load_one(opt->config, opt->kernel ? NULL : dir, config_name, true, CONFIG_MAX, &p->config, err) ||
 	    load_one(opt->init, dir, "init", false, BLOB_MAX, &p->init, err))

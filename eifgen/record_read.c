@@ -44,8 +44,8 @@ static int load(struct record *r, const char *path, struct err *err)
 	if (!schema)
 		return err_set(err, ERR_INPUT, "%s: no record of a build (it has no Schema)", path);
 	if (strcmp(schema, RECORD_SCHEMA))
-		return err_set(err, ERR_UNSUPPORTED, "%s: a record of schema \"%.60s\", this program knows " RECORD_SCHEMA,
-			       path, schema);
+		return err_set(err, ERR_UNSUPPORTED,
+			       "%s: a record of schema \"%.60s\", this program knows " RECORD_SCHEMA, path, schema);
 	return check_pcrs(r, err) ? err_prefix(err, "%s: ", path) : 0;
 }
 

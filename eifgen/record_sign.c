@@ -12,8 +12,9 @@
 
 static int set_member(cJSON *object, const char *key, cJSON *item, struct err *err)
 {
-	bool done = item && (cJSON_HasObjectItem(object, key) ? cJSON_ReplaceItemInObjectCaseSensitive(object, key, item)
-							      : cJSON_AddItemToObject(object, key, item));
+	bool done =
+	    item && (cJSON_HasObjectItem(object, key) ? cJSON_ReplaceItemInObjectCaseSensitive(object, key, item)
+						      : cJSON_AddItemToObject(object, key, item));
 
 	if (!done)
 		cJSON_Delete(item);
@@ -74,7 +75,8 @@ static int set_all(cJSON *doc, const struct record_signature *s, struct err *err
 
 	hex_encode(s->pcr8, PCR_SIZE, pcr8);
 	if (set_text(measurements, "PCR8", pcr8, err) || set_section(doc, s, err) ||
-	    set_member(doc, "Eif", cJSON_CreateObject(), err) || set_member(doc, "Signature", cJSON_CreateObject(), err))
+	    set_member(doc, "Eif", cJSON_CreateObject(), err) ||
+	    set_member(doc, "Signature", cJSON_CreateObject(), err))
 		return -1;
 	eif = cJSON_GetObjectItemCaseSensitive(doc, "Eif");
 	signature = cJSON_GetObjectItemCaseSensitive(doc, "Signature");

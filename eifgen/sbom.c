@@ -32,7 +32,8 @@ static int file_at(const struct tree *tree, const char *path, struct buf *out, s
 	if (buf_reserve(out, (size_t)inode->size + 1, err))
 		return -1;
 	while (out->len < inode->size) {
-		ssize_t r = tree_content_read(tree, inode, out->len, out->data + out->len, (size_t)inode->size - out->len, err);
+		ssize_t r =
+		    tree_content_read(tree, inode, out->len, out->data + out->len, (size_t)inode->size - out->len, err);
 
 		if (r < 0)
 			return err_prefix(err, "%s: ", path);

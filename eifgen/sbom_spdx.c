@@ -80,7 +80,9 @@ static const char *license_of(const struct sbom_package *p)
 	for (const char *c = l; *c; c++)
 		if (!unreserved((unsigned char)*c) || *c == '_' || *c == '~')
 			return "NOASSERTION";
-	return strncmp(l, "LicenseRef", 10) && strchr(l, '-') ? l : !strcmp(l, "MIT") || !strcmp(l, "ISC") ? l : "NOASSERTION";
+	return strncmp(l, "LicenseRef", 10) && strchr(l, '-') ? l
+	       : !strcmp(l, "MIT") || !strcmp(l, "ISC")       ? l
+							      : "NOASSERTION";
 }
 
 static void put_common(struct jout *o, const char *license)
@@ -167,7 +169,8 @@ int sbom_write_spdx(const struct sbom *s, const struct sbom_document *doc, struc
 	char tool[128], space[256], created[21];
 
 	snprintf(tool, sizeof(tool), "Tool: eifgen-%s", doc->tool_version);
-	snprintf(space, sizeof(space), "https://spdx.org/spdxdocs/eifgen-image-%s-%u", hex ? hex + 1 : "unknown", doc->epoch);
+	snprintf(space, sizeof(space), "https://spdx.org/spdxdocs/eifgen-image-%s-%u", hex ? hex + 1 : "unknown",
+		 doc->epoch);
 	jout_open(&o, NULL, '{');
 	jout_str(&o, "SPDXID", "SPDXRef-DOCUMENT");
 	jout_open(&o, "creationInfo", '{');

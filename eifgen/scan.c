@@ -124,15 +124,17 @@ static int look_at(struct walk *w, const struct node *n, const char *path, size_
 // What speaks of the tree as a whole: only where the layout measures it.
 static int look_at_whole(struct walk *w, struct err *err)
 {
-	const bool as_they_are = w->opt->layout == LAYOUT_NITRO_CLI, clamped = !as_they_are && w->opt->mtime == MTIME_CLAMP;
+	const bool as_they_are = w->opt->layout == LAYOUT_NITRO_CLI,
+		   clamped = !as_they_are && w->opt->mtime == MTIME_CLAMP;
 	struct scan_finding f = {.layer = TREE_NO_LAYER, .severity = ENTROPY_HIGH};
 
 	if ((as_they_are || clamped) && w->times) {
 		f.id = "file-times";
 		f.cause = as_they_are ? "every entry is measured with the time that the build gave it"
 				      : "entries older than the epoch are measured with their own time";
-		f.remedy = as_they_are ? "--layout canonical, or BuildKit's rewrite-timestamp=true with SOURCE_DATE_EPOCH"
-				       : "--mtime set";
+		f.remedy = as_they_are
+			       ? "--layout canonical, or BuildKit's rewrite-timestamp=true with SOURCE_DATE_EPOCH"
+			       : "--mtime set";
 		f.count = w->times;
 		f.severity = as_they_are ? ENTROPY_HIGH : ENTROPY_MEDIUM;
 		if (add(w->scan, "", 0, &f, err))
@@ -239,7 +241,8 @@ int scan_scrub(struct tree *tree, uint64_t rules, struct scan **done, struct err
 	for (size_t i = 0; !rc && i < v.count; i++) {
 		const struct entropy_rule *rule = entropy_rule_by_id(s->findings[i].id, strlen(s->findings[i].id));
 
-		rc = rule->scrub == SCRUB_EMPTY ? empty_file(tree, v.nodes[i], err) : tree_remove(tree, v.nodes[i], err);
+		rc =
+		    rule->scrub == SCRUB_EMPTY ? empty_file(tree, v.nodes[i], err) : tree_remove(tree, v.nodes[i], err);
 	}
 	free(v.nodes);
 	if (rc)

@@ -62,7 +62,8 @@ int epoch_from_text(const char *text, enum epoch_source source, struct epoch *ou
 			seconds = seconds * 10 + (*p - '0');
 	}
 	if (seconds > UINT32_MAX) // counting stopped there: the text says it better
-		return err_set(err, ERR_INPUT, "time %s is after 2106: " RANGE, err_quote(text, strlen(text), q, sizeof(q)));
+		return err_set(err, ERR_INPUT, "time %s is after 2106: " RANGE,
+			       err_quote(text, strlen(text), q, sizeof(q)));
 	*out = (struct epoch){.seconds = (uint32_t)seconds, .source = source};
 	return 0;
 }

@@ -358,8 +358,8 @@ bool epoch_git_holds(const char *dir)
 
 // *commit moves to the last change of `path`, or back over changes of `but` alone (one of them is NULL); *in_tree is its
 // place, NULL for a `but` outside of the work tree, which no commit of this repository changes.
-static int choose(git_repository *repo, git_commit **commit, const char *dir, const char *path, const char *but, char **in_tree,
-		  struct err *err)
+static int choose(git_repository *repo, git_commit **commit, const char *dir, const char *path, const char *but,
+		  char **in_tree, struct err *err)
 {
 	struct err why = ERR_INIT;
 	int rc = 1;
@@ -376,7 +376,8 @@ static int choose(git_repository *repo, git_commit **commit, const char *dir, co
 	return rc;
 }
 
-static int fill(struct epoch *e, git_repository *repo, const char *dir, const char *path, const char *but, struct err *err)
+static int fill(struct epoch *e, git_repository *repo, const char *dir, const char *path, const char *but,
+		struct err *err)
 {
 	_cleanup_(commitp) git_commit *commit = NULL;
 	_cleanup_free_ char *in_tree = NULL;

@@ -55,7 +55,8 @@ static int add_descriptor(struct buf *b, const char *type, const char *digest, u
 
 static int write_manifest(const struct artifact *a, struct buf *b, struct err *err)
 {
-	if (buf_add_str(b, "{\"schemaVersion\":2,\"mediaType\":\"" ARTIFACT_MANIFEST_TYPE "\",\"artifactType\":", err) ||
+	if (buf_add_str(b,
+			"{\"schemaVersion\":2,\"mediaType\":\"" ARTIFACT_MANIFEST_TYPE "\",\"artifactType\":", err) ||
 	    json_add_quoted(b, a->type, err) || buf_add_str(b, ",\"config\":", err) ||
 	    add_descriptor(b, "application/vnd.oci.empty.v1+json", empty_digest, strlen(empty_json), "", err) ||
 	    buf_add_str(b, ",\"layers\":[", err))
@@ -202,8 +203,8 @@ int artifact_push(struct registry *r, const char *tag, struct artifact *a, struc
 	for (size_t i = 0; i < a->count; i++)
 		if (registry_put_blob(r, a->parts[i].digest, a->parts[i].fd, NULL, a->parts[i].size, err))
 			return -1;
-	if (registry_put_blob(r, empty_digest, -1, empty_json, strlen(empty_json), err) || write_manifest(a, &text, err) ||
-	    digest_of(text.data, text.len, a->digest, err) ||
+	if (registry_put_blob(r, empty_digest, -1, empty_json, strlen(empty_json), err) ||
+	    write_manifest(a, &text, err) || digest_of(text.data, text.len, a->digest, err) ||
 	    registry_put_manifest(r, tag, ARTIFACT_MANIFEST_TYPE, text.data, text.len, NULL, &has_subject, err))
 		return -1;
 	return *a->subject.digest && !has_subject ? keep_referrers_tag(r, a, text.len, err) : 0;

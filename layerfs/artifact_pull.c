@@ -95,8 +95,8 @@ int artifact_parse(const cJSON *doc, const char *type, struct artifact *a, bool 
 }
 
 // *doc is the caller's.
-static int open_one(struct registry *r, const char *name, const char *type, struct artifact *a, cJSON **doc, bool *is_it,
-		    struct err *err)
+static int open_one(struct registry *r, const char *name, const char *type, struct artifact *a, cJSON **doc,
+		    bool *is_it, struct err *err)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT(0);
 	_cleanup_free_ char *media_type = NULL;
@@ -159,7 +159,8 @@ static int search_page(struct search *f, const struct buf *text, struct err *err
 }
 
 // Searches one page of the list; *next is the caller's, NULL after the last. *there: whether the registry has lists.
-static int search_list(struct registry *r, const char *path, struct search *f, char **next, bool *there, struct err *err)
+static int search_list(struct registry *r, const char *path, struct search *f, char **next, bool *there,
+		       struct err *err)
 {
 	static const char *const accept[] = {"Accept: " ARTIFACT_INDEX_TYPE, NULL};
 	struct registry_request req = {.method = "GET", .path = path, .headers = accept, .body_fd = -1};
@@ -230,7 +231,8 @@ static int search_image(struct registry *r, const char *digest, const cJSON *doc
 		return -1;
 	cJSON_ArrayForEach(v, list) {
 		if (n++ == INDEX_IMAGES_MAX)
-			return err_set(err, ERR_LIMIT, "an index of more than %d images; name one as @DIGEST", INDEX_IMAGES_MAX);
+			return err_set(err, ERR_LIMIT, "an index of more than %d images; name one as @DIGEST",
+				       INDEX_IMAGES_MAX);
 		if (descriptor_parse(v, &d, err) || search_referrers(r, d.digest, f, err))
 			return -1;
 	}
@@ -259,7 +261,8 @@ int artifact_open(struct registry *r, const char *name, const char *type, struct
 	if (open_one(r, found.first, type, out, &doc, &is_it, err))
 		return -1;
 	if (!is_it || strcmp(out->subject.digest, found.of))
-		return err_set(err, ERR_INPUT, "%s does not refer to %s, though the list says so", found.first, found.of);
+		return err_set(err, ERR_INPUT, "%s does not refer to %s, though the list says so", found.first,
+			       found.of);
 	return 0;
 }
 

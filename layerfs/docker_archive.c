@@ -102,7 +102,8 @@ static int choose_by_tag(const cJSON *list, const char *name, const cJSON **out,
 	}
 	if (!*out)
 		return err_set(err, ERR_INPUT, "no image is named %s; there are: %s",
-			       err_quote(name, strlen(name), q, sizeof(q)), *tags_seen ? tags_seen : "none with a name");
+			       err_quote(name, strlen(name), q, sizeof(q)),
+			       *tags_seen ? tags_seen : "none with a name");
 	return 0;
 }
 

@@ -115,7 +115,8 @@ int image_in_daemon(const char *text, const char *socket, struct err *err)
 	if (reference_parse(text, &ref, err))
 		return -1;
 	if (ref.kind != REFERENCE_DAEMON)
-		return err_set(err, ERR_USAGE, "%s names no image of a daemon", err_quote(text, strlen(text), q, sizeof(q)));
+		return err_set(err, ERR_USAGE, "%s names no image of a daemon",
+			       err_quote(text, strlen(text), q, sizeof(q)));
 	rc = ask(at, ref.name, err);
 	if (rc <= 0)
 		err_prefix(err, "Docker daemon at %s: ", err_quote(at, strlen(at), q, sizeof(q)));

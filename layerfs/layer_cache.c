@@ -124,7 +124,8 @@ static int read_footer(int fd, uint64_t size, struct footer *f, struct err *err)
 				    &f->entry_count, &f->removal_count, &f->expanded};
 	uint64_t rest;
 
-	if (size < FOOTER + SHA || io_pread_full(fd, b, FOOTER, size - SHA - FOOTER, err) || memcmp(b, MAGIC, sizeof(MAGIC)))
+	if (size < FOOTER + SHA || io_pread_full(fd, b, FOOTER, size - SHA - FOOTER, err) ||
+	    memcmp(b, MAGIC, sizeof(MAGIC)))
 		return err_set(err, ERR_MISMATCH, "no cached layer");
 	for (size_t i = 0; i < 7; i++)
 		*fields[i] = get_be64(b + 8 + 8 * i);

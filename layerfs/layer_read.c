@@ -91,8 +91,8 @@ static int spend(struct layer_budget *b, atomic_uint_fast64_t *used, uint64_t n,
 	if (n <= limit && atomic_fetch_add(used, n) + n <= limit)
 		return 0;
 	atomic_store(&b->spent, true);
-	return err_set(err, ERR_LIMIT, "the image's layers hold more than %llu %s (%s)", (unsigned long long)limit, what,
-		       option);
+	return err_set(err, ERR_LIMIT, "the image's layers hold more than %llu %s (%s)", (unsigned long long)limit,
+		       what, option);
 }
 
 static int spend_bytes(struct reader *r, uint64_t n, struct err *err)

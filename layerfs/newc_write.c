@@ -78,13 +78,15 @@ static int write_header(struct newc_writer *w, const struct newc_header *h, cons
 	return put(w, zeros, 1 + pad, err);
 }
 
-static int begin_entry(struct newc_writer *w, const struct newc_header *h, const char *name, size_t len, struct err *err)
+static int begin_entry(struct newc_writer *w, const struct newc_header *h, const char *name, size_t len,
+		       struct err *err)
 {
 	if (w->data_left)
 		return err_set(err, ERR_INPUT, "newc: %llu bytes of the previous entry are missing",
 			       (unsigned long long)w->data_left);
 	if (len == 0 || len >= UINT32_MAX || memchr(name, 0, len))
-		return err_set(err, ERR_INPUT, "newc: a name of %zu bytes, or with a NUL in it, cannot be written", len);
+		return err_set(err, ERR_INPUT, "newc: a name of %zu bytes, or with a NUL in it, cannot be written",
+			       len);
 	if (write_header(w, h, name, len, err))
 		return -1;
 	w->data_left = h->filesize;

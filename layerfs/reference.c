@@ -282,7 +282,10 @@ int reference_detect(struct reference *ref, bool *is_dir, struct err *err)
 	err_quote(ref->path, strlen(ref->path), q, sizeof(q));
 	if (stat(ref->path, &st)) {
 		if (errno == ENOENT && strchr(ref->path, ':'))
-			return err_set(err, ERR_INPUT, "%s is no file, nor a form of reference that is known (an image in a registry is docker://HOST/REPO:TAG)", q);
+			return err_set(err, ERR_INPUT,
+				       "%s is no file, nor a form of reference that is known (an image in a registry "
+				       "is docker://HOST/REPO:TAG)",
+				       q);
 		return err_sys(err, errno, "find %s", q);
 	}
 	*is_dir = S_ISDIR(st.st_mode);

@@ -268,10 +268,13 @@ static int check_manifest(struct http_stream *s, const char *name, const char *d
 	const char *said = http_header(s, "Docker-Content-Digest", 0);
 
 	if (!strncmp(name, "sha256:", 7) && strcmp(name, digest))
-		return err_set(err, ERR_MISMATCH, "manifest %s: the registry sends one with the digest %s", name, digest);
+		return err_set(err, ERR_MISMATCH, "manifest %s: the registry sends one with the digest %s", name,
+			       digest);
 	if (said && !strncmp(said, "sha256:", 7) && strcmp(said, digest))
-		return err_set(err, ERR_MISMATCH, "manifest %s: the registry sends bytes with the digest %s, not the one "
-			       "that its header names", name, digest);
+		return err_set(err, ERR_MISMATCH,
+			       "manifest %s: the registry sends bytes with the digest %s, not the one "
+			       "that its header names",
+			       name, digest);
 	return 0;
 }
 

@@ -37,8 +37,8 @@ static char *refresh_form(const struct registry *r, const char *service, const c
 
 	if (!token)
 		return NULL;
-	return mem_printf(err, "grant_type=refresh_token&client_id=eifgen&service=%s&scope=%s&refresh_token=%s", service,
-			  scope, token);
+	return mem_printf(err, "grant_type=refresh_token&client_id=eifgen&service=%s&scope=%s&refresh_token=%s",
+			  service, scope, token);
 }
 
 // A token becomes part of a header line: nothing but visible ASCII may be in it.

@@ -222,7 +222,8 @@ static int record(struct pax *p, const char *k, size_t kn, const char *v, size_t
 }
 
 // Splits off one record: `LENGTH KEY=VALUE LF`, LENGTH counting all of it. Its length, or 0 if it is malformed.
-static size_t split(const char *text, size_t n, const char **key, size_t *key_len, const char **value, size_t *value_len)
+static size_t split(const char *text, size_t n, const char **key, size_t *key_len, const char **value,
+		    size_t *value_len)
 {
 	size_t len = 0, i = 0;
 	const char *eq;

@@ -160,8 +160,9 @@ static inline uint64_t rotl(uint64_t x, int b)
 // SipHash-1-3 of (parent, name) under the tree's key.
 static size_t hash_name(const struct tree *tree, const struct node *parent, const char *name, size_t len)
 {
-	uint64_t v[4] = {tree->hash_key[0] ^ UINT64_C(0x736f6d6570736575), tree->hash_key[1] ^ UINT64_C(0x646f72616e646f6d),
-			 tree->hash_key[0] ^ UINT64_C(0x6c7967656e657261), tree->hash_key[1] ^ UINT64_C(0x7465646279746573)};
+	uint64_t v[4] = {
+	    tree->hash_key[0] ^ UINT64_C(0x736f6d6570736575), tree->hash_key[1] ^ UINT64_C(0x646f72616e646f6d),
+	    tree->hash_key[0] ^ UINT64_C(0x6c7967656e657261), tree->hash_key[1] ^ UINT64_C(0x7465646279746573)};
 	uint64_t word = (uintptr_t)parent;
 	size_t left = len;
 

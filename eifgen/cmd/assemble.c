@@ -29,8 +29,20 @@ struct assembly {
 	struct eif_metadata metadata;
 };
 
-enum { OPT_KERNEL = 256, OPT_CMDLINE, OPT_RAMDISK, OPT_ARCH, OPT_NAME, OPT_VERSION, OPT_TIME, OPT_TOOL, OPT_TOOL_VERSION,
-       OPT_OS, OPT_KERNEL_VERSION, OPT_METADATA };
+enum {
+	OPT_KERNEL = 256,
+	OPT_CMDLINE,
+	OPT_RAMDISK,
+	OPT_ARCH,
+	OPT_NAME,
+	OPT_VERSION,
+	OPT_TIME,
+	OPT_TOOL,
+	OPT_TOOL_VERSION,
+	OPT_OS,
+	OPT_KERNEL_VERSION,
+	OPT_METADATA
+};
 
 static const struct option longs[] = {{"output", required_argument, NULL, 'o'},
 				      {"kernel", required_argument, NULL, OPT_KERNEL},
@@ -103,7 +115,8 @@ static int parse(int argc, char **argv, struct assembly *a)
 			*text = optarg;
 		} else if (o == OPT_RAMDISK) {
 			if (a->ramdisk_count == RAMDISKS_MAX)
-				return 1 + cmd_usage_error("assemble", "more than %d ramdisks: an EIF holds %d sections",
+				return 1 + cmd_usage_error("assemble",
+							   "more than %d ramdisks: an EIF holds %d sections",
 							   RAMDISKS_MAX, EIF_MAX_SECTIONS);
 			a->ramdisks[a->ramdisk_count++] = optarg;
 		} else if (set_arch(a)) {
@@ -155,7 +168,8 @@ static int add_file(struct eif_writer *w, enum eif_section_type type, const char
 		return -1;
 	while ((n = io_read(fd, block, sizeof(block), err)) > 0) {
 		if ((uint64_t)n > left)
-			return err_set(err, ERR_LIMIT, "%s: a pipe gave more than %llu bytes", path, (unsigned long long)PIPE_MAX);
+			return err_set(err, ERR_LIMIT, "%s: a pipe gave more than %llu bytes", path,
+				       (unsigned long long)PIPE_MAX);
 		left -= (uint64_t)n;
 		if (eif_writer_write(w, block, (size_t)n, err))
 			return -1;

@@ -180,11 +180,13 @@ static void warn_of_platform(struct build_job *job)
 	const struct image_config *c = &job->input.config;
 	bool nitro = job->opt->layout == LAYOUT_NITRO_CLI;
 
-	if (!job->opt->cage && (*c->user || (*c->working_dir && strcmp(c->working_dir, "/"))) && (nitro || !job->platform->init_is_ours))
-		on_warning(job, nitro ? "the image's user and working directory are ignored: the nitro-cli layout has no "
-					"place for them"
-				      : "the image's user and working directory are ignored by this init, which is not "
-					"eifgen's");
+	if (!job->opt->cage && (*c->user || (*c->working_dir && strcmp(c->working_dir, "/"))) &&
+	    (nitro || !job->platform->init_is_ours))
+		on_warning(job, nitro
+				    ? "the image's user and working directory are ignored: the nitro-cli layout has no "
+				      "place for them"
+				    : "the image's user and working directory are ignored by this init, which is not "
+				      "eifgen's");
 	if (!job->platform->kernel_is_bootable)
 		on_warning(job, job->opt->arch == EIF_AARCH64
 					? "the kernel is no arm64 Image: no Nitro machine will boot it"
@@ -253,10 +255,11 @@ static int open_cage(struct build_job *job, struct err *err)
 		return err_set(err, ERR_USAGE, "--cage needs --runtime");
 	if (!job->cage.config && cage_file_load(opt->cage, &job->cage, err))
 		return -1;
-	if (cage_config_port(job->cage.config, job->input.config.ports, job->input.config.port_count, &job->overlay.port, err))
+	if (cage_config_port(job->cage.config, job->input.config.ports, job->input.config.port_count,
+			     &job->overlay.port, err))
 		return err_prefix(err, "%s: ", opt->cage);
-	if (!job->bundle && cage_bundle_load(opt->runtime, job->cage.config->egress.enabled, job->cage.config->runtime_bundle,
-					     &job->bundle, err))
+	if (!job->bundle && cage_bundle_load(opt->runtime, job->cage.config->egress.enabled,
+					     job->cage.config->runtime_bundle, &job->bundle, err))
 		return -1;
 	job->overlay.config = job->cage.config;
 	job->overlay.bundle = job->bundle;
@@ -312,9 +315,10 @@ int build_job_run(struct build_job *job, int fd, struct err *err)
 	if (rc)
 		return -1;
 	if (job->cache)
-		cmd_explain("cache: %llu of %zu layers were read before, %llu bytes of the application ramdisk measured before",
-			    (unsigned long long)layer_cache_hits(job->cache), image_layer_count(job->image),
-			    (unsigned long long)job->output.skipped);
+		cmd_explain(
+		    "cache: %llu of %zu layers were read before, %llu bytes of the application ramdisk measured before",
+		    (unsigned long long)layer_cache_hits(job->cache), image_layer_count(job->image),
+		    (unsigned long long)job->output.skipped);
 	return build_job_check(job, err);
 }
 

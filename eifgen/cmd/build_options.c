@@ -135,7 +135,9 @@ static const char **text_of(struct build_options *o, int opt)
 
 static int check_nsm(const struct build_options *o, const char *command)
 {
-	return o->platform.nsm && o->platform.no_nsm ? cmd_usage_error(command, "--nsm and --no-nsm contradict each other") : 0;
+	return o->platform.nsm && o->platform.no_nsm
+		   ? cmd_usage_error(command, "--nsm and --no-nsm contradict each other")
+		   : 0;
 }
 
 int build_option_take(struct build_options *o, int opt, const char *command)

@@ -24,7 +24,8 @@ int cage_file_load(const char *path, struct cage_file *f, struct err *err)
 	if (!f->path)
 		return -1;
 	if (access(path, F_OK) && errno == ENOENT)
-		return err_set(err, ERR_INPUT, "there is no %s: `eifgen cage init` writes one", err_quote(path, strlen(path), quoted, sizeof(quoted)));
+		return err_set(err, ERR_INPUT, "there is no %s: `eifgen cage init` writes one",
+			       err_quote(path, strlen(path), quoted, sizeof(quoted)));
 	if (io_slurp(path, CAGE_FILE_MAX, &f->text, err))
 		return -1;
 	if (cage_config_parse(f->text.data, f->text.len, &f->config, err))
@@ -85,7 +86,8 @@ int cage_options_end(struct cage_options *o, int argc, char **argv)
 int cage_options_load(const struct cage_options *o, struct cage_file *f, char **dockerfile, struct cage_bundle **bundle,
 		      struct err *err)
 {
-	_cleanup_free_ char *config = o->config_path ? mem_strdup(o->config_path, err) : mem_printf(err, "%s/cage.json", o->context);
+	_cleanup_free_ char *config =
+	    o->config_path ? mem_strdup(o->config_path, err) : mem_printf(err, "%s/cage.json", o->context);
 
 	if (!config || cage_file_load(config, f, err))
 		return -1;
@@ -104,7 +106,8 @@ static int run(int argc, char **argv)
 		}
 	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")))
 		return cmd_print(cmd_cage.usage);
-	return cmd_usage_error("cage", argc > 1 ? "cage knows no %s" : "one of init, build, dockerfile is needed", argc > 1 ? argv[1] : "");
+	return cmd_usage_error("cage", argc > 1 ? "cage knows no %s" : "one of init, build, dockerfile is needed",
+			       argc > 1 ? argv[1] : "");
 }
 
 const struct cmd cmd_cage = {

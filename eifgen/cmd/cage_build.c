@@ -130,7 +130,8 @@ static int parse(int argc, char **argv, struct request *r)
 
 	if (rc)
 		return rc;
-	return cage_options_end(&r->cage, argc, argv) || build_options_check_key(&r->opt, "cage") ? 1 + EXIT_TROUBLE : 0;
+	return cage_options_end(&r->cage, argc, argv) || build_options_check_key(&r->opt, "cage") ? 1 + EXIT_TROUBLE
+												  : 0;
 }
 
 // ---- before the image ------------------------------------------------------------------------------------------------
@@ -162,7 +163,8 @@ static int take_signing(struct request *r, struct err *err)
 	if (!c->signing.cert || r->opt.signer.key || r->opt.signer.cert)
 		return 0;
 	r->cert = cage_path_beside(file, c->signing.cert, err);
-	r->key = strncmp(c->signing.key, "pkcs11:", 7) ? cage_path_beside(file, c->signing.key, err) : mem_strdup(c->signing.key, err);
+	r->key = strncmp(c->signing.key, "pkcs11:", 7) ? cage_path_beside(file, c->signing.key, err)
+						       : mem_strdup(c->signing.key, err);
 	r->opt.signer.cert = r->cert;
 	r->opt.signer.key = r->key;
 	return r->cert && r->key ? 0 : -1;
@@ -198,8 +200,15 @@ static bool same_file(const char *output, const char *input)
 static int check_outputs(const struct request *r, struct err *err)
 {
 	const struct platform_options *p = &r->opt.platform;
-	const char *inputs[] = {r->job.cage.path, r->dockerfile, r->opt.signer.cert, r->opt.signer.key, r->opt.metadata_file,
-				p->kernel, p->config, p->init, p->nsm};
+	const char *inputs[] = {r->job.cage.path,
+				r->dockerfile,
+				r->opt.signer.cert,
+				r->opt.signer.key,
+				r->opt.metadata_file,
+				p->kernel,
+				p->config,
+				p->init,
+				p->nsm};
 
 	if (r->paths[OUT_RECORD] && same_file(r->paths[OUT_RECORD], r->paths[OUT_EIF]))
 		return err_set(err, ERR_USAGE, "two outputs are named %s", r->paths[OUT_EIF]);
@@ -225,9 +234,14 @@ static int prepare(struct request *r, struct err *err)
 // Makes the image, or takes the one that was named. *from is where it is now, r->ref where it will be found.
 static int make_image(struct request *r, char **from, struct err *err)
 {
-	struct cage_build_request b = {.builder = r->builder, .dockerfile = r->dockerfile, .context = r->cage.context,
-				       .arch = platform_oci_arch(r->opt.arch), .epoch = r->epoch.seconds, .no_cache = r->no_cache,
-				       .build_args = r->cage.build_args, .build_arg_count = r->cage.build_arg_count,
+	struct cage_build_request b = {.builder = r->builder,
+				       .dockerfile = r->dockerfile,
+				       .context = r->cage.context,
+				       .arch = platform_oci_arch(r->opt.arch),
+				       .epoch = r->epoch.seconds,
+				       .no_cache = r->no_cache,
+				       .build_args = r->cage.build_args,
+				       .build_arg_count = r->cage.build_arg_count,
 				       .work = r->fresh_dir};
 	const char *tag;
 
@@ -329,8 +343,10 @@ static int write_config(struct request *r, struct err *err)
 	if (text.len == cage->text.len && !memcmp(text.data, cage->text.data, text.len))
 		return 0;
 	if (r->holds_itself)
-		cmd_warn(NULL, "the image holds this cage.json, whose PCRs change now, and with it the next build's: list it in "
-			       ".dockerignore");
+		cmd_warn(
+		    NULL,
+		    "the image holds this cage.json, whose PCRs change now, and with it the next build's: list it in "
+		    ".dockerignore");
 	r->paths[OUT_CONFIG] = realpath(cage->path, NULL);
 	if (!r->paths[OUT_CONFIG] || stat(r->paths[OUT_CONFIG], &st))
 		return err_sys(err, errno, "find %s", cage->path);
@@ -343,10 +359,12 @@ static int make(struct request *r, struct err *err)
 {
 	_cleanup_free_ char *from = NULL;
 
-	if (make_image(r, &from, err) || open_job(r, from, err) || atomic_file_open(&r->files[OUT_EIF], r->paths[OUT_EIF], err))
+	if (make_image(r, &from, err) || open_job(r, from, err) ||
+	    atomic_file_open(&r->files[OUT_EIF], r->paths[OUT_EIF], err))
 		return -1;
 	r->files[OUT_EIF].lazy = true; // gigabytes, and made again at will
-	return build_job_run(&r->job, r->files[OUT_EIF].fd, err) || write_record(r, err) || write_config(r, err) ? -1 : 0;
+	return build_job_run(&r->job, r->files[OUT_EIF].fd, err) || write_record(r, err) || write_config(r, err) ? -1
+														 : 0;
 }
 
 // The answer's text, borrowed from o.

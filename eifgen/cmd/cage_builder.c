@@ -202,15 +202,18 @@ static int build_in_store(const char *builder, const struct cage_build_request *
 	int rc;
 
 	snprintf(name, sizeof(name), "localhost/eifgen-cage-%ld", (long)getpid());
-	if (add(&build, err, "%s", builder) || add(&build, err, "build") || add(&build, err, "--timestamp=%u", r->epoch) ||
-	    add(&build, err, "--tag=%s", name) || add(&build, err, "--isolation=chroot") || add(&build, err, "--layers=false") ||
-	    add_limit(&build, "nofile", RLIMIT_NOFILE, LIMIT_CAP, err) || add_limit(&build, "nproc", RLIMIT_NPROC, pid_max(), err))
+	if (add(&build, err, "%s", builder) || add(&build, err, "build") ||
+	    add(&build, err, "--timestamp=%u", r->epoch) || add(&build, err, "--tag=%s", name) ||
+	    add(&build, err, "--isolation=chroot") || add(&build, err, "--layers=false") ||
+	    add_limit(&build, "nofile", RLIMIT_NOFILE, LIMIT_CAP, err) ||
+	    add_limit(&build, "nproc", RLIMIT_NPROC, pid_max(), err))
 		return -1;
 	if (add_common(&build, r, err) || add(&build, err, "%s", r->context) || run(&build, r->epoch, err))
 		return -1;
 	rc = add(&push, err, "%s", builder) || add(&push, err, "push") || add(&push, err, "%s", name) ||
 	     add(&push, err, "oci:%s:cage", r->work) || run(&push, r->epoch, err);
-	if (add(&drop, rc ? NULL : err, "%s", builder) || add(&drop, rc ? NULL : err, "rmi") || add(&drop, rc ? NULL : err, "%s", name))
+	if (add(&drop, rc ? NULL : err, "%s", builder) || add(&drop, rc ? NULL : err, "rmi") ||
+	    add(&drop, rc ? NULL : err, "%s", name))
 		return -1;
 	return run(&drop, r->epoch, rc ? NULL : err) || rc ? -1 : 0;
 }
@@ -261,8 +264,8 @@ static bool is_layout(const char *dir)
 
 	for (struct dirent *e; d && ours && (e = readdir(d));)
 		ours = !strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") || !strcmp(e->d_name, "blobs") ||
-		       !strcmp(e->d_name, "index.json") || !strcmp(e->d_name, "oci-layout") || !strcmp(e->d_name, "ingest") ||
-		       !strcmp(e->d_name, "manifest.json"); // the last two are buildx's
+		       !strcmp(e->d_name, "index.json") || !strcmp(e->d_name, "oci-layout") ||
+		       !strcmp(e->d_name, "ingest") || !strcmp(e->d_name, "manifest.json"); // the last two are buildx's
 	if (d)
 		closedir(d);
 	return ours;

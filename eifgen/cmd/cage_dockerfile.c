@@ -58,7 +58,8 @@ static bool is_place(const char *where)
 	size_t n = strlen(where);
 
 	for (size_t i = 0; i < n; i++)
-		if ((unsigned char)where[i] <= ' ' || (unsigned char)where[i] >= 0x7f || strchr("\"'`$\\<*?[#", where[i]))
+		if ((unsigned char)where[i] <= ' ' || (unsigned char)where[i] >= 0x7f ||
+		    strchr("\"'`$\\<*?[#", where[i]))
 			return false;
 	return n > 0 && where[0] != '-' && (!strstr(where, "://") || !strncmp(where, "https://", 8));
 }
@@ -81,7 +82,8 @@ static int parse(int argc, char **argv, struct request *r)
 			return 1 + EXIT_TROUBLE;
 	}
 	if (r->from && !is_place(r->from))
-		return 1 + cmd_usage_error("cage", "--runtime-from takes a plain path in the context or an https:// address");
+		return 1 + cmd_usage_error("cage",
+					   "--runtime-from takes a plain path in the context or an https:// address");
 	return cage_options_end(&r->opt, argc, argv) ? 1 + EXIT_TROUBLE : 0;
 }
 
@@ -89,7 +91,8 @@ static int read_all(struct request *r, struct err *err)
 {
 	_cleanup_buf_ struct buf base = BUF_INIT(0);
 
-	if (cage_options_load(&r->opt, &r->cage, &r->path, &r->bundle, err) || io_slurp(r->path, DOCKERFILE_MAX, &r->text, err))
+	if (cage_options_load(&r->opt, &r->cage, &r->path, &r->bundle, err) ||
+	    io_slurp(r->path, DOCKERFILE_MAX, &r->text, err))
 		return -1;
 	if (r->base_path && (io_slurp(r->base_path, BASE_MAX, &base, err) ||
 			     cage_dockerfile_base(base.data, base.len, &r->base, err)))
@@ -101,15 +104,21 @@ static int read_all(struct request *r, struct err *err)
 	    dockerfile_evaluate(r->dockerfile, &build, &r->image, err))
 		return err_prefix(err, "%s: ", r->path);
 	if (r->dockerfile->open)
-		return err_set(err, ERR_INPUT, "%s: the last line ends with a continuation mark: nothing can be put behind it", r->path);
+		return err_set(err, ERR_INPUT,
+			       "%s: the last line ends with a continuation mark: nothing can be put behind it",
+			       r->path);
 	return 0;
 }
 
 static int print(struct request *r, struct err *err)
 {
 	_cleanup_buf_ struct buf out = BUF_INIT(0);
-	struct cage_dockerfile c = {.text = r->text.data, .n = r->text.len, .image = &r->image, .config = r->cage.config,
-				    .bundle = r->bundle, .runtime = r->from ? r->from : "cage-runtime"};
+	struct cage_dockerfile c = {.text = r->text.data,
+				    .n = r->text.len,
+				    .image = &r->image,
+				    .config = r->cage.config,
+				    .bundle = r->bundle,
+				    .runtime = r->from ? r->from : "cage-runtime"};
 	const char *text;
 
 	if (cage_config_port(c.config, r->image.expose.item, r->image.expose.count, &c.port, err))
@@ -117,7 +126,9 @@ static int print(struct request *r, struct err *err)
 	if (cage_dockerfile_print(&c, &out, err))
 		return -1;
 	if (!r->base_path && strcmp(r->image.base, "scratch"))
-		cmd_warn(NULL, "what the base image sets (ENV, USER, WORKDIR, ENTRYPOINT, CMD) is not known: give --base-config");
+		cmd_warn(
+		    NULL,
+		    "what the base image sets (ENV, USER, WORKDIR, ENTRYPOINT, CMD) is not known: give --base-config");
 	if (r->image.onbuild)
 		cmd_warn(NULL, "ONBUILD acts in other builds than this one");
 	text = buf_cstr(&out, err);

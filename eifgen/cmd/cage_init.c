@@ -88,7 +88,8 @@ static int find_name(struct request *r, struct err *err)
 
 	if (r->name) {
 		snprintf(r->label, sizeof(r->label), "%s", r->name); // judged when the file is parsed
-		return strlen(r->name) < sizeof(r->label) ? 0 : err_set(err, ERR_USAGE, "the name is longer than 63 bytes");
+		return strlen(r->name) < sizeof(r->label) ? 0
+							  : err_set(err, ERR_USAGE, "the name is longer than 63 bytes");
 	}
 	if (!real)
 		return err_sys(err, errno, "find %s", r->dir);

@@ -65,7 +65,8 @@ static int report(const struct buf *cert_pem, struct jout *o, struct err *err)
 }
 
 // Both files and the answer, or neither file.
-static int put(const char *key_out, const struct buf *key, const char *cert_out, const struct buf *cert, const char *text)
+static int put(const char *key_out, const struct buf *key, const char *cert_out, const struct buf *cert,
+	       const char *text)
 {
 	struct err err = ERR_INIT;
 	int status = EXIT_TROUBLE;

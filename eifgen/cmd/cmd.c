@@ -71,7 +71,8 @@ int cmd_usage_error(const char *name, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	say("eifgen: unable to run %s: %s (try eifgen %s%s--help)", *name ? name : "a command", text, name, *name ? " " : "");
+	say("eifgen: unable to run %s: %s (try eifgen %s%s--help)", *name ? name : "a command", text, name,
+	    *name ? " " : "");
 	return EXIT_TROUBLE;
 }
 
@@ -148,7 +149,7 @@ static int stop(int status)
 static size_t join_options(const struct option *longs, struct option *all)
 {
 	static const struct option common[] = {
-		{"quiet", no_argument, NULL, 'q'}, {"verbose", no_argument, NULL, 'v'}, {"help", no_argument, NULL, 'h'}};
+	    {"quiet", no_argument, NULL, 'q'}, {"verbose", no_argument, NULL, 'v'}, {"help", no_argument, NULL, 'h'}};
 	size_t n = 0;
 
 	while (longs[n].name && n < OPTIONS_MAX - 4) {
@@ -194,8 +195,8 @@ int cmd_getopt(int argc, char **argv, const char *shorts, const struct option *l
 	}
 }
 
-int cmd_options(int argc, char **argv, const char *shorts, const struct option *longs, int (*take)(void *ctx, int option),
-		void *ctx)
+int cmd_options(int argc, char **argv, const char *shorts, const struct option *longs,
+		int (*take)(void *ctx, int option), void *ctx)
 {
 	int o;
 

@@ -14,8 +14,11 @@
 
 enum { OPT_JSON = 1, OPT_HTML };
 
-static const struct option longs[] = {
-	BUILD_LONGS, BUILD_CAGE_LONGS, {"json", no_argument, NULL, OPT_JSON}, {"html", required_argument, NULL, OPT_HTML}, {NULL, 0, NULL, 0}};
+static const struct option longs[] = {BUILD_LONGS,
+				      BUILD_CAGE_LONGS,
+				      {"json", no_argument, NULL, OPT_JSON},
+				      {"html", required_argument, NULL, OPT_HTML},
+				      {NULL, 0, NULL, 0}};
 
 struct request {
 	struct build_options opt;

@@ -128,7 +128,9 @@ static int fill(struct build_job *job, struct diff_side *s, struct tee *t, struc
 	for (size_t i = job->platform ? 0 : 1; i < 2; i++)
 		if (listing_read(s->fd, s->extents[i].offset, s->extents[i].size, &s->ramdisks[i], err))
 			return -1;
-	return set_layers(s->ramdisks[1], *tree, err) || set_layer_names(s, job->image, err) || add_facts(s, job, err) ? -1 : 0;
+	return set_layers(s->ramdisks[1], *tree, err) || set_layer_names(s, job->image, err) || add_facts(s, job, err)
+		   ? -1
+		   : 0;
 }
 
 // A default directory that happens to be there does not count: the same command would say other things elsewhere.

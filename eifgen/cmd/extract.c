@@ -17,8 +17,10 @@
 // The section's file name, made from its type and how many of that type came before; in out (64 bytes).
 static void name_of(uint16_t type, size_t before, char out[64])
 {
-	static const char *const suffix[] = {[EIF_SECTION_KERNEL] = "",	       [EIF_SECTION_CMDLINE] = "",
-					     [EIF_SECTION_RAMDISK] = ".cpio",	       [EIF_SECTION_SIGNATURE] = ".cbor",
+	static const char *const suffix[] = {[EIF_SECTION_KERNEL] = "",
+					     [EIF_SECTION_CMDLINE] = "",
+					     [EIF_SECTION_RAMDISK] = ".cpio",
+					     [EIF_SECTION_SIGNATURE] = ".cbor",
 					     [EIF_SECTION_METADATA] = ".json"};
 
 	if (type == EIF_SECTION_RAMDISK || before)

@@ -31,8 +31,8 @@ static void show_stage(const struct progress *p, unsigned stage)
 	if (done > total) // the ramdisk's size is guessed
 		done = total;
 	rate = done / took;
-	n = snprintf(line, sizeof(line), "%-8s %3.0f %%  %8.1f of %.1f MB  %7.1f MB/s", names[stage], 100 * done / total,
-		     done / 1e6, total / 1e6, rate / 1e6);
+	n = snprintf(line, sizeof(line), "%-8s %3.0f %%  %8.1f of %.1f MB  %7.1f MB/s", names[stage],
+		     100 * done / total, done / 1e6, total / 1e6, rate / 1e6);
 	if (rate > 0 && n > 0 && n < LINE)
 		snprintf(line + n, sizeof(line) - (size_t)n, "  %.0f s left", (total - done) / rate);
 	fprintf(stderr, "\r%-*s", LINE, line);

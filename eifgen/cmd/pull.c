@@ -83,8 +83,8 @@ static int fetch(struct pull *p, struct registry *r, struct err *err)
 	if (atomic_file_open(&eif, p->eif_path, err) || artifact_fetch(r, p->eif, eif.fd, err) ||
 	    eif_reader_pcrs(eif.tmp, &p->pcrs, err))
 		return -1;
-	if (p->record && (atomic_file_open(&record, p->record_path, err) || artifact_fetch(r, p->record, record.fd, err) ||
-			  check_record(p, record.tmp, err)))
+	if (p->record && (atomic_file_open(&record, p->record_path, err) ||
+			  artifact_fetch(r, p->record, record.fd, err) || check_record(p, record.tmp, err)))
 		return -1;
 	if (p->record && atomic_file_commit(&record, err))
 		return -1;
@@ -143,7 +143,8 @@ static int report(const struct pull *p)
 
 static int run(int argc, char **argv)
 {
-	static const struct option longs[] = {{"output", required_argument, NULL, 'o'}, REGISTRY_LONGS, {NULL, 0, NULL, 0}};
+	static const struct option longs[] = {
+	    {"output", required_argument, NULL, 'o'}, REGISTRY_LONGS, {NULL, 0, NULL, 0}};
 	struct pull p = {0};
 	struct err err = ERR_INIT;
 	int option, status;

@@ -76,8 +76,10 @@ static int load_record(struct push *p, struct err *err)
 		return -1;
 	sha256 = record_text(p->record, "Eif.Sha256");
 	if (!sha256 || strcmp(sha256, p->artifact.parts[0].digest + strlen("sha256:")))
-		return err_set(err, ERR_MISMATCH, "%s is the record of another EIF%s", p->record_path, is_of_unsigned(p) ?
-			       ", of this one before it was signed: `eifgen sign` would have kept it true" : "");
+		return err_set(err, ERR_MISMATCH, "%s is the record of another EIF%s", p->record_path,
+			       is_of_unsigned(p)
+				   ? ", of this one before it was signed: `eifgen sign` would have kept it true"
+				   : "");
 	return add_part(p, p->record_path, &p->record_fd, RECORD_PART_TYPE, err);
 }
 
@@ -102,7 +104,8 @@ static int find_subject(struct push *p, struct registry *r, struct err *err)
 		return -1;
 	if (!found) {
 		memset(&p->artifact.subject, 0, sizeof(p->artifact.subject));
-		cmd_warn(NULL, "the image of the record is not in this repository, so the EIF is pushed without a subject");
+		cmd_warn(NULL,
+			 "the image of the record is not in this repository, so the EIF is pushed without a subject");
 	}
 	return 0;
 }

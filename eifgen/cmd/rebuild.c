@@ -119,7 +119,8 @@ static int run(int argc, char **argv)
 	differs = rebuild_compare(r.record, &job, digest, &o);
 	jout_close(&o, '}');
 	text = jout_text(&o, &err);
-	if (!text || (differs && !cmd_quiet && explain_eif(r.record, file.tmp, &err)) || (r.out && atomic_file_prepare(&file, &err)))
+	if (!text || (differs && !cmd_quiet && explain_eif(r.record, file.tmp, &err)) ||
+	    (r.out && atomic_file_prepare(&file, &err)))
 		return cmd_fail("rebuild", r.path, &err);
 	if (cmd_print(text))
 		return EXIT_TROUBLE;

@@ -12,7 +12,8 @@
 
 static int pin_choices(const struct record *r, struct build_options *opt, struct err *err)
 {
-	const char *layout = record_text(r, "Layout.Name"), *mtime = record_text(r, "Mtime"), *arch = record_text(r, "Arch");
+	const char *layout = record_text(r, "Layout.Name"), *mtime = record_text(r, "Mtime"),
+		   *arch = record_text(r, "Arch");
 	uint64_t version;
 
 	if (!layout || (strcmp(layout, "canonical") && strcmp(layout, "nitro-cli")))

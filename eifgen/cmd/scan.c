@@ -51,7 +51,8 @@ static int print_rules(void)
 
 static const char *layer_of(const struct scan_finding *f, const struct image *img)
 {
-	return f->layer >= 0 && (size_t)f->layer < image_layer_count(img) ? image_layer(img, (size_t)f->layer)->digest : NULL;
+	return f->layer >= 0 && (size_t)f->layer < image_layer_count(img) ? image_layer(img, (size_t)f->layer)->digest
+									  : NULL;
 }
 
 static void put_finding(struct jout *o, const struct scan_finding *f, const struct image *img)
@@ -97,8 +98,8 @@ static int add_cause(struct buf *b, const struct scan *s, size_t first, bool *do
 {
 	const struct scan_finding *f = &s->findings[first];
 
-	if (buf_printf(b, err, "%s (%s): %s\n    moves PCR0 PCR2; remedy: %s\n", f->id, entropy_severity_name(f->severity),
-		       f->cause, f->remedy))
+	if (buf_printf(b, err, "%s (%s): %s\n    moves PCR0 PCR2; remedy: %s\n", f->id,
+		       entropy_severity_name(f->severity), f->cause, f->remedy))
 		return -1;
 	for (size_t i = first; i < s->count; i++) {
 		const struct scan_finding *g = &s->findings[i];
@@ -108,9 +109,10 @@ static int add_cause(struct buf *b, const struct scan *s, size_t first, bool *do
 		if (strcmp(g->id, f->id))
 			continue;
 		done[i] = true;
-		if (g->count > 1 ? buf_printf(b, err, "    %llu entries\n", (unsigned long long)g->count)
-				 : buf_printf(b, err, "    %s%s%.19s\n", err_quote(g->path, strlen(g->path), q, sizeof(q)),
-					      layer ? "  in layer " : "", layer ? layer : ""))
+		if (g->count > 1
+			? buf_printf(b, err, "    %llu entries\n", (unsigned long long)g->count)
+			: buf_printf(b, err, "    %s%s%.19s\n", err_quote(g->path, strlen(g->path), q, sizeof(q)),
+				     layer ? "  in layer " : "", layer ? layer : ""))
 			return -1;
 	}
 	return buf_add_byte(b, '\n', err);

@@ -145,7 +145,9 @@ static int check_certificate(struct verify *v, const struct eif_file *f, struct 
 	if (!f->cert)
 		return 0; // the anomalies say why
 	if (v->require_signed && !signer_is_expected(v))
-		cmd_warn(NULL, "signed by whom is not looked at: that takes --cert-sha384, --pcr8, --ca or a signed --record");
+		cmd_warn(
+		    NULL,
+		    "signed by whom is not looked at: that takes --cert-sha384, --pcr8, --ca or a signed --record");
 	if (rule(v, cert_check_dates(f->cert, v->at, &why), &why, err))
 		return -1;
 	if (!v->ca_path)

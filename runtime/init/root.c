@@ -46,8 +46,9 @@ void init_switch_root(void)
 {
 	if (mount("/rootfs", "/rootfs", NULL, MS_BIND, NULL))
 		init_fatal("bind /rootfs: %s%s", init_reason(errno),
-			   errno == ENOENT ? " (the application ramdisk holds none, or memory was too small to unpack it)" :
-					     "");
+			   errno == ENOENT
+			       ? " (the application ramdisk holds none, or memory was too small to unpack it)"
+			       : "");
 	if (chdir("/rootfs"))
 		init_fatal("enter /rootfs: %s", init_reason(errno));
 	if (mount(".", "/", NULL, MS_MOVE, NULL))

@@ -107,7 +107,8 @@ int init_user_parse(const char *text, size_t len, struct init_user *out, const c
 		return -1;
 	}
 	while (at < stop) {
-		if (!id_parse(&at, stop, &u.groups[u.group_count]) || (at < stop && (!take(&at, stop, ',') || at == stop))) {
+		if (!id_parse(&at, stop, &u.groups[u.group_count]) ||
+		    (at < stop && (!take(&at, stop, ',') || at == stop))) {
 			free(u.groups);
 			return -1;
 		}
