@@ -28,6 +28,7 @@ struct fanout {
 	size_t size;
 	bool threads, closing;
 	uint64_t published;
+	uint64_t awaited; // the producer sleeps until every consumer has seen so many; 0: it does not sleep
 	struct consumer consumers[FANOUT_CONSUMERS_MAX];
 	size_t *lengths;
 	uint8_t *data;
@@ -59,6 +60,18 @@ static uint8_t *chunk(const struct fanout *f, uint64_t k)
 	return f->data + (size_t)(k % f->chunks) * f->size;
 }
 
+// How many chunks the slowest consumer has seen.
+static uint64_t seen_by_all(const struct fanout *f)
+{
+	uint64_t least = f->published;
+
+	for (unsigned i = 0; i < f->count; i++) {
+		if (f->consumers[i].running && f->consumers[i].seen < least)
+			least = f->consumers[i].seen;
+	}
+	return least;
+}
+
 static void consume(struct consumer *c, uint64_t k)
 {
 	base_delay();
@@ -86,7 +99,8 @@ static void *run(void *ctx)
 			c->err = local.err;
 		}
 		c->seen++;
-		pthread_cond_signal(&f->freed);
+		if (f->awaited && seen_by_all(f) >= f->awaited) // a wake-up costs more than a look
+			pthread_cond_signal(&f->freed);
 	}
 	pthread_mutex_unlock(&f->lock);
 	return NULL;
@@ -99,9 +113,11 @@ int fanout_add(struct fanout *f, fanout_consume *fn, void *ctx, struct err *err)
 	if (f->count == FANOUT_CONSUMERS_MAX)
 		return err_set(err, ERR_USAGE, "more than %d consumers", FANOUT_CONSUMERS_MAX);
 	*c = (struct consumer){.f = f, .consume = fn, .ctx = ctx, .seen = f->published, .err = ERR_INIT};
+	pthread_mutex_lock(&f->lock); // consumers that run already look at each other's
 	f->count++;
 	if (f->threads)
 		c->running = !pthread_create(&c->thread, NULL, run, c);
+	pthread_mutex_unlock(&f->lock);
 	return 0;
 }
 
@@ -128,10 +144,12 @@ void fanout_free(struct fanout *f)
 // With the lock held: until every consumer has seen all but the last `behind` chunks.
 static void wait_for(struct fanout *f, uint64_t behind)
 {
-	for (unsigned i = 0; i < f->count; i++) {
-		while (f->consumers[i].running && f->published - f->consumers[i].seen > behind)
-			pthread_cond_wait(&f->freed, &f->lock);
-	}
+	if (f->published <= behind)
+		return;
+	f->awaited = f->published - behind;
+	while (seen_by_all(f) < f->awaited)
+		pthread_cond_wait(&f->freed, &f->lock);
+	f->awaited = 0;
 }
 
 // With the lock held.
@@ -151,7 +169,8 @@ void *fanout_buffer(struct fanout *f)
 {
 	base_delay();
 	pthread_mutex_lock(&f->lock);
-	wait_for(f, f->chunks - 1);
+	if (f->published - seen_by_all(f) == f->chunks) // full: rather one long sleep than one a chunk
+		wait_for(f, f->chunks / 2);
 	pthread_mutex_unlock(&f->lock);
 	return chunk(f, f->published); // only this thread counts it up
 }

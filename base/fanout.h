@@ -7,8 +7,9 @@
 //                                                        ─► consumer 1 (thread)
 //
 // A chunk is filled again only when every consumer has done with it, so the producer waits for the slowest and memory
-// is the ring's. What a consumer sees does not depend on threads; without them (asked for, or none to be had) publish
-// calls the consumers one after the other.
+// is the ring's. Who finds the ring full sleeps until half of it is free, so that it is not woken for each chunk. What
+// a consumer sees does not depend on threads; without them (asked for, or none to be had) publish calls the consumers
+// one after the other.
 #ifndef BASE_FANOUT_H
 #define BASE_FANOUT_H
 
