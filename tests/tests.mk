@@ -53,7 +53,7 @@ check-long:
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) SAN= TSAN= all
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) SAN=1 unit all
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) fuzz-build
-	$(Q)FAULTS=all FUZZ_SMOKE=$${FUZZ_SMOKE:-600} tests/run --variant $(VARIANT) --long $(TESTS)
+	$(Q)FAULTS=all FUZZ_SMOKE=$${FUZZ_SMOKE:-600} FUZZ_SEED=$${FUZZ_SEED:-0} tests/run --variant $(VARIANT) --long $(TESTS)
 # The unit tests and one command test or more, without set-up: TESTS="cmd/build.sh unit/base"
 check-quick:
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all

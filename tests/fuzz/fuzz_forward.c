@@ -51,6 +51,8 @@ static void check_response(int minor, bool head_only)
 	enum http1_body framing;
 	size_t scanned = 0;
 
+	if (came.n_fields > FIELDS_ENOUGH)
+		return;
 	if (forward_response(&out, &came, minor, head_only, false, &framing, NULL))
 		abort();
 	if (http1_parse_response((const char *)out.data, out.len, &scanned, head_only, &left) != (int)out.len)
