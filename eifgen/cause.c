@@ -90,32 +90,22 @@ static int by_bytes(const struct entropy_rule *rule, const struct entropy_file *
 	return r < 0 ? -1 : 0;
 }
 
-static int judge_content(const char *path, const struct entropy_file *a, const struct entropy_file *b,
-			 struct cause *out, struct err *err)
+// A file that both sides have, or (DIFF_ADDED, DIFF_REMOVED) one of them: its rule's word for it, else what can be seen.
+static int judge_file(const char *path, unsigned what, const struct entropy_file *a, const struct entropy_file *b,
+		      struct cause *out, struct err *err)
 {
 	const struct entropy_rule *rule = NULL;
 	int r = find_rule(path, a, b, &rule, err);
 
 	if (r < 0)
 		return -1;
-	if (!r || entropy_rule_is_of_a_stamp(rule))
-		return by_bytes(r ? rule : NULL, a, b, out, err);
-	by_rule(rule, out);
-	return 0;
-}
-
-static int judge_presence(const char *path, unsigned what, const struct entropy_file *a, const struct entropy_file *b,
-			  struct cause *out, struct err *err)
-{
-	const struct entropy_rule *rule = NULL;
-	int r = find_rule(path, a, b, &rule, err);
-
-	if (r < 0)
-		return -1;
-	if (!r || entropy_rule_is_of_a_stamp(rule))
+	if (r && !entropy_rule_is_of_a_stamp(rule)) {
+		by_rule(rule, out);
+		return 0;
+	}
+	if (what & (DIFF_ADDED | DIFF_REMOVED))
 		return named(what & DIFF_ADDED ? "added" : "removed", out);
-	by_rule(rule, out);
-	return 0;
+	return by_bytes(r ? rule : NULL, a, b, out, err);
 }
 
 int cause_judge(const char *path, unsigned what, const struct entropy_file *a, const struct entropy_file *b,
@@ -127,9 +117,9 @@ int cause_judge(const char *path, unsigned what, const struct entropy_file *a, c
 	if (what & DIFF_TYPE)
 		return named("type", out);
 	if (what & (DIFF_ADDED | DIFF_REMOVED))
-		return judge_presence(path, what, a, b, out, err);
+		return judge_file(path, what, a, b, out, err);
 	if (what & (DIFF_CONTENT | DIFF_SIZE) && a && b)
-		return judge_content(path, a, b, out, err);
+		return judge_file(path, what, a, b, out, err);
 	if (what & DIFF_TARGET)
 		return named("symlink-target", out);
 	if (what & (DIFF_MODE | DIFF_OWNER | DIFF_RDEV))
