@@ -15,11 +15,12 @@ ifeq ($(VARIANT),san)
 build/san/tests/unit/%: tests/unit/%.c tests/unit/unit.h $(foreach r,$(ROOMS),$(LIB_$(r)))
 	@mkdir -p $(@D)
 	@echo "  TEST    $@"
-	$(Q)$(CC_ALL) $(call pc,cflags,check $(ALL_PKGS)) -MMD -MP $< $(LINK_san) -Wl,--start-group \
+	$(Q)$(CC_ALL) $(call pc,cflags,check $(ALL_PKGS) $(ALL_OPENS)) -MMD -MP $< $(LINK_san) -Wl,--start-group \
 		$(filter %.a %.o,$^) -Wl,--end-group $(call pc,libs,check $(ALL_PKGS)) $(UNIT_LIBS) -o $@
 
 # Programs that tests start beside eifgen, and objects that several tests share.
 build/san/tests/tools/%.o: ROOM_PKGS := libssl libcrypto
+build/san/tests/unit/epoch/test_git: UNIT_LIBS = $(call pc,libs,libgit2)
 build/san/tests/unit/pcr/test_attest: build/san/tests/tools/attest_pki.o
 TEST_TOOLS := build/san/tests/tools/mock_cage
 build/san/tests/tools/mock_cage: build/san/tests/tools/mock_cage.o build/san/tests/tools/attest_pki.o \
@@ -67,7 +68,7 @@ FUZZ_LIB_SRC := $(foreach r,$(ROOMS),$(SRC_$(r)))
 build/fuzz/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  FUZZ-CC $<"
-	$(Q)$(FUZZ_CC) $(CSTD) $(FUZZ_FLAGS) $(call pc,cflags,$(ALL_PKGS)) -pthread -MMD -MP -c $< -o $@
+	$(Q)$(FUZZ_CC) $(CSTD) $(FUZZ_FLAGS) $(call pc,cflags,$(ALL_PKGS) $(ALL_OPENS)) -pthread -MMD -MP -c $< -o $@
 build/fuzz/liball.a: $(FUZZ_LIB_SRC:%.c=build/fuzz/%.o)
 build/fuzz/liball.a:
 	@rm -f $@
@@ -89,12 +90,12 @@ print-rooms:
 	@$(foreach r,$(ROOMS),echo $(r) $(DIR_$(r)) $(USES_$(r));)
 # The Debian package of every library that a room asks pkg-config for.
 print-packages:
-	@$(foreach m,check $(ALL_PKGS),echo $(or $(DEB_$(m)),no-package-for-$(m));)
+	@$(foreach m,check $(ALL_PKGS) $(ALL_OPENS),echo $(or $(DEB_$(m)),no-package-for-$(m));)
 
 # Every C file of ours under both compilers with -Werror: gcc with optimisation (it finds more then), clang's front end
 # alone. Stamps in build/warn make the second run free.
 WARN_SRC := $(sort $(foreach r,$(ROOMS),$(SRC_$(r))) $(wildcard eifgen/main.c runtime/*/main.c) $(UNIT_SRC) $(FUZZ_SRC))
-WARN_CC = $(1) $(CSTD) $(WARN) -Werror $(call pc,cflags,check $(ALL_PKGS)) -pthread
+WARN_CC = $(1) $(CSTD) $(WARN) -Werror $(call pc,cflags,check $(ALL_PKGS) $(ALL_OPENS)) -pthread
 build/warn/gcc/%.ok: %.c GNUmakefile
 	@mkdir -p $(@D)
 	$(Q)$(call WARN_CC,gcc) $(HARDEN_rel) -MMD -MP -MF $(@:.ok=.d) -MT $@ -c $< -o /dev/null && touch $@
