@@ -16,17 +16,17 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "epoch/git_api.h"
 #include "epoch/internal.h"
 
-#include <git2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-CLEANUP_DEFINE(git_commit, commit, git_commit_free)
-CLEANUP_DEFINE(git_tree, tree, git_tree_free)
-CLEANUP_DEFINE(git_tree_entry, tree_entry, git_tree_entry_free)
-CLEANUP_DEFINE(git_status_list, status_list, git_status_list_free)
+CLEANUP_DEFINE(git_commit, commit, git->commit_free)
+CLEANUP_DEFINE(git_tree, tree, git->tree_free)
+CLEANUP_DEFINE(git_tree_entry, tree_entry, git->tree_entry_free)
+CLEANUP_DEFINE(git_status_list, status_list, git->status_list_free)
 
 enum { QUOTE_MAX = 400, PATH_CAP = 65536 };
 
@@ -38,7 +38,7 @@ static const char *quote(const char *s, char out[QUOTE_MAX])
 // libgit2's last words, with what a person can do where they alone do not say it.
 static int git_err(struct err *err, const char *verb)
 {
-	const git_error *e = git_error_last();
+	const git_error *e = git->error_last();
 
 	return err_set(err, ERR_INPUT, "%s: %s", verb, e && e->message ? e->message : "unknown error of libgit2");
 }
@@ -52,7 +52,7 @@ static int refused_owner(const char *dir, struct err *err)
 	git_buf found = GIT_BUF_INIT;
 	const char *where = dir;
 
-	if (!git_repository_discover(&found, dir, 0, NULL) && found.ptr) {
+	if (!git->repository_discover(&found, dir, 0, NULL) && found.ptr) {
 		size_t n = strlen(found.ptr);
 
 		while (n > 1 && found.ptr[n - 1] == '/')
@@ -64,14 +64,14 @@ static int refused_owner(const char *dir, struct err *err)
 	err_set(err, ERR_INPUT,
 		"the repository belongs to another user; to trust it, run: git config --global --add safe.directory %s",
 		quote(where, q));
-	git_buf_dispose(&found);
+	git->buf_dispose(&found);
 	return -1;
 }
 
 static int open_repository(git_repository **repo, const char *dir, struct err *err)
 {
-	int rc = git_repository_open_ext(repo, dir, 0, NULL);
-	const git_error *e = git_error_last();
+	int rc = git->repository_open_ext(repo, dir, 0, NULL);
+	const git_error *e = git->error_last();
 	const char *text = e && e->message ? e->message : "";
 
 	if (!rc)
@@ -94,11 +94,13 @@ static int start_libgit2(struct err *err)
 {
 	static const char *extensions[] = {"partialclone", "worktreeconfig", "preciousobjects"};
 
-	if (git_libgit2_init() < 0)
+	if (git_load(err))
+		return -1;
+	if (git->libgit2_init() < 0)
 		return git_err(err, "start libgit2");
-	if (git_libgit2_opts(GIT_OPT_SET_EXTENSIONS, extensions, sizeof(extensions) / sizeof(*extensions)) < 0) {
+	if (git->libgit2_opts(GIT_OPT_SET_EXTENSIONS, extensions, sizeof(extensions) / sizeof(*extensions)) < 0) {
 		git_err(err, "start libgit2");
-		git_libgit2_shutdown();
+		git->libgit2_shutdown();
 		return -1;
 	}
 	return 0;
@@ -108,14 +110,14 @@ static int head_commit(git_commit **commit, git_repository *repo, struct err *er
 {
 	git_reference *head = NULL;
 	git_object *object = NULL;
-	int rc = git_repository_head(&head, repo);
+	int rc = git->repository_head(&head, repo);
 
 	if (rc == GIT_EUNBORNBRANCH)
 		return err_set(err, ERR_INPUT, "the repository has no commit yet");
 	if (rc)
 		return git_err(err, "read HEAD");
-	rc = git_reference_peel(&object, head, GIT_OBJECT_COMMIT);
-	git_reference_free(head);
+	rc = git->reference_peel(&object, head, GIT_OBJECT_COMMIT);
+	git->reference_free(head);
 	if (rc)
 		return git_err(err, "read HEAD");
 	*commit = (git_commit *)object;
@@ -178,7 +180,7 @@ static const char *below(const char *root, const char *full)
 // path as the caller gave it (relative to dir, or absolute) -> path from the work tree's root.
 static char *path_in_tree(git_repository *repo, const char *dir, const char *path, struct err *err)
 {
-	const char *work = git_repository_workdir(repo), *prefix = "";
+	const char *work = git->repository_workdir(repo), *prefix = "";
 	_cleanup_free_ char *real_work = work ? realpath(work, NULL) : NULL;
 	_cleanup_free_ char *real_dir = work ? realpath(dir, NULL) : NULL;
 	_cleanup_free_ char *from_root = NULL;
@@ -213,21 +215,21 @@ static int object_at(git_commit *commit, const char *path, git_oid *id, git_file
 	_cleanup_(tree_entryp) git_tree_entry *entry = NULL;
 	int rc;
 
-	if (git_commit_tree(&tree, commit))
+	if (git->commit_tree(&tree, commit))
 		return git_err(err, "read tree");
 	if (!*path) {
-		git_oid_cpy(id, git_tree_id(tree));
+		git->oid_cpy(id, git->tree_id(tree));
 		*mode = GIT_FILEMODE_TREE;
 		return 1;
 	}
-	rc = git_tree_entry_bypath(&entry, tree, path);
+	rc = git->tree_entry_bypath(&entry, tree, path);
 	// A missing tree object gives GIT_ENOTFOUND too; only the class tells it from a path that is not there.
-	if (rc == GIT_ENOTFOUND && git_error_last() && git_error_last()->klass == GIT_ERROR_TREE)
+	if (rc == GIT_ENOTFOUND && git->error_last() && git->error_last()->klass == GIT_ERROR_TREE)
 		return 0;
 	if (rc)
 		return git_err(err, "read tree");
-	git_oid_cpy(id, git_tree_entry_id(entry));
-	*mode = git_tree_entry_filemode_raw(entry);
+	git->oid_cpy(id, git->tree_entry_id(entry));
+	*mode = git->tree_entry_filemode_raw(entry);
 	return 1;
 }
 
@@ -235,8 +237,8 @@ static int missing_parent(git_repository *repo, const git_commit *commit, struct
 {
 	char hex[GIT_OID_HEXSZ + 1];
 
-	git_oid_tostr(hex, sizeof(hex), git_commit_id(commit));
-	if (git_repository_is_shallow(repo) == 1)
+	git->oid_tostr(hex, sizeof(hex), git->commit_id(commit));
+	if (git->repository_is_shallow(repo) == 1)
 		return err_set(
 		    err, ERR_INPUT,
 		    "this clone is shallow and ends at commit %s, before the last change of the path is known;"
@@ -249,13 +251,13 @@ static int missing_parent(git_repository *repo, const git_commit *commit, struct
 static int step_to_same(git_repository *repo, git_commit **commit, const char *path, const git_oid *id,
 			git_filemode_t mode, struct err *err)
 {
-	unsigned count = git_commit_parentcount(*commit);
+	unsigned count = git->commit_parentcount(*commit);
 
 	for (unsigned i = 0; i < count; i++) {
 		_cleanup_(commitp) git_commit *parent = NULL;
 		git_oid parent_object;
 		git_filemode_t parent_mode;
-		int rc = git_commit_parent(&parent, *commit, i);
+		int rc = git->commit_parent(&parent, *commit, i);
 
 		if (rc == GIT_ENOTFOUND)
 			return missing_parent(repo, *commit, err);
@@ -264,8 +266,8 @@ static int step_to_same(git_repository *repo, git_commit **commit, const char *p
 		rc = object_at(parent, path, &parent_object, &parent_mode, err);
 		if (rc < 0)
 			return -1;
-		if (rc && parent_mode == mode && git_oid_equal(&parent_object, id)) {
-			git_commit_free(*commit);
+		if (rc && parent_mode == mode && git->oid_equal(&parent_object, id)) {
+			git->commit_free(*commit);
 			*commit = steal_ptr(&parent);
 			return 1;
 		}
@@ -294,20 +296,20 @@ static int step_over(git_repository *repo, git_commit **commit, const char *path
 	git_diff *diff = NULL;
 	bool only;
 
-	if (git_commit_parentcount(*commit) != 1)
+	if (git->commit_parentcount(*commit) != 1)
 		return 0;
-	int rc = git_commit_parent(&parent, *commit, 0);
+	int rc = git->commit_parent(&parent, *commit, 0);
 
 	if (rc == GIT_ENOTFOUND)
 		return missing_parent(repo, *commit, err);
-	if (rc || git_commit_tree(&new, *commit) || git_commit_tree(&old, parent) ||
-	    git_diff_tree_to_tree(&diff, repo, old, new, NULL))
+	if (rc || git->commit_tree(&new, *commit) || git->commit_tree(&old, parent) ||
+	    git->diff_tree_to_tree(&diff, repo, old, new, NULL))
 		return git_err(err, "compare commits");
-	only = git_diff_num_deltas(diff) == 1 && !strcmp(git_diff_get_delta(diff, 0)->new_file.path, path);
-	git_diff_free(diff);
+	only = git->diff_num_deltas(diff) == 1 && !strcmp(git->diff_get_delta(diff, 0)->new_file.path, path);
+	git->diff_free(diff);
 	if (!only)
 		return 0;
-	git_commit_free(*commit);
+	git->commit_free(*commit);
 	*commit = steal_ptr(&parent);
 	return 1;
 }
@@ -322,16 +324,16 @@ static int is_dirty(git_repository *repo, const char *path, const char *but, boo
 	char *spec = (char *)path;
 
 	*dirty = false;
-	if (git_repository_is_bare(repo))
+	if (git->repository_is_bare(repo))
 		return 0;
 	opts.show = GIT_STATUS_SHOW_INDEX_AND_WORKDIR;
 	opts.flags = GIT_STATUS_OPT_INCLUDE_UNTRACKED | GIT_STATUS_OPT_DISABLE_PATHSPEC_MATCH;
 	if (path && *path)
 		opts.pathspec = (git_strarray){&spec, 1};
-	if (git_status_list_new(&list, repo, &opts))
+	if (git->status_list_new(&list, repo, &opts))
 		return git_err(err, "compare the work tree with HEAD");
-	for (size_t i = 0; i < git_status_list_entrycount(list); i++) {
-		const git_status_entry *e = git_status_byindex(list, i);
+	for (size_t i = 0; i < git->status_list_entrycount(list); i++) {
+		const git_status_entry *e = git->status_byindex(list, i);
 		const git_diff_delta *d = e->index_to_workdir ? e->index_to_workdir : e->head_to_index;
 
 		if (!but || !d || strcmp(d->new_file.path, but))
@@ -345,14 +347,14 @@ bool epoch_git_holds(const char *dir)
 	git_buf found = GIT_BUF_INIT;
 	bool holds;
 
-	if (git_libgit2_init() < 0)
+	if (git_load(NULL) || git->libgit2_init() < 0)
 		return true;
 	// A .git that points at nothing is "not found", too: only the class tells it from a directory in no repository.
-	int rc = git_repository_discover(&found, dir, 0, NULL);
+	int rc = git->repository_discover(&found, dir, 0, NULL);
 
-	holds = !rc || (access(dir, F_OK) == 0 && git_error_last() && git_error_last()->klass != GIT_ERROR_REPOSITORY);
-	git_buf_dispose(&found);
-	git_libgit2_shutdown();
+	holds = !rc || (access(dir, F_OK) == 0 && git->error_last() && git->error_last()->klass != GIT_ERROR_REPOSITORY);
+	git->buf_dispose(&found);
+	git->libgit2_shutdown();
 	return holds;
 }
 
@@ -387,8 +389,8 @@ static int fill(struct epoch *e, git_repository *repo, const char *dir, const ch
 		return -1;
 	if ((path || but) && choose(repo, &commit, dir, path, but, &in_tree, err))
 		return err_prefix(err, "path %s: ", quote(path ? path : but, q));
-	git_oid_tostr(e->commit, sizeof(e->commit), git_commit_id(commit));
-	if (epoch_check_range(git_commit_time(commit), &e->seconds, err))
+	git->oid_tostr(e->commit, sizeof(e->commit), git->commit_id(commit));
+	if (epoch_check_range(git->commit_time(commit), &e->seconds, err))
 		return err_prefix(err, "commit %s: ", e->commit);
 	return is_dirty(repo, path ? in_tree : NULL, but ? in_tree : NULL, &e->dirty, err);
 }
@@ -408,8 +410,8 @@ static int from_git(const char *dir, const char *path, const char *but, struct e
 	rc = open_repository(&repo, dir, err);
 	if (!rc)
 		rc = fill(&e, repo, dir, path, but, err);
-	git_repository_free(repo);
-	git_libgit2_shutdown();
+	git->repository_free(repo);
+	git->libgit2_shutdown();
 	if (rc) {
 		epoch_clear(&e);
 		return -1;

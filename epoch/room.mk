@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-$(call room,epoch,epoch,base,libgit2)
+$(call room,epoch,epoch,base,,libgit2)

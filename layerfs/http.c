@@ -11,11 +11,10 @@
 
 #include "base/io.h"
 #include "base/mem.h"
+#include "layerfs/curl_api.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <string.h>
 
 enum {
@@ -48,14 +47,12 @@ struct http_stream {
 static size_t on_header(char *p, size_t size, size_t n, void *ctx)
 {
 	struct http_stream *s = ctx;
-	long status = 0;
 
 	n *= size;
 	s->head_bytes += n;
 	if (s->head_bytes > HEAD_MAX)
 		return 0;
-	curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
-	if (n <= 2 && (*p == '\r' || *p == '\n') && status >= 200) // the empty line, and not of a 1xx
+	if (n <= 2 && (*p == '\r' || *p == '\n') && http_status(s) >= 200) // the empty line, and not of a 1xx
 		s->head_done = true;
 	return n;
 }
@@ -106,7 +103,7 @@ static bool worth_another_try(CURLcode code)
 
 static int curl_failed(const struct http_stream *s, CURLcode code, struct err *err)
 {
-	const char *text = *s->message ? s->message : curl_easy_strerror(code);
+	const char *text = *s->message ? s->message : curl->easy_strerror(code);
 	char q[QUOTE_MAX];
 
 	err_set(err, code == CURLE_OUT_OF_MEMORY ? ERR_MEMORY : ERR_IO, "HTTP: %s",
@@ -123,7 +120,7 @@ static void note_end(struct http_stream *s)
 	CURLMsg *m;
 	int left;
 
-	while ((m = curl_multi_info_read(s->multi, &left)))
+	while ((m = curl->multi_info_read(s->multi, &left)))
 		if (m->msg == CURLMSG_DONE) {
 			s->done = true;
 			s->result = m->data.result;
@@ -141,15 +138,15 @@ static int run(struct http_stream *s, bool for_body, struct err *err)
 		int running, events = 0;
 		long wait = 0;
 
-		if (curl_multi_perform(s->multi, &running))
+		if (curl->multi_perform(s->multi, &running))
 			return err_set(err, ERR_IO, "HTTP: libcurl failed");
 		note_end(s);
 		if (s->done || s->in.len + s->head_bytes != before)
 			continue;
 		// It would wake up early for timers of its own, and that would not be a second of silence.
-		if (curl_multi_timeout(s->multi, &wait) || wait < 0 || wait > 1000)
+		if (curl->multi_timeout(s->multi, &wait) || wait < 0 || wait > 1000)
 			wait = 1000;
-		if (curl_multi_poll(s->multi, NULL, 0, (int)wait, &events))
+		if (curl->multi_poll(s->multi, NULL, 0, (int)wait, &events))
 			return err_set(err, ERR_IO, "HTTP: libcurl failed");
 		idle = events || s->body_off != sent ? 0 : idle + (uint64_t)wait;
 		if (idle >= (uint64_t)s->idle_max * 1000) {
@@ -166,14 +163,48 @@ static int run(struct http_stream *s, bool for_body, struct err *err)
 }
 
 // ---- setting up ----------------------------------------------------------------------------------------------------
-static void init_curl(void)
+// easy_setopt takes anything after the option. Each of these takes one type, and refuses options of another kind: their
+// numbers tell it (CURLOPTTYPE_… in curl.h).
+static bool of_kind(CURLoption o, int kind)
 {
-	curl_global_init(CURL_GLOBAL_DEFAULT);
+	return (int)o - (int)o % (CURLOPTTYPE_OBJECTPOINT - CURLOPTTYPE_LONG) == kind;
+}
+
+static CURLcode set_long(CURL *c, CURLoption o, long value)
+{
+	return of_kind(o, CURLOPTTYPE_LONG) ? curl->easy_setopt(c, o, value) : CURLE_BAD_FUNCTION_ARGUMENT;
+}
+
+static CURLcode set_size(CURL *c, CURLoption o, curl_off_t value)
+{
+	return of_kind(o, CURLOPTTYPE_OFF_T) ? curl->easy_setopt(c, o, value) : CURLE_BAD_FUNCTION_ARGUMENT;
+}
+
+static CURLcode set_text(CURL *c, CURLoption o, const char *value)
+{
+	return of_kind(o, CURLOPTTYPE_STRINGPOINT) ? curl->easy_setopt(c, o, value) : CURLE_BAD_FUNCTION_ARGUMENT;
+}
+
+static CURLcode set_list(CURL *c, CURLoption o, struct curl_slist *value)
+{
+	return of_kind(o, CURLOPTTYPE_SLISTPOINT) ? curl->easy_setopt(c, o, value) : CURLE_BAD_FUNCTION_ARGUMENT;
+}
+
+// A callback (those that read and those that write have one type), and that it gets `s`.
+static CURLcode set_callback(struct http_stream *s, CURLoption o, curl_write_callback f, CURLoption data)
+{
+	CURLcode rc = CURLE_OK;
+
+	if (!of_kind(o, CURLOPTTYPE_FUNCTIONPOINT) || !of_kind(data, CURLOPTTYPE_CBPOINT))
+		return CURLE_BAD_FUNCTION_ARGUMENT;
+	rc |= curl->easy_setopt(s->easy, o, f);
+	rc |= curl->easy_setopt(s->easy, data, s);
+	return rc;
 }
 
 static int add_header(struct http_stream *s, const char *line, struct err *err)
 {
-	struct curl_slist *more = curl_slist_append(s->headers, line);
+	struct curl_slist *more = curl->slist_append(s->headers, line);
 
 	if (!more)
 		return err_nomem(err);
@@ -209,23 +240,23 @@ static CURLcode set_policy(CURL *c, const struct http_settings *set, const char 
 {
 	CURLcode rc = CURLE_OK;
 
-	rc |= curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
-	rc |= curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
-	rc |= curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-	rc |= curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	rc |= curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
-	rc |= curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	rc |= curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 1L);
-	rc |= curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 2L);
-	rc |= curl_easy_setopt(c, CURLOPT_PROXY, choose_proxy(set, url));
-	rc |= curl_easy_setopt(c, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); // a proxy's head is not the response's
-	rc |= curl_easy_setopt(c, CURLOPT_NOPROXY, set->no_proxy ? set->no_proxy : "");
+	rc |= set_text(c, CURLOPT_PROTOCOLS_STR, "http,https");
+	rc |= set_long(c, CURLOPT_FOLLOWLOCATION, 0);
+	rc |= set_long(c, CURLOPT_NOSIGNAL, 1);
+	rc |= set_long(c, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+	rc |= set_long(c, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
+	rc |= set_long(c, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
+	rc |= set_long(c, CURLOPT_SSL_VERIFYPEER, 1);
+	rc |= set_long(c, CURLOPT_SSL_VERIFYHOST, 2);
+	rc |= set_text(c, CURLOPT_PROXY, choose_proxy(set, url));
+	rc |= set_long(c, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1); // a proxy's head is not the response's
+	rc |= set_text(c, CURLOPT_NOPROXY, set->no_proxy ? set->no_proxy : "");
 	if (set->tls_ca) {
-		rc |= curl_easy_setopt(c, CURLOPT_CAINFO, set->tls_ca);
-		rc |= curl_easy_setopt(c, CURLOPT_CAPATH, NULL);
+		rc |= set_text(c, CURLOPT_CAINFO, set->tls_ca);
+		rc |= set_text(c, CURLOPT_CAPATH, NULL);
 	}
 	if (set->unix_socket)
-		rc |= curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, set->unix_socket);
+		rc |= set_text(c, CURLOPT_UNIX_SOCKET_PATH, set->unix_socket);
 	return rc;
 }
 
@@ -234,24 +265,21 @@ static CURLcode set_request(struct http_stream *s, const struct http_request *re
 	CURL *c = s->easy;
 	CURLcode rc = CURLE_OK;
 
-	rc |= curl_easy_setopt(c, CURLOPT_URL, s->url);
-	rc |= curl_easy_setopt(c, CURLOPT_HTTPHEADER, s->headers);
-	rc |= curl_easy_setopt(c, CURLOPT_ERRORBUFFER, s->message);
-	rc |= curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
-	rc |= curl_easy_setopt(c, CURLOPT_HEADERDATA, s);
-	rc |= curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
-	rc |= curl_easy_setopt(c, CURLOPT_WRITEDATA, s);
+	rc |= set_text(c, CURLOPT_URL, s->url);
+	rc |= set_list(c, CURLOPT_HTTPHEADER, s->headers);
+	rc |= curl->easy_setopt(c, CURLOPT_ERRORBUFFER, s->message);
+	rc |= set_callback(s, CURLOPT_HEADERFUNCTION, on_header, CURLOPT_HEADERDATA);
+	rc |= set_callback(s, CURLOPT_WRITEFUNCTION, on_body, CURLOPT_WRITEDATA);
 	if (!strcmp(req->method, "HEAD")) {
-		rc |= curl_easy_setopt(c, CURLOPT_NOBODY, 1L);
+		rc |= set_long(c, CURLOPT_NOBODY, 1);
 	} else if (strcmp(req->method, "GET")) {
 		s->body = req->body;
 		s->body_fd = req->body_fd;
 		s->body_left = req->body_size;
-		rc |= curl_easy_setopt(c, CURLOPT_UPLOAD, 1L);
-		rc |= curl_easy_setopt(c, CURLOPT_INFILESIZE_LARGE, (curl_off_t)req->body_size);
-		rc |= curl_easy_setopt(c, CURLOPT_READFUNCTION, on_upload);
-		rc |= curl_easy_setopt(c, CURLOPT_READDATA, s);
-		rc |= curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, req->method);
+		rc |= set_long(c, CURLOPT_UPLOAD, 1);
+		rc |= set_size(c, CURLOPT_INFILESIZE_LARGE, (curl_off_t)req->body_size);
+		rc |= set_callback(s, CURLOPT_READFUNCTION, on_upload, CURLOPT_READDATA);
+		rc |= set_text(c, CURLOPT_CUSTOMREQUEST, req->method);
 	}
 	return rc;
 }
@@ -268,11 +296,11 @@ static int exchange(const struct http_settings *set, const struct http_request *
 	s->idle_max = set->idle_seconds ? set->idle_seconds : HTTP_IDLE_SECONDS;
 	if (!s->url || add_headers(s, req, authorize, err))
 		return -1;
-	s->easy = curl_easy_init();
-	s->multi = curl_multi_init();
+	s->easy = curl->easy_init();
+	s->multi = curl->multi_init();
 	if (!s->easy || !s->multi)
 		return err_nomem(err);
-	if (set_policy(s->easy, set, url) || set_request(s, req) || curl_multi_add_handle(s->multi, s->easy))
+	if (set_policy(s->easy, set, url) || set_request(s, req) || curl->multi_add_handle(s->multi, s->easy))
 		return err_set(err, ERR_IO, "HTTP: libcurl refuses its options");
 	if (run(s, false, err))
 		return -1;
@@ -285,11 +313,11 @@ static int exchange(const struct http_settings *set, const struct http_request *
 int http_open(const struct http_settings *set, const struct http_request *req, struct http_stream **out,
 	      struct err *err)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	bool follows = !strcmp(req->method, "GET") || !strcmp(req->method, "HEAD");
 	_cleanup_free_ char *url = NULL;
 
-	pthread_once(&once, init_curl);
+	if (curl_load(err))
+		return -1;
 	url = http_resolve(set, req->url, req->url, err);
 	if (!url)
 		return -1;
@@ -319,10 +347,10 @@ void http_free(struct http_stream *s)
 	if (!s)
 		return;
 	if (s->multi && s->easy)
-		curl_multi_remove_handle(s->multi, s->easy);
-	curl_easy_cleanup(s->easy);
-	curl_multi_cleanup(s->multi);
-	curl_slist_free_all(s->headers);
+		curl->multi_remove_handle(s->multi, s->easy);
+	curl->easy_cleanup(s->easy);
+	curl->multi_cleanup(s->multi);
+	curl->slist_free_all(s->headers);
 	buf_free(&s->in);
 	free(s->url);
 	free(s);
@@ -333,7 +361,7 @@ long http_status(const struct http_stream *s)
 {
 	long status = 0;
 
-	curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl->easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
 	return status;
 }
 
@@ -341,14 +369,14 @@ const char *http_header(struct http_stream *s, const char *name, size_t i)
 {
 	struct curl_header *h;
 
-	return curl_easy_header(s->easy, name, i, CURLH_HEADER, -1, &h) ? NULL : h->value;
+	return curl->easy_header(s->easy, name, i, CURLH_HEADER, -1, &h) ? NULL : h->value;
 }
 
 int64_t http_retry_after(struct http_stream *s)
 {
 	curl_off_t seconds = 0;
 
-	curl_easy_getinfo(s->easy, CURLINFO_RETRY_AFTER, &seconds);
+	curl->easy_getinfo(s->easy, CURLINFO_RETRY_AFTER, &seconds);
 	return seconds > 0 ? seconds : 0;
 }
 
@@ -363,7 +391,7 @@ ssize_t http_read(struct http_stream *s, void *p, size_t n, struct err *err)
 		s->in.len = s->in_pos = 0;
 		if (s->paused) {
 			s->paused = false;
-			curl_easy_pause(s->easy, CURLPAUSE_CONT);
+			curl->easy_pause(s->easy, CURLPAUSE_CONT);
 		}
 		if (run(s, true, err))
 			return -1;

@@ -4,13 +4,26 @@
 #include "layerfs/http.h"
 
 #include "base/mem.h"
+#include "layerfs/curl_api.h"
 
-#include <curl/curl.h>
 #include <string.h>
 
-CLEANUP_DEFINE(CURLU, cleanup_curlu, curl_url_cleanup)
+// Where libcurl could not be loaded there is nothing to free, and nothing to free it with.
+static void free_url(CURLU *u)
+{
+	if (u)
+		curl->url_cleanup(u);
+}
+
+static void free_text(char *text)
+{
+	if (text)
+		curl->free(text);
+}
+
+CLEANUP_DEFINE(CURLU, cleanup_curlu, free_url)
 #define _cleanup_curlu_ _cleanup_(cleanup_curlup)
-CLEANUP_DEFINE(char, cleanup_curlstr, curl_free)
+CLEANUP_DEFINE(char, cleanup_curlstr, free_text)
 #define _cleanup_curlstr_ _cleanup_(cleanup_curlstrp)
 
 enum { QUOTE_MAX = 300 };
@@ -33,9 +46,9 @@ static int allowed(const struct http_settings *set, CURLU *u, const char *text, 
 	char q[QUOTE_MAX];
 
 	err_quote(text, strlen(text), q, sizeof(q));
-	if (curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) || curl_url_get(u, CURLUPART_HOST, &host, 0))
+	if (curl->url_get(u, CURLUPART_SCHEME, &scheme, 0) || curl->url_get(u, CURLUPART_HOST, &host, 0))
 		return err_set(err, ERR_INPUT, "URL %s has no scheme or host", q);
-	if (!curl_url_get(u, CURLUPART_USER, &user, 0))
+	if (!curl->url_get(u, CURLUPART_USER, &user, 0))
 		return err_set(err, ERR_INPUT, "URL %s names a user", q);
 	if (!strcmp(scheme, "https"))
 		return 0;
@@ -48,16 +61,19 @@ static int allowed(const struct http_settings *set, CURLU *u, const char *text, 
 
 char *http_resolve(const struct http_settings *set, const char *base, const char *location, struct err *err)
 {
-	_cleanup_curlu_ CURLU *u = curl_url();
+	_cleanup_curlu_ CURLU *u = NULL;
 	_cleanup_curlstr_ char *full = NULL;
 	char q[QUOTE_MAX];
 
+	if (curl_load(err))
+		return NULL;
+	u = curl->url();
 	if (!u) {
 		err_nomem(err);
 		return NULL;
 	}
-	if (curl_url_set(u, CURLUPART_URL, base, 0) || curl_url_set(u, CURLUPART_URL, location, 0) ||
-	    curl_url_get(u, CURLUPART_URL, &full, 0)) {
+	if (curl->url_set(u, CURLUPART_URL, base, 0) || curl->url_set(u, CURLUPART_URL, location, 0) ||
+	    curl->url_get(u, CURLUPART_URL, &full, 0)) {
 		err_set(err, ERR_INPUT, "%s is no URL", err_quote(location, strlen(location), q, sizeof(q)));
 		return NULL;
 	}
@@ -74,22 +90,29 @@ static bool same_part(CURLU *a, CURLU *b, CURLUPart part)
 {
 	_cleanup_curlstr_ char *x = NULL, *y = NULL;
 
-	return !curl_url_get(a, part, &x, CURLU_DEFAULT_PORT) && !curl_url_get(b, part, &y, CURLU_DEFAULT_PORT) &&
+	return !curl->url_get(a, part, &x, CURLU_DEFAULT_PORT) && !curl->url_get(b, part, &y, CURLU_DEFAULT_PORT) &&
 	       !strcasecmp(x, y);
 }
 
 bool http_same_origin(const char *a, const char *b)
 {
-	_cleanup_curlu_ CURLU *x = curl_url(), *y = curl_url();
+	_cleanup_curlu_ CURLU *x = NULL, *y = NULL;
 
-	return x && y && !curl_url_set(x, CURLUPART_URL, a, 0) && !curl_url_set(y, CURLUPART_URL, b, 0) &&
+	if (curl_load(NULL))
+		return false;
+	x = curl->url();
+	y = curl->url();
+	return x && y && !curl->url_set(x, CURLUPART_URL, a, 0) && !curl->url_set(y, CURLUPART_URL, b, 0) &&
 	       same_part(x, y, CURLUPART_SCHEME) && same_part(x, y, CURLUPART_HOST) && same_part(x, y, CURLUPART_PORT);
 }
 
 char *http_escape(const char *text, struct err *err)
 {
-	_cleanup_curlstr_ char *e = curl_easy_escape(NULL, text, 0);
+	_cleanup_curlstr_ char *e = NULL;
 
+	if (curl_load(err))
+		return NULL;
+	e = curl->easy_escape(NULL, text, 0);
 	if (!e) {
 		err_nomem(err);
 		return NULL;
