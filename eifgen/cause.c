@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The order of judgement: presence, then the path's own rule where it speaks of the whole file, then the bytes, then
-// attributes alone. A rule that speaks of a stamp inside the file is believed if the bytes bear it out.
+// attributes alone. A rule that speaks of a stamp inside the file is believed if the bytes bear it out: a stamp that is
+// a number in a text, if nothing but numbers differs; one that is a field of a format, if the format's mask says so.
+// Bytes that nobody looked at bear out nothing.
 #include "eifgen/cause.h"
 
 #include "base/buf.h"
@@ -25,6 +27,9 @@ static const struct cause causes[] = {
     {"content", "the content differs", "compare the two versions: nothing in them tells why"},
     {NULL, NULL, NULL},
 };
+
+static const struct cause too_large = {"content", "the content differs, and is too large to be judged",
+				       "compare the two versions: past 16 MiB they are not looked into"};
 
 static int named(const char *id, struct cause *out)
 {
@@ -70,22 +75,23 @@ static int slurp(const struct entropy_file *f, struct buf *out, struct err *err)
 	return 0;
 }
 
-// rule: one that speaks of a stamp, or NULL. It is the word for what differs if numbers alone do; formats have their own.
-static int by_bytes(const struct entropy_rule *rule, const struct entropy_file *a, const struct entropy_file *b,
-		    struct cause *out, struct err *err)
+// rule: one that speaks of a stamp, or NULL. Where its stamp is a number, it is the word for what differs if numbers alone
+// do; formats have their own.
+static int by_bytes(const char *path, const struct entropy_rule *rule, const struct entropy_file *a,
+		    const struct entropy_file *b, struct cause *out, struct err *err)
 {
 	_cleanup_buf_ struct buf x = BUF_INIT(0), y = BUF_INIT(0);
 	int r;
 
 	if (a->size > CAUSE_READ_MAX || b->size > CAUSE_READ_MAX) {
-		if (rule)
-			by_rule(rule, out);
+		*out = too_large;
 		return 0;
 	}
 	if (slurp(a, &x, err) || slurp(b, &y, err))
 		return -1;
-	r = cause_of_bytes(&x, &y, out, err);
-	if (r > 0 && rule && (!strcmp(out->id, "number") || !strcmp(out->id, "embedded-date")))
+	r = cause_of_bytes(path, &x, &y, out, err);
+	if (r > 0 && rule && entropy_rule_is_of_a_number(rule) &&
+	    (!strcmp(out->id, "number") || !strcmp(out->id, "embedded-date")))
 		by_rule(rule, out);
 	return r < 0 ? -1 : 0;
 }
@@ -105,7 +111,7 @@ static int judge_file(const char *path, unsigned what, const struct entropy_file
 	}
 	if (what & (DIFF_ADDED | DIFF_REMOVED))
 		return named(what & DIFF_ADDED ? "added" : "removed", out);
-	return by_bytes(r ? rule : NULL, a, b, out, err);
+	return by_bytes(path, r ? rule : NULL, a, b, out, err);
 }
 
 int cause_judge(const char *path, unsigned what, const struct entropy_file *a, const struct entropy_file *b,
@@ -118,8 +124,8 @@ int cause_judge(const char *path, unsigned what, const struct entropy_file *a, c
 		return named("type", out);
 	if (what & (DIFF_ADDED | DIFF_REMOVED))
 		return judge_file(path, what, a, b, out, err);
-	if (what & (DIFF_CONTENT | DIFF_SIZE) && a && b)
-		return judge_file(path, what, a, b, out, err);
+	if (what & (DIFF_CONTENT | DIFF_SIZE)) // whatever else differs beside it
+		return a && b ? judge_file(path, what, a, b, out, err) : 0;
 	if (what & DIFF_TARGET)
 		return named("symlink-target", out);
 	if (what & (DIFF_MODE | DIFF_OWNER | DIFF_RDEV))

@@ -5,7 +5,7 @@
 //
 // Bytes are judged by making both versions alike in one respect and comparing again: zip, ar and gzip stamps zeroed;
 // digits and names of months masked; hex runs masked; lines sorted. The first respect that makes them equal is the
-// cause. Files past CAUSE_READ_MAX are judged by path alone.
+// cause. Of files past CAUSE_READ_MAX, and of those whose bytes are not given, it is only said that they differ.
 #ifndef EIFGEN_CAUSE_H
 #define EIFGEN_CAUSE_H
 
@@ -37,7 +37,8 @@ struct cause {
 	const char *remedy; // one line
 };
 
-// Judges one entry. a and b give its bytes on either side; NULL where it is absent or no regular file.
+// Judges one entry. a and b give its bytes on either side; NULL where it is absent or no regular file, or where the
+// caller will not have it read.
 // *out points to static strings.
 int cause_judge(const char *path, unsigned what, const struct entropy_file *a, const struct entropy_file *b,
 		struct cause *out, struct err *err);

@@ -4,8 +4,8 @@
 // lengths; then text: numbers and dates, random ids, build paths, order of lines.
 #include "eifgen/cause_bytes.h"
 
-#include "base/be.h"
 #include "base/mem.h"
+#include "layerfs/entropy_probe.h"
 
 #include <elf.h>
 #include <stdlib.h>
@@ -93,41 +93,53 @@ static bool mask_build_id(struct buf *f)
 	return true;
 }
 
-// magic u16 CR LF, flags u32 (0: the source's time validates it), then that time and the source's size. Before Python 3.7
-// the time stands where the flags are.
+// The source's time and size, by which Python tells whether the file is still good; none in one that goes by a hash.
 static bool mask_pyc(struct buf *f)
 {
-	if (f->len < 16 || f->data[2] != '\r' || f->data[3] != '\n')
+	size_t off, n;
+
+	if (f->len < ENTROPY_PYC_HEAD || !entropy_pyc_stamp(f->data, &off, &n))
 		return false;
-	if (get_le32(f->data + 4))
-		zero(f, 4, 4);
-	else
-		zero(f, 8, 8);
+	zero(f, off, n);
 	return true;
 }
 
 static const struct {
 	bool (*mask)(struct buf *f);
 	struct cause cause;
+	const char *ending; // of the path, where the magic alone could be a text's; NULL: any path
 } formats[] = {
-    {mask_zip, {"zip-times", "only times of zip members differ", "strip-nondeterminism, or zip -X with fixed times"}},
-    {mask_ar, {"ar-times", "only dates and owners of ar members differ", "ar rcsD (deterministic mode)"}},
-    {mask_gzip, {"gzip-time", "only the time in the gzip header differs", "gzip -n"}},
+    {mask_zip,
+     {"zip-times", "only times of zip members differ", "strip-nondeterminism, or zip -X with fixed times"},
+     NULL},
+    {mask_ar, {"ar-times", "only dates and owners of ar members differ", "ar rcsD (deterministic mode)"}, NULL},
+    {mask_gzip, {"gzip-time", "only the time in the gzip header differs", "gzip -n"}, NULL},
     {mask_pyc,
      {"pyc-stamp", "only the source's time and size in the compiled Python differ",
-      "PYTHONDONTWRITEBYTECODE=1, pip --no-compile, or compileall --invalidation-mode unchecked-hash"}},
+      "PYTHONDONTWRITEBYTECODE=1, pip --no-compile, or compileall --invalidation-mode unchecked-hash"},
+     ".pyc"},
     {mask_build_id,
      {"build-id", "only the ELF build id differs",
-      "link with -Wl,--build-id=none, or make debug info reproducible (-ffile-prefix-map)"}},
+      "link with -Wl,--build-id=none, or make debug info reproducible (-ffile-prefix-map)"},
+     NULL},
 };
 
-static int by_format(const struct buf *a, const struct buf *b, struct cause *out, struct err *err)
+static bool ends_with(const char *path, const char *ending)
+{
+	size_t n = strlen(path), k = strlen(ending);
+
+	return n >= k && !strcmp(path + n - k, ending);
+}
+
+static int by_format(const char *path, const struct buf *a, const struct buf *b, struct cause *out, struct err *err)
 {
 	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
 		_cleanup_buf_ struct buf x = BUF_INIT(0), y = BUF_INIT(0);
 
 		if (a->len != b->len)
 			return 0;
+		if (formats[i].ending && !ends_with(path, formats[i].ending))
+			continue;
 		if (buf_add(&x, a->data, a->len, err) || buf_add(&y, b->data, b->len, err))
 			return -1;
 		if (formats[i].mask(&x) && formats[i].mask(&y) && same(&x, &y)) {
@@ -241,9 +253,9 @@ static const struct {
     {sort_lines, {"reordered", "the same lines in another order", "sort the list where it is written (LC_ALL=C sort)"}},
 };
 
-int cause_of_bytes(struct buf *a, struct buf *b, struct cause *out, struct err *err)
+int cause_of_bytes(const char *path, struct buf *a, struct buf *b, struct cause *out, struct err *err)
 {
-	int r = by_format(a, b, out, err);
+	int r = by_format(path, a, b, out, err);
 
 	if (r)
 		return r;

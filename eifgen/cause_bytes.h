@@ -7,8 +7,9 @@
 #include "base/buf.h"
 #include "eifgen/cause.h"
 
-// 1 with *out filled if one respect explains the difference, 0 if none does, -1.
-int cause_of_bytes(struct buf *a, struct buf *b, struct cause *out, struct err *err);
+// 1 with *out filled if one respect explains the difference, 0 if none does, -1. The path says of a format without a
+// magic of its own whether it may be that.
+int cause_of_bytes(const char *path, struct buf *a, struct buf *b, struct cause *out, struct err *err);
 
 // Of these, whether numbers alone differ: "embedded-date" or "number". Reads both once and keeps nothing.
 bool cause_of_dates(const struct buf *a, const struct buf *b, struct cause *out);

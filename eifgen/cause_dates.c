@@ -130,9 +130,17 @@ static bool is_date(const struct buf *f, struct token t, bool after_name)
 	}
 }
 
+static const struct cause verdicts[] = {
+    {"number", "only numbers inside the file differ", "a counter, a process id or a version: pin it or delete the file"},
+    {"embedded-date", "only dates or times inside the file differ",
+     "let the program that writes it honour SOURCE_DATE_EPOCH, or delete the file"},
+    {"embedded-date", "only numbers inside the file differ, dates or times among them",
+     "let the program that writes it honour SOURCE_DATE_EPOCH, or delete the file"},
+};
+
 bool cause_of_dates(const struct buf *a, const struct buf *b, struct cause *out)
 {
-	bool dates = false, after_name = false;
+	bool dates = false, others = false, after_name = false;
 
 	for (size_t i = 0, k = 0;;) {
 		struct token x = next_token(a, i), y = next_token(b, k);
@@ -142,15 +150,14 @@ bool cause_of_dates(const struct buf *a, const struct buf *b, struct cause *out)
 			return false;
 		if (x.kind == END)
 			break;
-		if (!same)
-			dates |= x.kind == NAME || is_date(a, x, after_name) || is_date(b, y, after_name);
+		if (!same && (x.kind == NAME || is_date(a, x, after_name) || is_date(b, y, after_name)))
+			dates = true;
+		else if (!same)
+			others = true;
 		after_name = x.kind == NAME || (after_name && x.kind == OTHER && a->data[x.from] == ' ');
 		i = x.to;
 		k = y.to;
 	}
-	*out = dates ? (struct cause){"embedded-date", "only dates or times inside the file differ",
-				      "let the program that writes it honour SOURCE_DATE_EPOCH, or delete the file"}
-		     : (struct cause){"number", "only numbers inside the file differ",
-				      "a counter, a process id or a version: pin it or delete the file"};
+	*out = verdicts[dates ? 1 + others : 0];
 	return true;
 }

@@ -92,14 +92,18 @@ const struct entropy_rule *entropy_rule_by_id(const char *id, size_t len)
 bool entropy_rule_is_of_a_stamp(const struct entropy_rule *r)
 {
 	static int (*const stamps[])(const struct entropy_file *f, struct err *err) = {
-		entropy_probe_pyc_stamp, entropy_probe_gzip_time,   entropy_probe_ar_times,
-		entropy_probe_zip_times, entropy_probe_shadow_date, entropy_probe_apk_virtual};
+	    entropy_probe_pyc_stamp, entropy_probe_gzip_time, entropy_probe_ar_times, entropy_probe_zip_times};
 
 	// Not of a Java key store: its digest, or its encryption, moves with its dates, so what else differs cannot be told.
 	for (size_t i = 0; i < sizeof(stamps) / sizeof(stamps[0]); i++)
 		if (r->probe == stamps[i])
 			return true;
-	return false;
+	return entropy_rule_is_of_a_number(r);
+}
+
+bool entropy_rule_is_of_a_number(const struct entropy_rule *r)
+{
+	return r->probe == entropy_probe_shadow_date || r->probe == entropy_probe_apk_virtual;
 }
 
 static const char *const severity_names[] = {"low", "medium", "high"};

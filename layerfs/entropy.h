@@ -49,6 +49,8 @@ const struct entropy_rule *entropy_rule_by_id(const char *id, size_t len); // or
 // Whether it speaks of a stamp inside the file: then something else may differ in it, too. Not so of a log or a cache,
 // which vary as a whole.
 bool entropy_rule_is_of_a_stamp(const struct entropy_rule *r);
+// Whether that stamp is a number in a text. The other stamps are fields of a binary format.
+bool entropy_rule_is_of_a_number(const struct entropy_rule *r);
 const char *entropy_severity_name(enum entropy_severity s);		   // "low", "medium", "high"
 // 0 and *out, or -1 for a word that is none of the three.
 int entropy_severity_parse(const char *word, enum entropy_severity *out);

@@ -102,18 +102,22 @@ int entropy_probe_host_names(const struct entropy_file *f, struct err *err)
 
 // magic u16 CR LF, flags u32 (bit 0: hash-based), then source mtime u32 and source size u32 if flags are 0. Before 3.7
 // there were no flags; Python 2's magic is 20121 or more, 3.0's 3000.
+bool entropy_pyc_stamp(const uint8_t *head, size_t *off, size_t *n)
+{
+	bool flags = get_le16(head) >= PYC_FLAGS_FROM && get_le16(head) < PYC_PYTHON_2;
+
+	*off = flags ? 8 : 4;
+	*n = flags ? 8 : 4;
+	return head[2] == 0x0d && head[3] == 0x0a && !(flags && get_le32(head + 4));
+}
+
 int entropy_probe_pyc_stamp(const struct entropy_file *f, struct err *err)
 {
-	uint8_t h[16];
+	uint8_t h[ENTROPY_PYC_HEAD];
+	size_t off, n;
 	int r = read_at(f, 0, h, sizeof(h), err);
 
-	if (r <= 0)
-		return r;
-	if (h[2] != 0x0d || h[3] != 0x0a)
-		return 0;
-	if (get_le16(h) < PYC_FLAGS_FROM || get_le16(h) >= PYC_PYTHON_2)
-		return get_le32(h + 4) != 0;
-	return get_le32(h + 4) == 0 && get_le32(h + 8) != 0;
+	return r <= 0 ? r : entropy_pyc_stamp(h, &off, &n) && get_le32(h + off) != 0;
 }
 
 int entropy_probe_gzip_time(const struct entropy_file *f, struct err *err)

@@ -7,6 +7,11 @@
 
 #include "layerfs/entropy.h"
 
+// The place of the source's stamp (its time, with flags its size, too) among the first ENTROPY_PYC_HEAD bytes of compiled
+// Python. False if they have none: no such file, or one that goes by its source's hash (PEP 552).
+enum { ENTROPY_PYC_HEAD = 16 };
+bool entropy_pyc_stamp(const uint8_t *head, size_t *off, size_t *n);
+
 int entropy_probe_not_empty(const struct entropy_file *f, struct err *err);
 int entropy_probe_machine_id(const struct entropy_file *f, struct err *err);	// machine-id(5): a value, not "uninitialized"
 int entropy_probe_host_names(const struct entropy_file *f, struct err *err);	// hosts(5): a word that is one machine's

@@ -110,6 +110,8 @@ END_TEST
 START_TEST(test_cause_judge_rule_of_a_stamp_is_held_against_the_bytes)
 {
 #define PYC(stamp, code) S("\x6f\x0d\x0d\x0a\0\0\0\0" stamp "\x10\0\0\0" code)
+#define PYC_HASHED(flags) S("\x6f\x0d\x0d\x0a" flags "\0\0\0hashhashcode")
+#define PYC_OLD(stamp, code) S("\x33\x0d\x0d\x0a" stamp "\x10\0\0\0code" code)
 	static const struct {
 		const char *path, *cause;
 		struct bytes a, b;
@@ -121,6 +123,15 @@ START_TEST(test_cause_judge_rule_of_a_stamp_is_held_against_the_bytes)
 		{"srv/a.gz", "content", {S("\x1f\x8b\x08\0\1\2\3\4\0\3restrest")}, {S("\x1f\x8b\x08\0\1\2\3\4\0\3bestbest")}},
 		{"srv/a.pyc", "pyc-stamp", {PYC("aaaa", "code")}, {PYC("bbbb", "code")}},
 		{"srv/a.pyc", "content", {PYC("aaaa", "code")}, {PYC("bbbb", "mode")}},
+		{"usr/lib/a.a", "number", {AR("1700000000  ", "v1")}, {AR("1700000000  ", "v2")}},
+		{"usr/lib/a.a", "embedded-date", {AR("1700000000  ", "v1")}, {AR("1700000001  ", "v2")}},
+		{"srv/a.jar", "number", {ZIP("\1\1", "v1")}, {ZIP("\1\1", "v2")}},
+		{"srv/a.pyc", "number", {PYC("aaaa", "v1")}, {PYC("aaaa", "v2")}},
+		{"srv/a.pyc", "content", {PYC("aaaa", "v1")}, {PYC("bbbb", "v2")}},
+		{"srv/a.pyc", "content", {PYC_HASHED("\1")}, {PYC_HASHED("\3")}},
+		{"srv/a.pyc", "pyc-stamp", {PYC_OLD("aaaa", "x")}, {PYC_OLD("bbbb", "x")}},
+		{"srv/a.pyc", "content", {PYC_OLD("aaaa", "x")}, {PYC_OLD("bbbb", "y")}},
+		{"srv/notes.txt", "embedded-date", {S("ok\r\n2024 release\n")}, {S("ok\r\n2025 release\n")}},
 		{"etc/shadow", "shadow-date", {S("a:*:20001:0:::::\n")}, {S("a:*:20002:0:::::\n")}},
 		{"etc/shadow", "content", {S("a:$y$xx:20001:0:::::\n")}, {S("a:$y$yy:20001:0:::::\n")}},
 		{"lib/apk/db/installed", "apk-virtual", {S("P:.b\nV:20261121.101010\n")}, {S("P:.b\nV:20261122.101010\n")}},
@@ -138,6 +149,41 @@ START_TEST(test_cause_judge_rule_of_a_stamp_is_held_against_the_bytes)
 		assert_ok(cause_judge(rows[i].path, DIFF_ADDED, NULL, &fb, &c, &err));
 		ck_assert_msg(!strcmp(c.id, "added"), "row %zu: %s, not added", i, c.id);
 	}
+}
+END_TEST
+
+START_TEST(test_cause_judge_dates_beside_other_numbers_are_not_called_alone)
+{
+	static const struct bytes a = {S("pid 7 on 2026-11-21")}, b[] = {{S("pid 7 on 2026-11-22")}, {S("pid 8 on 2026-11-22")}};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct bytes x = a, y = b[i];
+		struct entropy_file fa = {read_bytes, &x, x.n}, fb = {read_bytes, &y, y.n};
+		struct err err = ERR_INIT;
+		struct cause c;
+
+		assert_ok(cause_judge("srv/file", DIFF_CONTENT, &fa, &fb, &c, &err));
+		ck_assert_str_eq(c.id, "embedded-date");
+		ck_assert_int_eq(!strncmp(c.text, "only dates", 10), i == 0);
+	}
+}
+END_TEST
+
+// Past the size that is looked into, no rule is believed that speaks of a stamp.
+START_TEST(test_cause_judge_large_file_has_no_stamp)
+{
+	struct bytes a = {ZIP("\1\1", "x")}, b = {ZIP("\2\2", "x")};
+	struct entropy_file fa = {read_bytes, &a, CAUSE_READ_MAX}, fb = {read_bytes, &b, CAUSE_READ_MAX};
+	struct err err = ERR_INIT;
+	struct cause c;
+
+	assert_ok(cause_judge("srv/a.jar", DIFF_CONTENT, &fa, &fb, &c, &err));
+	ck_assert_str_eq(c.id, "zip-times");
+	fb.size++;
+	assert_ok(cause_judge("srv/a.jar", DIFF_CONTENT, &fa, &fb, &c, &err));
+	ck_assert_str_eq(c.id, "content");
+	assert_ok(cause_judge("var/log/dpkg.log", DIFF_CONTENT, &fa, &fb, &c, &err));
+	ck_assert_str_eq(c.id, "dpkg-log");
 }
 END_TEST
 
@@ -175,6 +221,9 @@ START_TEST(test_cause_judge_attributes_alone_are_told_apart)
 		{DIFF_MTIME, "timestamp"},	  {DIFF_MTIME | DIFF_INO, "timestamp"}, {DIFF_MODE | DIFF_MTIME, "mode-or-owner"},
 		{DIFF_OWNER, "mode-or-owner"},	  {DIFF_INO, "inode-numbers"},		{DIFF_ORDER, "order"},
 		{DIFF_LINKS | DIFF_INO, "links"}, {DIFF_TARGET, "symlink-target"},	{DIFF_TYPE, "type"},
+		// bytes that differ and are not given: nothing is said of them but that
+		{DIFF_CONTENT | DIFF_MTIME, "content"}, {DIFF_CONTENT | DIFF_SIZE | DIFF_MODE, "content"},
+		{DIFF_SIZE | DIFF_LINKS, "content"},
 	};
 	struct err err = ERR_INIT;
 
@@ -189,4 +238,6 @@ END_TEST
 
 UNIT_MAIN("eifgen/cause", ADD(test_cause_judge_bytes_give_their_class) ADD(test_cause_judge_path_rule_comes_before_bytes)
 	  ADD(test_cause_judge_rule_of_a_stamp_is_held_against_the_bytes)
+	  ADD(test_cause_judge_dates_beside_other_numbers_are_not_called_alone)
+	  ADD(test_cause_judge_large_file_has_no_stamp)
 	  ADD(test_cause_judge_real_builds_give_the_rule) ADD(test_cause_judge_attributes_alone_are_told_apart))
