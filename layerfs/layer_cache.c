@@ -9,8 +9,8 @@
 #include "base/hex.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "layerfs/cache_files.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
@@ -18,7 +18,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -38,27 +37,11 @@ struct layer_cache {
 	atomic_uint open;
 };
 
-static int make_dir(const char *dir, struct err *err)
-{
-	_cleanup_free_ char *parent = mem_strdup(dir, err);
-	char *slash = parent ? strrchr(parent, '/') : NULL;
-
-	if (!parent)
-		return -1;
-	if (slash && slash != parent) {
-		*slash = '\0';
-		mkdir(parent, 0700); // if it cannot be made the next call says so
-	}
-	if (mkdir(dir, 0700) && errno != EEXIST)
-		return err_sys(err, errno, "make the cache directory %s", dir);
-	return 0;
-}
-
 int layer_cache_open(const char *dir, uint64_t max_bytes, struct layer_cache **out, struct err *err)
 {
 	struct layer_cache *c;
 
-	if (make_dir(dir, err))
+	if (cache_files_make(dir, err))
 		return -1;
 	c = mem_zalloc(1, sizeof(*c), err);
 	if (!c)
@@ -370,103 +353,8 @@ void layer_cache_put(struct layer_cache *c, const char *name, const void *p, siz
 
 // ---- size ----------------------------------------------------------------------------------------------------------
 
-struct found {
-	char *name;
-	uint64_t size;
-	struct timespec used;
-};
-
-static int compare_use(const void *va, const void *vb)
-{
-	const struct found *a = va, *b = vb;
-
-	if (a->used.tv_sec != b->used.tv_sec)
-		return a->used.tv_sec < b->used.tv_sec ? -1 : 1;
-	if (a->used.tv_nsec != b->used.tv_nsec)
-		return a->used.tv_nsec < b->used.tv_nsec ? -1 : 1;
-	return strcmp(a->name, b->name);
-}
-
-static void found_free(struct found *list, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		free(list[i].name);
-	free(list);
-}
-
-// The regular files of dir. *list is the caller's.
-static int find_files(const char *dir, struct found **list, size_t *count, struct err *err)
-{
-	DIR *d = opendir(dir);
-	size_t cap = 0;
-	struct dirent *e;
-	struct stat st;
-	int rc = 0;
-
-	*list = NULL;
-	*count = 0;
-	if (!d)
-		return errno == ENOENT ? 0 : err_sys(err, errno, "read the cache directory %s", dir);
-	while (!rc && (e = readdir(d))) {
-		if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode))
-			continue;
-		rc = mem_grow(list, &cap, *count, sizeof(**list), err);
-		if (!rc) {
-			(*list)[*count] = (struct found){mem_strdup(e->d_name, err), (uint64_t)st.st_size, st.st_mtim};
-			rc = (*list)[*count].name ? 0 : -1;
-			*count += rc ? 0 : 1;
-		}
-	}
-	closedir(d);
-	return rc;
-}
-
 void layer_cache_trim(struct layer_cache *c)
 {
-	struct err ignored = ERR_INIT;
-	struct found *list;
-	uint64_t total = 0;
-	size_t n;
-
-	if (!c->max_bytes || find_files(c->dir, &list, &n, &ignored))
-		return;
-	for (size_t i = 0; i < n; i++)
-		total += list[i].size;
-	qsort(list, n, sizeof(*list), compare_use);
-	for (size_t i = 0; i < n && total > c->max_bytes; i++) {
-		_cleanup_free_ char *path = path_of(c, list[i].name, &ignored);
-
-		if (path && !unlink(path))
-			total -= list[i].size;
-	}
-	found_free(list, n);
-}
-
-static int each_file(const char *dir, bool remove, uint64_t *files, uint64_t *bytes, struct err *err)
-{
-	struct found *list = NULL;
-	size_t n = 0;
-	int rc = find_files(dir, &list, &n, err);
-
-	*files = *bytes = 0;
-	for (size_t i = 0; i < n && !rc; i++) {
-		_cleanup_free_ char *path = mem_printf(err, "%s/%s", dir, list[i].name);
-
-		if (!path || (remove && unlink(path) && errno != ENOENT))
-			rc = path ? err_sys(err, errno, "remove %s", path) : -1;
-		*files += 1;
-		*bytes += list[i].size;
-	}
-	found_free(list, n);
-	return rc;
-}
-
-int layer_cache_usage(const char *dir, uint64_t *files, uint64_t *bytes, struct err *err)
-{
-	return each_file(dir, false, files, bytes, err);
-}
-
-int layer_cache_clean(const char *dir, uint64_t *files, uint64_t *bytes, struct err *err)
-{
-	return each_file(dir, true, files, bytes, err);
+	if (c->max_bytes)
+		cache_files_trim(c->dir, c->max_bytes);
 }

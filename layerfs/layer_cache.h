@@ -18,7 +18,7 @@
 
 struct layer_cache; // opaque
 
-// `dir` is made if it is missing (its parent too). max_bytes bounds what it holds (0: no bound).
+// `dir` is made if it is missing (its parent too), and refused as cache_files_make says. max_bytes bounds what it holds (0: no bound).
 int layer_cache_open(const char *dir, uint64_t max_bytes, struct layer_cache **out, struct err *err);
 void layer_cache_free(struct layer_cache *c); // NULL fine
 
@@ -43,9 +43,5 @@ void layer_cache_trim(struct layer_cache *c);
 // damaged (then it is removed).
 int layer_cache_get(struct layer_cache *c, const char *name, size_t max, struct buf *out, struct err *err);
 void layer_cache_put(struct layer_cache *c, const char *name, const void *p, size_t n);
-
-// Files and bytes in `dir` (all zero if it is not there), and removing them all.
-int layer_cache_usage(const char *dir, uint64_t *files, uint64_t *bytes, struct err *err);
-int layer_cache_clean(const char *dir, uint64_t *files, uint64_t *bytes, struct err *err);
 
 #endif

@@ -6,13 +6,14 @@
 #include "eifgen/cmd/cache_option.h"
 #include "eifgen/cmd/cmd.h"
 #include "eifgen/json_out.h"
+#include "layerfs/cache_files.h"
 
 #include <string.h>
 
 static const char usage[] =
 	"Usage: eifgen cache info|clean\n"
 	"The cache of --cache: layers that were read before, and how far images have been measured. `info` says where it is\n"
-	"and how large, `clean` empties it; both print one JSON object.\n\n"
+	"and how large, `clean` empties it; both print one JSON object. Files of other names are counted (`Foreign`) and left.\n\n"
 	CMD_COMMON_HELP;
 
 char *cache_dir(struct err *err)
@@ -34,16 +35,17 @@ int cache_open(struct layer_cache **out, struct err *err)
 	return dir ? layer_cache_open(dir, (uint64_t)CACHE_GIB << 30, out, err) : -1;
 }
 
-static int print(const char *dir, uint64_t files, uint64_t bytes, const char *verb, struct err *err)
+static int print(const char *dir, const struct cache_usage *u, const char *verb, struct err *err)
 {
 	_cleanup_jout_ struct jout o = JOUT_INIT(true);
 	const char *text;
 
 	jout_open(&o, NULL, '{');
 	jout_str(&o, "Directory", dir);
-	jout_uint(&o, verb, files);
-	jout_uint(&o, "Bytes", bytes);
+	jout_uint(&o, verb, u->files);
+	jout_uint(&o, "Bytes", u->bytes);
 	jout_uint(&o, "BytesLimit", (uint64_t)CACHE_GIB << 30);
+	jout_uint(&o, "Foreign", u->foreign);
 	jout_close(&o, '}');
 	text = jout_text(&o, err);
 	return text ? cmd_print(text) : cmd_fail("print", "the answer", err);
@@ -54,7 +56,7 @@ static int run(int argc, char **argv)
 	static const struct option longs[] = {{NULL, 0, NULL, 0}};
 	_cleanup_free_ char *dir = NULL;
 	struct err err = ERR_INIT;
-	uint64_t files, bytes;
+	struct cache_usage found;
 	bool clean;
 
 	if (cmd_getopt(argc, argv, "", longs) != -1)
@@ -67,9 +69,9 @@ static int run(int argc, char **argv)
 	dir = cache_dir(&err);
 	if (!dir)
 		return cmd_fail("find", "the cache", &err);
-	if (clean ? layer_cache_clean(dir, &files, &bytes, &err) : layer_cache_usage(dir, &files, &bytes, &err))
+	if (clean ? cache_files_clean(dir, &found, &err) : cache_files_usage(dir, &found, &err))
 		return cmd_fail(clean ? "clean" : "read", "the cache", &err);
-	return print(dir, files, bytes, clean ? "FilesRemoved" : "Files", &err);
+	return print(dir, &found, clean ? "FilesRemoved" : "Files", &err);
 }
 
 const struct cmd cmd_cache = {"cache", "what --cache keeps: how much, and away with it", usage, run};

@@ -110,6 +110,44 @@ t "… counts" test "$(jq .Files "$TEST_TMP/out")" = 4
 t_exit 0 "cache clean" eifgen cache clean
 t "… empties" test -z "$(ls -A "$cache")"
 t_exit 0 "cache info of an empty cache" eifgen cache info
+
+# Only the cache's own names are its own; the directory is believed, so it must be the user's alone.
+h=$(printf '%064d' 0)
+mkdir "$cache/$h.layer"
+for f in README.md x.eif "${h%0}.layer" "$h.layers" "$h.layer.tmp-12345" "$h.layer.tmp-1234567" "${h%0}A.marks" "x$h.layer"; do echo mine >"$cache/$f"; done
+for f in "$h.marks" "$h.marks.tmp-aB3xyz" "$h.layer.tmp-000000"; do echo old >"$cache/$f"; done
+t_exit 0 "cache info beside foreign files" eifgen cache info
+t "… counts its own" test "$(jq -c '[.Files, .Foreign]' "$TEST_TMP/out")" = "[3,9]"
+t_exit 0 "cache clean beside foreign files" eifgen cache clean
+t "… removes its own" test "$(jq -c '[.FilesRemoved, .Foreign]' "$TEST_TMP/out")" = "[3,9]"
+t "… and nothing else" test "$(ls -A "$cache" | wc -l)" = 9
+rm -r "$cache"
+refused() { # refused WHAT TEXT: the directory, as it is now, is no cache
+	local what=$1 text=$2
+	t_exit 2 "$what: pcr" eifgen -q pcr oci:img-a:bench --blobs plat --no-nsm --epoch 7 --cache
+	t_says "… says why" "$text"
+	t_exit 2 "$what: cache info" eifgen cache info
+	t_exit 2 "$what: cache clean" eifgen cache clean
+	t_says "… says why, too" "$text"
+}
+mkdir -m 700 elsewhere && echo mine >"elsewhere/$h.layer" && ln -s ../elsewhere "$cache"
+refused "a symlink" "is a symlink or no directory"
+t "… and what it names is untouched" test -s "elsewhere/$h.layer"
+rm "$cache"; echo >"$cache"
+refused "a file" "is a symlink or no directory"
+rm "$cache"
+for mode in 770 702; do
+	mkdir "$cache"; chmod "$mode" "$cache"
+	refused "a directory of mode $mode" "may be written by others"
+	rmdir "$cache"
+done
+if [ "$(id -u)" = 0 ]; then
+	mkdir "$cache"; chown 1 "$cache"
+	refused "another user's directory" "belongs to another user"
+	rmdir "$cache"
+else
+	t_skip "another user's directory" "only root can make one"
+fi
 t_exit 2 "cache of nowhere" env -u XDG_CACHE_HOME -u HOME "$EIFGEN_BIN/eifgen" cache info
 t_exit 2 "cache what" eifgen cache what
 t_done
