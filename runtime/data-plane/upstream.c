@@ -12,14 +12,6 @@
 enum { READ_MAX = 32 * 1024 };
 
 // ---- ends ----------------------------------------------------------------------------------------------------------
-// Ends the exchange; the connection is closed.
-static void drop(struct upstream *u)
-{
-	u->gone = true;
-	if (!u->busy)
-		upstream_free(u);
-}
-
 static void fail(struct upstream *u, int status)
 {
 	u->pool->count.failures++;
@@ -333,7 +325,7 @@ struct upstream *upstream_start(struct upstream_pool *p, const struct upstream_r
 	p->count.exchanges++;
 	if (buf_add(&u->out, rq->greeting, rq->greeting_len, err) || buf_add(&u->out, rq->head, rq->head_len, err) ||
 	    (u->used && u->idempotent && buf_add(&u->again, rq->head, rq->head_len, err))) {
-		drop(u);
+		upstream_drop(u);
 		return NULL;
 	}
 	if (u->state == U_HEAD)
@@ -416,7 +408,7 @@ void upstream_cancel(struct upstream *u)
 	if (!u)
 		return;
 	stream_abort(&u->s);
-	drop(u);
+	upstream_drop(u);
 }
 
 int upstream_steal(struct upstream *u, struct stream *out, struct buf *rest)

@@ -43,7 +43,10 @@ struct upstream_pool {
 };
 
 // ---- the pool's half ------------------------------------------------------------------------------------------------
-void upstream_free(struct upstream *u);
+void upstream_free(struct upstream *u); // for the frame that set `busy`, and the loop
+// Closes it. One that is busy has a frame of ours below on the stack, which will look at it again: that frame frees it.
+// So also for one found in the pool: the exchange that put it there may be telling its front so at this moment.
+void upstream_drop(struct upstream *u);
 // Waits for `want` (EV_READ, EV_WRITE) and nothing else. Taking an event down takes its activation with it: a kick
 // survives.
 void upstream_arm(struct upstream *u, short want);

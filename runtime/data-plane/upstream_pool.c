@@ -23,6 +23,13 @@ void upstream_free(struct upstream *u)
 	free(u);
 }
 
+void upstream_drop(struct upstream *u)
+{
+	u->gone = true;
+	if (!u->busy)
+		upstream_free(u);
+}
+
 void upstream_pool_forget(struct upstream *u)
 {
 	struct upstream_pool *p = u->pool;
@@ -157,7 +164,7 @@ struct upstream *upstream_pool_take(struct upstream_pool *p, const struct upstre
 			timer_set(&u->timer, p->opt.response_ms);
 			return u;
 		}
-		upstream_free(u);
+		upstream_drop(u);
 	}
 	u = upstream_new(p, err);
 	if (!u || (upstream_connect(u, NULL) == 0))
