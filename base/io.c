@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Thin loops over read, pread, write and pwrite, and the write-then-rename file. No call here depends on the locale;
-// the temporary name's randomness never reaches a measured byte.
+// Thin loops over read, pread, write and pwrite. No call here depends on the locale.
 #include "base/io.h"
 
 #include "base/cleanup.h"
@@ -10,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -173,129 +171,6 @@ static int buf_sink_write(void *ctx, const void *p, size_t n, struct err *err)
 struct sink sink_buf(struct buf *b)
 {
 	return (struct sink){buf_sink_write, b};
-}
-
-// Names of the temporary files in the making, where a signal handler finds them. A program has a handful at once; one
-// more than there are places is merely left behind when a signal ends the process.
-enum { PENDING_MAX = 16 };
-static _Atomic(const char *) pending[PENDING_MAX];
-
-static void pending_change(const char *from, const char *to)
-{
-	for (size_t i = 0; i < PENDING_MAX; i++) {
-		const char *expected = from;
-
-		if (atomic_compare_exchange_strong(&pending[i], &expected, to))
-			return;
-	}
-}
-
-void atomic_files_abandon(void)
-{
-	for (size_t i = 0; i < PENDING_MAX; i++) {
-		const char *tmp = atomic_load(&pending[i]);
-
-		if (tmp)
-			unlink(tmp);
-	}
-}
-
-// "dir/name.tmp-XXXXXX", of a long name only as much as fits a directory's entry.
-static char *temporary_name(const char *path, struct err *err)
-{
-	static const char tail[] = ".tmp-XXXXXX";
-	const char *slash = strrchr(path, '/');
-	size_t dir = slash ? (size_t)(slash - path) + 1 : 0, name = strlen(path + dir);
-
-	if (name > NAME_MAX - (sizeof(tail) - 1) && name <= NAME_MAX)
-		name = NAME_MAX - (sizeof(tail) - 1);
-	return mem_printf(err, "%.*s%s", (int)(dir + name), path, tail);
-}
-
-int atomic_file_open(struct atomic_file *f, const char *path, struct err *err)
-{
-	struct stat st;
-
-	*f = (struct atomic_file)ATOMIC_FILE_INIT;
-	if (!*path)
-		return err_set(err, ERR_USAGE, "the output's name is empty");
-	// stat follows: a rename over /dev/stdout would take that symlink from everyone.
-	if (!stat(path, &st) && !S_ISREG(st.st_mode)) {
-		char q[QUOTE_MAX];
-		return err_set(err, ERR_INPUT, "%s exists and is no regular file",
-			       err_quote(path, strlen(path), q, sizeof(q)));
-	}
-	f->path = mem_strdup(path, err);
-	f->tmp = f->path ? temporary_name(path, err) : NULL;
-	if (!f->tmp) {
-		atomic_file_discard(f);
-		return -1;
-	}
-	f->fd = mkostemp(f->tmp, O_CLOEXEC);
-	if (f->fd < 0) {
-		int e = errno;
-
-		free(f->tmp); // the name was never made, so there is nothing to unlink
-		f->tmp = NULL;
-		atomic_file_discard(f);
-		return sys_path(err, e, "create", path);
-	}
-	pending_change(NULL, f->tmp);
-	return 0;
-}
-
-static mode_t mode_of(const struct atomic_file *f)
-{
-	struct stat st;
-	mode_t mask;
-
-	if (f->keep_mode && !stat(f->path, &st))
-		return st.st_mode & 0777;
-	mask = umask(0);
-	umask(mask);
-	return 0666 & ~mask;
-}
-
-int atomic_file_prepare(struct atomic_file *f, struct err *err)
-{
-	mode_t mode = mode_of(f);
-
-	errno = EIO; // what an ordered failure is; a call of the system that fails says its own
-	if (base_fault_hit(FAULT_WRITE) || fchmod(f->fd, mode) || (!f->lazy && fsync(f->fd)))
-		return sys_path(err, errno, "write", f->path);
-	f->ready = true;
-	return 0;
-}
-
-int atomic_file_commit(struct atomic_file *f, struct err *err)
-{
-	int rc = f->ready ? 0 : atomic_file_prepare(f, err);
-
-	if (!rc && rename(f->tmp, f->path)) {
-		rc = sys_path(err, errno, "write", f->path);
-	} else if (!rc) {
-		pending_change(f->tmp, NULL);
-		free(f->tmp);
-		f->tmp = NULL;
-	}
-	atomic_file_discard(f);
-	return rc;
-}
-
-void atomic_file_discard(struct atomic_file *f)
-{
-	int saved = errno;
-
-	if (f->tmp) {
-		unlink(f->tmp);
-		pending_change(f->tmp, NULL);
-	}
-	if (f->fd >= 0)
-		close(f->fd);
-	free(f->tmp);
-	free(f->path);
-	*f = (struct atomic_file)ATOMIC_FILE_INIT;
-	errno = saved;
 }
 
 bool io_same_place(const char *a, const char *b)

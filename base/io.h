@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Files: whole reads and writes (EINTR and short counts handled), bounded slurps, and output that appears by rename.
-// All pass through the fault hooks. Paths in messages are quoted by err_quote.
+// Files: whole reads and writes (EINTR and short counts handled), bounded slurps, sinks; output that appears by rename
+// is atomic_file.h's. All pass through the fault hooks. Paths in messages are quoted by err_quote.
 #ifndef BASE_IO_H
 #define BASE_IO_H
 
+#include "base/atomic_file.h"
 #include "base/buf.h"
 #include "base/err.h"
 
@@ -44,32 +45,6 @@ static inline int sink_write(const struct sink *s, const void *p, size_t n, stru
 
 struct sink sink_fd(int *fd);	     // writes to *fd; both borrowed
 struct sink sink_buf(struct buf *b); // appends to b; borrowed
-
-// Output that appears whole or not at all: written to a temporary file in the target's directory (mode 0600 while it
-// is written, then 0666 less the umask, or what the target has), renamed at commit. A target that is a symlink is replaced, not followed;
-// a target that exists and is no regular file (a device, a pipe, a directory, a symlink to one) is an error.
-struct atomic_file {
-	int fd; // -1 when closed; seekable
-	char *path, *tmp;
-	bool ready; // prepared: only the rename is left
-	// Set after atomic_file_open for what is large, can be made again and shows when it is not whole (a CRC, a digest):
-	// the system writes it to the disk in its own time. A power cut before that may take it.
-	bool lazy;
-	// Set after atomic_file_open for a file that is changed in place: it keeps the permissions that it has.
-	bool keep_mode;
-};
-
-#define ATOMIC_FILE_INIT {-1, NULL, NULL, false, false, false}
-
-int atomic_file_open(struct atomic_file *f, const char *path, struct err *err);
-// All of a commit but the rename, which then hardly fails: for outputs that appear together, prepare each, then commit.
-int atomic_file_prepare(struct atomic_file *f, struct err *err);
-int atomic_file_commit(struct atomic_file *f, struct err *err); // fsync, rename; on error nothing appears
-void atomic_file_discard(struct atomic_file *f);		// removes the temporary file; idempotent; after commit nothing
-// Unlinks every temporary file that is in the making, in any thread. Async-signal-safe: for the handler of a signal that
-// ends the process.
-void atomic_files_abandon(void);
-#define _cleanup_atomic_file_ __attribute__((cleanup(atomic_file_discard)))
 
 // Do two output paths name one entry of one directory? Then the second rename would silently replace the first's file.
 bool io_same_place(const char *a, const char *b);

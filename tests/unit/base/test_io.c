@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Files: whole reads and writes, bounded slurps, and output that appears by rename or not at all.
+// Files: whole reads and writes, bounded slurps, sinks, places.
 #include "base/io.h"
 
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "tests/unit/unit.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -34,18 +33,6 @@ static void setup_dir(void)
 	snprintf(dir, sizeof(dir), "/tmp/eifgen-io-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/file", dir);
-}
-
-// How many entries the directory holds: a temporary file that was left behind shows here.
-static int count_entries(void)
-{
-	DIR *d = opendir(dir);
-	int n = 0;
-
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n - 2;
 }
 
 static void remove_dir(void)
@@ -215,137 +202,6 @@ START_TEST(test_sinks_write_where_they_point)
 }
 END_TEST
 
-START_TEST(test_atomic_file_commit_replaces_and_obeys_umask)
-{
-	_cleanup_atomic_file_ struct atomic_file f = ATOMIC_FILE_INIT;
-	struct err err = ERR_INIT;
-	struct stat st;
-	mode_t old = umask(027);
-
-	setup_dir();
-	assert_ok(io_write_file(path, "old", 3, &err));
-	assert_ok(atomic_file_open(&f, path, &err));
-	assert_ok(io_write(f.fd, "new", 3, &err));
-	expect_content("old"); // until the commit
-	ck_assert_int_eq(count_entries(), 2);
-	assert_ok(atomic_file_commit(&f, &err));
-	ck_assert_int_eq(f.fd, -1);
-	atomic_file_discard(&f); // after commit: nothing
-	expect_content("new");
-	ck_assert_int_eq(count_entries(), 1);
-	ck_assert_int_eq(stat(path, &st), 0);
-	ck_assert_int_eq(st.st_mode & 0777, 0640);
-	umask(old);
-	remove_dir();
-}
-END_TEST
-
-START_TEST(test_atomic_file_discard_leaves_target_untouched)
-{
-	struct atomic_file f = ATOMIC_FILE_INIT;
-	struct err err = ERR_INIT;
-
-	setup_dir();
-	assert_ok(io_write_file(path, "old", 3, &err));
-	assert_ok(atomic_file_open(&f, path, &err));
-	assert_ok(io_write(f.fd, "half", 4, &err));
-	atomic_file_discard(&f);
-	atomic_file_discard(&f);
-	expect_content("old");
-	ck_assert_int_eq(count_entries(), 1);
-	remove_dir();
-}
-END_TEST
-
-START_TEST(test_atomic_file_each_failure_leaves_nothing_behind)
-{
-	struct err err = ERR_INIT;
-
-	setup_dir();
-	for (int kind = FAULT_ALLOC; kind < FAULT_POINTS; kind++) {
-		for (int nth = 1;; nth++) {
-			arm((enum fault_point)kind, nth);
-			int rc = io_write_file(path, "x", 1, &err);
-			base_fault_hook = NULL;
-			if (!rc)
-				break;
-			ck_assert_int_eq(count_entries(), 0);
-			ck_assert_int_lt(nth, 10);
-		}
-		ck_assert_int_eq(count_entries(), 1);
-		unlink(path);
-	}
-	remove_dir();
-}
-END_TEST
-
-START_TEST(test_atomic_file_symlink_is_replaced_not_followed)
-{
-	struct err err = ERR_INIT;
-	char other[160];
-	struct stat st;
-
-	setup_dir();
-	snprintf(other, sizeof(other), "%s/other", dir);
-	assert_ok(io_write_file(other, "kept", 4, &err));
-	ck_assert_int_eq(symlink("other", path), 0);
-	assert_ok(io_write_file(path, "new", 3, &err));
-	ck_assert_int_eq(lstat(path, &st), 0);
-	ck_assert(S_ISREG(st.st_mode));
-	expect_content("new");
-	ck_assert_int_eq(stat(other, &st), 0);
-	ck_assert_int_eq(st.st_size, 4);
-	unlink(other);
-	remove_dir();
-}
-END_TEST
-
-// A directory takes names of 255 bytes: so do we, the temporary name notwithstanding.
-START_TEST(test_atomic_file_name_of_any_length_that_fits_is_written)
-{
-	struct err err = ERR_INIT;
-	char name[NAME_MAX + 2];
-
-	setup_dir();
-	for (size_t n = NAME_MAX - 12; n <= NAME_MAX + 1; n++) {
-		char long_path[sizeof(dir) + sizeof(name) + 2];
-
-		memset(name, 'n', n);
-		name[n] = '\0';
-		snprintf(long_path, sizeof(long_path), "%s/%s", dir, name);
-		ck_assert_msg((io_write_file(long_path, "x", 1, &err) == 0) == (n <= NAME_MAX), "%zu bytes: %s", n, err.msg);
-		unlink(long_path);
-	}
-	ck_assert_int_eq(err.errnum, ENAMETOOLONG);
-	remove_dir();
-}
-END_TEST
-
-START_TEST(test_atomic_file_special_target_is_refused)
-{
-	struct err err = ERR_INIT;
-
-	setup_dir();
-	ck_assert_int_eq(mkfifo(path, 0600), 0);
-	ck_assert_int_eq(io_write_file(path, "x", 1, &err), -1);
-	ck_assert_int_eq(err.class, ERR_INPUT);
-	ck_assert_int_eq(io_write_file(dir, "x", 1, &err), -1);
-	ck_assert_int_eq(io_write_file("/nonexistent/x", "x", 1, &err), -1);
-	ck_assert_int_eq(err.errnum, ENOENT);
-	ck_assert_int_eq(io_write_file("", "x", 1, &err), -1);
-	ck_assert_int_eq(err.class, ERR_USAGE);
-	ck_assert_int_eq(count_entries(), 1);
-
-	char link[160];
-	snprintf(link, sizeof(link), "%s/null", dir);
-	ck_assert_int_eq(symlink("/dev/null", link), 0);
-	ck_assert_int_eq(io_write_file(link, "x", 1, &err), -1); // as /dev/stdout is one
-	ck_assert_int_eq(err.class, ERR_INPUT);
-	ck_assert_int_eq(unlink(link), 0);
-	remove_dir();
-}
-END_TEST
-
 START_TEST(test_io_same_place_spellings_of_one_name_are_one)
 {
 	char link[160], other[200];
@@ -369,10 +225,4 @@ UNIT_MAIN("base/io", ADD(test_io_open_missing_file_is_named) ADD(test_io_read_pi
 			 ADD(test_io_pread_full_early_end_is_input_error) ADD(test_io_file_size_only_of_regular_files)
 			     ADD(test_io_slurp_past_limit_is_refused) ADD(test_io_read_and_write_ask_the_fault_hook)
 				 ADD(test_io_pwrite_writes_at_the_offset) ADD(test_sinks_write_where_they_point)
-				     ADD(test_atomic_file_commit_replaces_and_obeys_umask)
-					 ADD(test_atomic_file_discard_leaves_target_untouched)
-					     ADD(test_atomic_file_each_failure_leaves_nothing_behind)
-						 ADD(test_atomic_file_symlink_is_replaced_not_followed)
-						 ADD(test_atomic_file_name_of_any_length_that_fits_is_written)
-						     ADD(test_atomic_file_special_target_is_refused)
 							 ADD(test_io_same_place_spellings_of_one_name_are_one))
