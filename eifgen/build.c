@@ -175,6 +175,8 @@ static int measure_app_warm(struct pass *x, struct build_input *in, struct layou
 
 	if (warm_new(in->layers.cache, in->image, x->writer, &warm, err))
 		return -1;
+	if (x->progress)
+		warm_watch(warm, &x->progress->done[1], &x->progress->known[1]);
 	opt.content = warm_content;
 	opt.content_ctx = warm;
 	if (layout_write_app(&opt, app, warm_sink(warm), err) || warm_finish(warm, err))
@@ -325,8 +327,11 @@ static void watch_layers(struct build_input *in)
 	for (size_t i = 0; i < image_layer_count(in->image); i++)
 		total += image_layer(in->image, i)->size;
 	in->layers.stored = &in->progress->done[0];
-	atomic_store(&in->progress->done[0], 0);
-	atomic_store(&in->progress->done[1], 0);
+	in->layers.known = &in->progress->known[0];
+	for (int i = 0; i < 2; i++) {
+		atomic_store(&in->progress->done[i], 0);
+		atomic_store(&in->progress->known[i], 0);
+	}
 	atomic_store(&in->progress->total[0], total);
 	atomic_store(&in->progress->stage, 0);
 }

@@ -36,10 +36,11 @@ typedef int build_overlay(void *ctx, struct tree *tree, struct image_config *con
 // Makes the signature section from the measurements and sets pcr8; an empty section is not written.
 typedef int build_sign(void *ctx, struct pcr_values *pcrs, struct buf *section, struct err *err);
 
-// How far a build is, for who watches from another thread. Stage 0 reads layers, stage 1 writes ramdisks; bytes of each.
+// How far a build is, for who watches from another thread. Stage 0 reads layers, stage 1 writes ramdisks; bytes of each:
+// done by this run, known from an earlier one (the cache), and both with what is left.
 struct build_progress {
 	atomic_uint stage;
-	atomic_uint_fast64_t done[2], total[2];
+	atomic_uint_fast64_t done[2], known[2], total[2];
 };
 
 struct build_input {

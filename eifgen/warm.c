@@ -62,6 +62,7 @@ struct warm {
 	bool hashing;
 	uint64_t position, marked; // bytes of the section so far; where the last mark lies
 	uint64_t skipped;
+	atomic_uint_fast64_t *watch_hashed, *watch_known; // NULL: nobody watches
 	struct piece *pending;
 	size_t count, cap;
 	struct buf bytes;
@@ -191,6 +192,18 @@ uint64_t warm_skipped(const struct warm *x)
 	return x->skipped;
 }
 
+void warm_watch(struct warm *x, atomic_uint_fast64_t *hashed, atomic_uint_fast64_t *known)
+{
+	x->watch_hashed = hashed;
+	x->watch_known = known;
+}
+
+static void tell_hashed(const struct warm *x, uint64_t n)
+{
+	if (x->watch_hashed)
+		atomic_fetch_add_explicit(x->watch_hashed, n, memory_order_relaxed);
+}
+
 // ---- from names back to bytes --------------------------------------------------------------------------------------
 
 static int hash_content(struct warm *x, const struct piece *p, struct err *err)
@@ -218,6 +231,7 @@ static int hash_content(struct warm *x, const struct piece *p, struct err *err)
 
 static int hash_piece(struct warm *x, const struct piece *p, struct err *err)
 {
+	tell_hashed(x, p->size);
 	if (p->tree)
 		return hash_content(x, p, err);
 	return eif_writer_write(x->writer, x->bytes.data + p->offset, (size_t)p->size, err);
@@ -275,6 +289,8 @@ static int mark_here(struct warm *x, struct err *err)
 		return -1;
 	known = x->hashing ? NULL : find_mark(x, recipe);
 	if (known) {
+		if (x->watch_known)
+			atomic_store_explicit(x->watch_known, x->position, memory_order_relaxed);
 		x->last = known;
 		x->count = 0;
 		x->bytes.len = 0;
@@ -317,6 +333,7 @@ static int take_bytes(void *ctx, const void *p, size_t n, struct err *err)
 	if (recipe_add(x, tag, sizeof(tag), err) || recipe_add(x, p, n, err))
 		return -1;
 	if (x->hashing) {
+		tell_hashed(x, n);
 		if (eif_writer_write(x->writer, p, n, err))
 			return -1;
 	} else {

@@ -24,12 +24,16 @@
 #include "layerfs/layer_cache.h"
 #include "layerfs/tree.h"
 
+#include <stdatomic.h>
+
 struct warm; // opaque
 
 // For a section of `w` that was just begun; measuring only. All borrowed.
 int warm_new(struct layer_cache *cache, const struct image *image, struct eif_writer *w, struct warm **out,
 	     struct err *err);
 void warm_free(struct warm *x); // NULL fine
+// From here on counts, for who watches: the bytes that are hashed, and those that an earlier run has hashed. Borrowed.
+void warm_watch(struct warm *x, atomic_uint_fast64_t *hashed, atomic_uint_fast64_t *known);
 struct sink warm_sink(struct warm *x);
 // layout_options.content, with x as its context.
 int warm_content(void *x, const struct tree *tree, const struct inode *inode, struct err *err);

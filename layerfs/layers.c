@@ -31,6 +31,7 @@ enum slot_state { WAITING, DONE, FAILED };
 
 struct slot {
 	enum slot_state state;
+	bool known; // counted as one that the cache has
 	atomic_bool stop;
 	struct layer_content content;
 	struct err *err; // FAILED: owned; NULL if there was no memory for it
@@ -51,6 +52,7 @@ struct pool {
 	struct sized *order;	// all layers, those with the most to read first
 	bool threads; // more than the caller's
 	struct layer_cache *cache;
+	atomic_uint_fast64_t *known; // layer_options.known
 	struct slot *slots;
 };
 
@@ -63,6 +65,16 @@ struct worker {
 
 // ---- workers -------------------------------------------------------------------------------------------------------
 
+// For who watches: first what is expected of the cache, then what came of it.
+static void tell_known(struct pool *p, size_t i, bool known)
+{
+	uint64_t size = p->set->what(p->set->ctx, i)->size;
+
+	if (p->known && known != p->slots[i].known)
+		atomic_fetch_add(p->known, known ? size : -size);
+	p->slots[i].known = known;
+}
+
 static int read_layer(struct pool *p, size_t i, unsigned file, struct err *err)
 {
 	const struct image_layer *what = p->set->what(p->set->ctx, i);
@@ -70,6 +82,7 @@ static int read_layer(struct pool *p, size_t i, unsigned file, struct err *err)
 	struct byte_source from;
 	int rc = p->cache ? layer_cache_load(p->cache, what, p->spool, &p->budget, content, err) : 0;
 
+	tell_known(p, i, rc > 0);
 	if (rc)
 		return rc < 0 ? -1 : 0;
 	if (p->set->open(p->set->ctx, i, &from, err))
@@ -240,7 +253,8 @@ static int choose_order(struct pool *p, struct err *err)
 	for (size_t i = 0; i < n; i++) {
 		const struct image_layer *what = p->set->what(p->set->ctx, i);
 
-		p->order[i] = (struct sized){p->cache && layer_cache_holds(p->cache, what) ? 0 : what->size, i};
+		tell_known(p, i, p->cache && layer_cache_holds(p->cache, what));
+		p->order[i] = (struct sized){p->slots[i].known ? 0 : what->size, i};
 	}
 	qsort(p->order, n, sizeof(*p->order), larger_first);
 	return 0;
@@ -260,6 +274,7 @@ int layer_set_merge(const struct layer_set *set, const struct layer_options *opt
 	p.threads = opt->threads != 1;
 	p.cache = opt->cache;
 	p.budget.stored = opt->stored;
+	p.known = opt->known;
 	if (set->count > p.budget.limits->layers || set->count > INT32_MAX / 16)
 		return err_set(err, ERR_LIMIT, "%zu layers, over the limit of %llu (--max-layers)", set->count,
 			       (unsigned long long)p.budget.limits->layers);

@@ -47,6 +47,18 @@ int build_job_check(const struct build_job *job, struct err *err)
 	return -1;
 }
 
+// An archive that is compressed or comes out of a daemon is taken whole before anything else: that may last.
+static int open_slowly(const char *ref, const struct image_options *io, struct image **out, struct err *err)
+{
+	struct progress line;
+	int rc;
+
+	progress_start(&line, NULL);
+	rc = image_open(ref, io, out, err);
+	progress_stop(&line, NULL, 0);
+	return rc;
+}
+
 int build_job_open_image(struct build_job *job, const struct build_options *opt, const char *ref, struct err *err)
 {
 	struct image_options io = {.platform = opt->pick, .arch = platform_oci_arch(opt->arch), .limits = &opt->limits,
@@ -56,7 +68,7 @@ int build_job_open_image(struct build_job *job, const struct build_options *opt,
 
 	job->opt = opt;
 	io.tmpdir = tmpdir && *tmpdir ? tmpdir : NULL;
-	if ((opt->cache && cache_open(&job->cache, err)) || image_open(ref, &io, &job->image, err))
+	if ((opt->cache && cache_open(&job->cache, err)) || open_slowly(ref, &io, &job->image, err))
 		return -1;
 	job->input.image = job->image;
 	job->input.config = *image_config(job->image);
@@ -310,7 +322,7 @@ int build_job_run(struct build_job *job, int fd, struct err *err)
 	job->input.progress = cmd_quiet ? NULL : &state;
 	rc = build_eif(&job->input, fd, &job->output, err);
 	job->input.progress = NULL;
-	job->input.layers.stored = NULL;
+	job->input.layers.stored = job->input.layers.known = NULL;
 	progress_stop(&line, job->summary, sizeof(job->summary));
 	if (rc)
 		return -1;

@@ -153,7 +153,7 @@ struct build_job {
 	char certificate_sha256[65];
 	char **unpredictable; // paths; owned
 	size_t unpredictable_count, unpredictable_cap;
-	char summary[128]; // what a run did; may be empty
+	char summary[192]; // what a run did; may be empty
 	struct err warned; // under --strict: the first warning that a library gave
 };
 

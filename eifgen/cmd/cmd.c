@@ -8,6 +8,7 @@
 
 #include "base/io.h"
 #include "base/utf8.h"
+#include "eifgen/cmd/progress.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -54,7 +55,9 @@ static void say(const char *fmt, ...)
 	size_t len = strlen(line);
 	make_plain(line, len);
 	line[len++] = '\n';
+	progress_hold();
 	io_write(STDERR_FILENO, line, len, &ignored); // nowhere left to complain
+	progress_release();
 }
 
 int cmd_fail(const char *verb, const char *object, const struct err *err)
