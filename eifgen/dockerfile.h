@@ -68,12 +68,19 @@ struct docker_build {
 	const struct docker_image *base; // the config of the last stage's base image, or NULL: then nothing of it is known
 };
 
-// out is cleared first; ERR_INPUT with `line N: ` for what no builder would take.
-int dockerfile_evaluate(const struct dockerfile *d, const struct docker_build *build, struct docker_image *out, struct err *err);
+// out is cleared first; ERR_INPUT with `line N: ` for what no builder would take, ERR_LIMIT for what would cost too much.
+int dockerfile_evaluate(const struct dockerfile *d, const struct docker_build *build, struct docker_image *out,
+			struct err *err);
 void docker_image_clear(struct docker_image *i);
 
+// What working out one Dockerfile may cost, in bytes copied and variables and patterns looked at: far more than one that
+// is meant to be built, and some seconds at most.
+enum { DOCKERFILE_WORK_MAX = 1 << 27 };
+// Takes steps off what is left: ERR_LIMIT if that is less.
+int docker_spend(uint64_t *work, uint64_t steps, struct err *err);
+
 // The value of a word with quotes removed and variables expanded from `vars` (NAME=VALUE, the last one counts), in every
-// form that the reference has. The caller's; NULL with err.
-char *docker_expand(const char *word, char escape, const struct docker_list *vars, struct err *err);
+// form that the reference has. The caller's; NULL with err. What it costs is taken off *work.
+char *docker_expand(const char *word, char escape, const struct docker_list *vars, uint64_t *work, struct err *err);
 
 #endif

@@ -26,6 +26,7 @@ struct stage {
 struct evaluation {
 	const struct dockerfile *d;
 	const struct docker_build *build;
+	uint64_t *work;		   // what is left of DOCKERFILE_WORK_MAX
 	struct docker_list global; // ARG before the first FROM
 	struct stage stage[STAGES_MAX];
 	size_t count;
@@ -57,12 +58,29 @@ static const char *skip_flags(const char *p)
 	return p;
 }
 
+static uint64_t cost_of(const struct docker_list *l)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < l->count; i++)
+		bytes += strlen(l->item[i]) + sizeof(l->item[i]);
+	return bytes;
+}
+
+// docker_list_copy, paid for.
+static int copy_list(const struct evaluation *e, struct docker_list *to, const struct docker_list *from,
+		     struct err *err)
+{
+	return docker_spend(e->work, cost_of(from), err) || docker_list_copy(to, from, err) ? -1 : 0;
+}
+
 // Puts NAME=VALUE into a list: in place of the same name, else at the end.
-static int set_var(struct docker_list *l, const char *name, size_t n, const char *value, struct err *err)
+static int set_var(const struct evaluation *e, struct docker_list *l, const char *name, size_t n, const char *value,
+		   struct err *err)
 {
 	_cleanup_free_ char *text = mem_printf(err, "%.*s=%s", (int)n, name, value);
 
-	if (!text)
+	if (!text || docker_spend(e->work, strlen(text) + l->count, err))
 		return -1;
 	for (size_t i = 0; i < l->count; i++)
 		if (!strncmp(l->item[i], text, n + 1)) {
@@ -82,9 +100,10 @@ static const char *find_var(const struct docker_list *l, const char *name, size_
 }
 
 // The variables that hold in a stage: ARG, then ENV, which wins. A builder's PATH where neither says one.
-static int stage_vars(const struct stage *s, struct docker_list *out, struct err *err)
+static int stage_vars(const struct evaluation *e, const struct stage *s, struct docker_list *out, struct err *err)
 {
-	if (docker_list_copy(out, &s->args, err))
+	if (docker_spend(e->work, cost_of(&s->args) + cost_of(&s->image.env), err) ||
+	    docker_list_copy(out, &s->args, err))
 		return -1;
 	if (!find_var(out, "PATH", 4) && docker_list_add(out, "PATH=" DOCKER_PATH, err))
 		return -1;
@@ -97,7 +116,7 @@ static int stage_vars(const struct stage *s, struct docker_list *out, struct err
 static char *expand_in(const struct evaluation *e, const struct stage *s, const char *word, struct err *err)
 {
 	struct docker_list vars = {NULL, 0, 0, false};
-	char *value = stage_vars(s, &vars, err) ? NULL : docker_expand(word, e->d->escape, &vars, err);
+	char *value = stage_vars(e, s, &vars, err) ? NULL : docker_expand(word, e->d->escape, &vars, e->work, err);
 
 	docker_list_clear(&vars);
 	return value;
@@ -123,55 +142,88 @@ static const char *find_build_arg(const struct docker_build *b, const char *name
 	return found;
 }
 
-// ARG NAME[=default]: the command line's value, the default, or (in a stage) the value of the global ARG of that name.
+// One word of ARG. Before the first FROM (s NULL) a name stands for itself.
+static int do_one_arg(const struct evaluation *e, struct stage *s, struct docker_list *global, const char *word,
+		      const struct docker_list *vars, struct err *err)
+{
+	size_t n = strcspn(word, "=");
+	bool has_default = word[n];
+	_cleanup_free_ char *name = mem_dup(word, n, err), *value = NULL;
+	const char *given;
+
+	if (name && s) {
+		char *plain = docker_expand(name, e->d->escape, vars, e->work, err);
+
+		free(name);
+		name = plain;
+	}
+	if (!name)
+		return -1;
+	given = find_build_arg(e->build, name, strlen(name));
+	if (!given && !has_default && s)
+		given = find_var(global, name, strlen(name));
+	if (!given && !has_default)
+		return 0;
+	value = given ? mem_strdup(given, err) : docker_expand(word + n + 1, e->d->escape, vars, e->work, err);
+	return value ? set_var(e, s ? &s->args : global, name, strlen(name), value, err) : -1;
+}
+
+// ARG NAME[=default]: the command line's value, the default, or (in a stage) the value of the global ARG of that name. In a
+// stage all words are expanded as things were before this instruction; outside of one each sees those before it.
 static int do_arg(const struct evaluation *e, struct stage *s, struct docker_list *global, const char *args,
 		  struct err *err)
 {
-	_cleanup_free_ char *word = NULL;
+	struct docker_list vars = {NULL, 0, 0, false};
+	int rc = s ? stage_vars(e, s, &vars, err) : 0;
 
-	while ((word = next_word(&args, e->d->escape, err))) {
-		size_t n = strcspn(word, "=");
-		_cleanup_free_ char *value = NULL;
-		const char *given = find_build_arg(e->build, word, n);
-
-		if (!given && !word[n] && s)
-			given = find_var(global, word, n);
-		if (given)
-			value = mem_strdup(given, err);
-		else if (word[n])
-			value = s ? expand_in(e, s, word + n + 1, err)
-				  : docker_expand(word + n + 1, e->d->escape, global, err);
-		if ((given || word[n]) && (!value || set_var(s ? &s->args : global, word, n, value, err)))
-			return -1;
-		free(steal_ptr(&word));
-	}
-	return 0;
+	for (char *word; !rc && (word = next_word(&args, e->d->escape, err)); free(word))
+		rc = do_one_arg(e, s, global, word, s ? &vars : global, err);
+	docker_list_clear(&vars);
+	return rc;
 }
 
+// ENV NAME the rest of the line
+static int do_old_env(const struct evaluation *e, struct stage *s, const char *args, const struct docker_list *vars,
+		      struct err *err)
+{
+	size_t n = strcspn(args, " \t");
+	_cleanup_free_ char *name = mem_dup(args, n, err), *plain = NULL, *value = NULL;
+
+	if (!args[n])
+		return err_set(err, ERR_INPUT, "ENV wants a value");
+	plain = name ? docker_expand(name, e->d->escape, vars, e->work, err) : NULL;
+	value = plain ? docker_expand(args + n + strspn(args + n, " \t"), e->d->escape, vars, e->work, err) : NULL;
+	return value ? set_var(e, &s->image.env, plain, strlen(plain), value, err) : -1;
+}
+
+// One NAME=VALUE of ENV: both sides are expanded.
+static int do_pair(const struct evaluation *e, struct stage *s, char *word, const struct docker_list *vars,
+		   struct err *err)
+{
+	char *mark = strchr(word, '=');
+	_cleanup_free_ char *name = NULL, *value = NULL;
+
+	if (!mark || mark == word)
+		return err_set(err, ERR_INPUT, "ENV wants NAME=VALUE");
+	*mark = 0;
+	name = docker_expand(word, e->d->escape, vars, e->work, err);
+	value = name ? docker_expand(mark + 1, e->d->escape, vars, e->work, err) : NULL;
+	return value ? set_var(e, &s->image.env, name, strlen(name), value, err) : -1;
+}
+
+// Which of its two forms an ENV has, its first word tells.
 static int do_env(const struct evaluation *e, struct stage *s, const char *args, struct err *err)
 {
+	const char *rest = args;
+	_cleanup_free_ char *first = next_word(&rest, e->d->escape, err);
 	struct docker_list vars = {NULL, 0, 0, false};
-	size_t name = strcspn(args, " \t=");
-	int rc = stage_vars(s, &vars, err); // values as they were before this instruction
+	int rc = stage_vars(e, s, &vars, err); // values as they were before this instruction
 
-	if (!rc && args[name] != '=') { // ENV NAME the rest of the line
-		const char *rest = args + name + strspn(args + name, " \t");
-		_cleanup_free_ char *value = docker_expand(rest, e->d->escape, &vars, err);
-
-		rc = !args[name] ? err_set(err, ERR_INPUT, "ENV wants a value") :
-		     !value	 ? -1 :
-				   set_var(&s->image.env, args, name, value, err);
-		docker_list_clear(&vars);
-		return rc;
-	}
-	for (char *word; !rc && (word = next_word(&args, e->d->escape, err)); free(word)) {
-		size_t n = strcspn(word, "=");
-		_cleanup_free_ char *value = word[n] ? docker_expand(word + n + 1, e->d->escape, &vars, err) : NULL;
-
-		rc = !word[n] ? err_set(err, ERR_INPUT, "ENV wants NAME=VALUE") :
-		     !value   ? -1 :
-				set_var(&s->image.env, word, n, value, err);
-	}
+	if (!rc && (!first || !strchr(first, '=')))
+		rc = do_old_env(e, s, args, &vars, err);
+	else
+		for (char *word; !rc && (word = next_word(&args, e->d->escape, err)); free(word))
+			rc = do_pair(e, s, word, &vars, err);
 	docker_list_clear(&vars);
 	return rc;
 }
@@ -227,8 +279,8 @@ static int do_expose(const struct evaluation *e, struct stage *s, const char *ar
 }
 
 // The JSON form as it is; the shell form as SHELL's words and the line.
-static int do_command(const struct stage *s, const struct docker_instruction *i, struct docker_list *out,
-		      struct err *err)
+static int do_command(const struct evaluation *e, const struct stage *s, const struct docker_instruction *i,
+		      struct docker_list *out, struct err *err)
 {
 	docker_list_clear(out);
 	out->set = true;
@@ -237,21 +289,22 @@ static int do_command(const struct stage *s, const struct docker_instruction *i,
 			return -1;
 	if (i->list || !*i->args)
 		return 0;
-	if (s->image.shell.set ? docker_list_copy(out, &s->image.shell, err) :
+	if (s->image.shell.set ? copy_list(e, out, &s->image.shell, err) :
 				 docker_list_add(out, "/bin/sh", err) || docker_list_add(out, "-c", err))
 		return -1;
 	return docker_list_add(out, i->args, err);
 }
 
-static int do_shell(struct stage *s, const struct docker_instruction *i, struct err *err)
+static int do_shell(const struct evaluation *e, struct stage *s, const struct docker_instruction *i, struct err *err)
 {
 	if (!i->list || !i->count)
 		return err_set(err, ERR_INPUT, "SHELL wants the JSON form");
-	return do_command(s, i, &s->image.shell, err);
+	return do_command(e, s, i, &s->image.shell, err);
 }
 
 // ---- stages ----------------------------------------------------------------------------------------------------------
-static int image_copy(struct docker_image *to, const struct docker_image *from, struct err *err)
+static int image_copy(const struct evaluation *e, struct docker_image *to, const struct docker_image *from,
+		      struct err *err)
 {
 	to->user = mem_strdup(from && from->user ? from->user : "", err);
 	to->workdir = mem_strdup(from && from->workdir ? from->workdir : "", err);
@@ -260,10 +313,9 @@ static int image_copy(struct docker_image *to, const struct docker_image *from, 
 	if (!from)
 		return 0;
 	to->healthcheck = from->healthcheck;
-	return docker_list_copy(&to->entrypoint, &from->entrypoint, err) ||
-		       docker_list_copy(&to->cmd, &from->cmd, err) || docker_list_copy(&to->env, &from->env, err) ||
-		       docker_list_copy(&to->expose, &from->expose, err) ||
-		       docker_list_copy(&to->shell, &from->shell, err)
+	return copy_list(e, &to->entrypoint, &from->entrypoint, err) || copy_list(e, &to->cmd, &from->cmd, err) ||
+		       copy_list(e, &to->env, &from->env, err) || copy_list(e, &to->expose, &from->expose, err) ||
+		       copy_list(e, &to->shell, &from->shell, err)
 		   ? -1
 		   : 0;
 }
@@ -277,7 +329,7 @@ static int do_triggers(struct evaluation *e, const struct docker_list *triggers,
 		_cleanup_free_ char *text = mem_printf(err, "# escape=%c\n%s\n", e->d->escape, triggers->item[i]);
 		_cleanup_(dockerfile_freep) struct dockerfile *d = NULL;
 
-		if (!text || dockerfile_parse(text, strlen(text), &d, err))
+		if (!text || docker_spend(e->work, strlen(text), err) || dockerfile_parse(text, strlen(text), &d, err))
 			return err_prefix(err, "ONBUILD of the base: ");
 		if (d->count != 1 || !strcmp(d->items[0].word, "FROM") || !strcmp(d->items[0].word, "ONBUILD"))
 			return err_set(err, ERR_INPUT,
@@ -295,7 +347,7 @@ static int do_from(struct evaluation *e, const char *args, struct err *err)
 			    *as = raw ? next_word(&p, e->d->escape, err) : NULL,
 			    *name = as ? next_word(&p, e->d->escape, err) : NULL,
 			    *more = name ? next_word(&p, e->d->escape, err) : NULL;
-	_cleanup_free_ char *ref = raw ? docker_expand(raw, e->d->escape, &e->global, err) : NULL;
+	_cleanup_free_ char *ref = raw ? docker_expand(raw, e->d->escape, &e->global, e->work, err) : NULL;
 	const struct docker_image *base = NULL;
 	const struct stage *from = NULL;
 
@@ -314,10 +366,10 @@ static int do_from(struct evaluation *e, const char *args, struct err *err)
 
 	base = from ? &from->image : strcmp(ref, "scratch") ? e->build->base : NULL;
 	s->name = steal_ptr(&name);
-	if (image_copy(&s->image, base, err))
+	if (image_copy(e, &s->image, base, err))
 		return -1;
 	s->image.base = mem_strdup(from ? from->image.base : ref, err);
-	if (!s->image.base || (from && docker_list_copy(&s->args, &from->args, err)))
+	if (!s->image.base || (from && copy_list(e, &s->args, &from->args, err)))
 		return -1;
 	return base ? do_triggers(e, &base->triggers, err) : 0;
 }
@@ -353,15 +405,15 @@ static int do_one(struct evaluation *e, const struct docker_instruction *i, stru
 	if (!strcmp(i->word, "EXPOSE"))
 		return do_expose(e, s, i->args, err);
 	if (!strcmp(i->word, "SHELL"))
-		return do_shell(s, i, err);
+		return do_shell(e, s, i, err);
 	if (!strcmp(i->word, "CMD")) {
 		s->cmd_given = true;
-		return do_command(s, i, &s->image.cmd, err);
+		return do_command(e, s, i, &s->image.cmd, err);
 	}
 	if (!strcmp(i->word, "ENTRYPOINT")) {
 		if (!s->cmd_given) // a base's CMD was meant for the base's ENTRYPOINT
 			docker_list_clear(&s->image.cmd);
-		return do_command(s, i, &s->image.entrypoint, err);
+		return do_command(e, s, i, &s->image.entrypoint, err);
 	}
 	if (!strcmp(i->word, "HEALTHCHECK")) {
 		s->image.healthcheck = strcasecmp(i->args, "NONE") != 0;
@@ -404,7 +456,7 @@ static int put_platform(struct evaluation *e, struct err *err)
 			size_t n = (size_t)snprintf(name, sizeof(name), "%s%s", sides[i], rows[k][0]);
 			const char *given = find_build_arg(e->build, name, n);
 
-			if (set_var(&e->global, name, n, given ? given : rows[k][1], err))
+			if (set_var(e, &e->global, name, n, given ? given : rows[k][1], err))
 				return -1;
 		}
 		if (!platform)
@@ -417,11 +469,13 @@ int dockerfile_evaluate(const struct dockerfile *d, const struct docker_build *b
 			struct err *err)
 {
 	_cleanup_(evaluation_freep) struct evaluation *e = mem_zalloc(1, sizeof(*e), err);
+	uint64_t work = DOCKERFILE_WORK_MAX;
 
 	if (!e)
 		return -1;
 	e->d = d;
 	e->build = build;
+	e->work = &work;
 	if (put_platform(e, err))
 		return -1;
 	for (size_t i = 0; i < d->count; i++)

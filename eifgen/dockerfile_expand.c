@@ -9,7 +9,8 @@
 //   ${NAME#glob} ## % %%               without its shortest or longest beginning or end that is like the glob
 //   ${NAME/glob/text} ${NAME//glob/text}        its first, or every, longest part like the glob replaced
 //
-// A word is expanded in turn, at most eight deep.
+// A word is expanded in turn, at most eight deep. A Dockerfile may come from a stranger, and a short line may ask for much
+// (long values put together, patterns held against them), so every step is taken off what the whole file may cost.
 #include "base/buf.h"
 #include "base/mem.h"
 #include "eifgen/dockerfile.h"
@@ -17,12 +18,13 @@
 #include <string.h>
 
 enum { VALUE_MAX = 1 << 20, DEPTH_MAX = 8 };
-enum { GLOB_MAX = 512 }; // of a glob and of what it is held against: the work grows with the cube
+enum { GLOB_MAX = 512 }; // of a glob and of what it is held against: the work is their product
 
 struct expansion {
 	char escape;
 	const struct docker_list *vars;
-	const char *p; // what is not read yet
+	uint64_t *work; // left
+	const char *p;	// what is not read yet
 	unsigned depth;
 };
 
@@ -31,12 +33,24 @@ static bool is_name(char c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
-static const char *lookup(const struct docker_list *vars, const char *name, size_t n)
+int docker_spend(uint64_t *work, uint64_t steps, struct err *err)
 {
-	for (size_t i = vars ? vars->count : 0; i-- > 0;)
+	if (*work < steps)
+		return err_set(err, ERR_LIMIT, "its variables cost more to work out than a Dockerfile's may");
+	*work -= steps;
+	return 0;
+}
+
+// The value of a variable into *value, NULL without one.
+static int lookup(struct expansion *e, const char *name, size_t n, const char **value, struct err *err)
+{
+	const struct docker_list *vars = e->vars;
+
+	*value = NULL;
+	for (size_t i = vars ? vars->count : 0; i-- > 0 && !*value;)
 		if (!strncmp(vars->item[i], name, n) && vars->item[i][n] == '=')
-			return vars->item[i] + n + 1;
-	return NULL;
+			*value = vars->item[i] + n + 1;
+	return docker_spend(e->work, 1 + (vars ? vars->count : 0), err);
 }
 
 // ---- globs -----------------------------------------------------------------------------------------------------------
@@ -46,88 +60,87 @@ struct glob {
 	size_t n;
 };
 
-// `\` takes the meaning from what follows it.
+// `\` takes the meaning from what follows it. Stars in a row mean what one does.
 static int glob_parse(struct glob *g, const char *text, struct err *err)
 {
-	for (g->n = 0; *text; text++, g->n++) {
+	for (g->n = 0; *text; text++) {
+		if (*text == '*' && g->n && g->kind[g->n - 1] == '*')
+			continue;
 		if (g->n == GLOB_MAX)
 			return err_set(err, ERR_LIMIT, "a pattern of more than %d bytes", GLOB_MAX);
 		g->kind[g->n] = *text == '*' || *text == '?' ? *text : 'c';
 		if (*text == '\\' && text[1])
 			text++;
-		g->c[g->n] = *text;
+		g->c[g->n++] = *text;
 	}
 	return 0;
 }
 
-static bool reach(const struct glob *g, bool *on, size_t at)
+enum { NO_END = -1 };
+
+static int pick(int a, int b, bool longest)
 {
-	for (on[at] = true; at < g->n && g->kind[at] == '*'; at++)
-		on[at + 1] = true;
-	return on[g->n];
+	if (a == NO_END || b == NO_END)
+		return a == NO_END ? b : a;
+	return (a > b) == longest ? a : b;
 }
 
-// The ends that the glob can have in text (n bytes) when it begins at `from`: the first and the last of them.
-// False if there is none. All positions of the glob that can be reached move on together, so no text takes long.
-static bool glob_ends(const struct glob *g, const char *text, size_t n, size_t from, size_t *first, size_t *last)
+// end[i], for each i in 0..n: where the longest, or the shortest, part of text (n bytes) that is like the glob ends if it
+// begins at i, or NO_END. Worked out from the end of the text to its beginning, a row of the table
+//
+//   row[k]   where a part ends that begins here and is like the glob from its position k on
+//
+// from the one behind it, so no text and no glob takes more than (n + 1) * (g->n + 1) steps.
+static void glob_ends(const struct glob *g, const char *text, size_t n, bool longest, int *end)
 {
-	bool now[GLOB_MAX + 1] = {false}, next[GLOB_MAX + 1], found = reach(g, now, 0);
+	int rows[2][GLOB_MAX + 1];
 
-	*first = *last = from;
-	for (size_t i = from; i < n; i++) {
-		bool ends = false;
+	for (size_t k = 0; k <= g->n; k++)
+		rows[(n + 1) % 2][k] = NO_END; // behind the text nothing begins
+	for (size_t i = n + 1; i-- > 0;) {
+		int *row = rows[i % 2], *behind = rows[(i + 1) % 2];
 
-		memset(next, 0, sizeof(next));
-		for (size_t k = 0; k < g->n; k++)
-			if (now[k] && (g->kind[k] != 'c' || g->c[k] == text[i]))
-				ends |= reach(g, next, g->kind[k] == '*' ? k : k + 1);
-		memcpy(now, next, sizeof(now));
-		if (!ends)
-			continue;
-		*last = i + 1;
-		if (!found)
-			*first = i + 1;
-		found = true;
-	}
-	return found;
-}
-
-static int cut_front(const struct glob *g, const char *value, bool longest, struct buf *out, struct err *err)
-{
-	size_t n = strlen(value), first, last;
-
-	if (!glob_ends(g, value, n, 0, &first, &last))
-		first = last = 0;
-	return buf_add_str(out, value + (longest ? last : first), err);
-}
-
-static int cut_back(const struct glob *g, const char *value, bool longest, struct buf *out, struct err *err)
-{
-	size_t n = strlen(value), keep = n, first, last;
-
-	for (size_t i = 0; i <= n; i++) {
-		size_t at = longest ? i : n - i;
-
-		if (glob_ends(g, value, n, at, &first, &last) && last == n) {
-			keep = at;
-			break;
+		row[g->n] = (int)i;
+		for (size_t k = g->n; k-- > 0;) {
+			if (g->kind[k] == '*')
+				row[k] = pick(row[k + 1], behind[k], longest);
+			else
+				row[k] = i < n && (g->kind[k] == '?' || g->c[k] == text[i]) ? behind[k + 1] : NO_END;
 		}
+		end[i] = row[0];
 	}
+}
+
+static int cut_front(const int *end, const char *value, struct buf *out, struct err *err)
+{
+	return buf_add_str(out, value + (end[0] == NO_END ? 0 : end[0]), err);
+}
+
+// `longest`: the first place from which the glob reaches the value's end, else the last. end holds the longest parts, so
+// whoever can reach it does.
+static int cut_back(const int *end, const char *value, size_t n, bool longest, struct buf *out, struct err *err)
+{
+	size_t keep = n;
+	bool found = false;
+
+	for (size_t at = 0; at <= n && !(longest && found); at++)
+		if (end[at] == (int)n) {
+			keep = at;
+			found = true;
+		}
 	return buf_add(out, value, keep, err);
 }
 
 // A glob that is like nothing at all at some place changes nothing there.
-static int replace(const struct glob *g, const char *value, const char *with, bool all, struct buf *out,
-		   struct err *err)
+static int replace(const int *end, const char *value, const char *with, bool all, struct buf *out, struct err *err)
 {
-	size_t n = strlen(value), first, last;
 	bool done = false;
 
-	for (size_t at = 0; at < n;) {
-		if ((all || !done) && glob_ends(g, value, n, at, &first, &last) && last > at) {
+	for (int at = 0; value[at];) {
+		if ((all || !done) && end[at] > at) {
 			if (buf_add_str(out, with, err))
 				return -1;
-			at = last;
+			at = end[at];
 			done = true;
 		} else if (buf_add_byte(out, (uint8_t)value[at++], err)) {
 			return -1;
@@ -142,7 +155,7 @@ static int until(struct expansion *e, char stop, bool raw, struct buf *out, stru
 // The text up to `stop`, expanded, as a text of its own.
 static const char *word_until(struct expansion *e, char stop, bool raw, struct buf *word, struct err *err)
 {
-	return until(e, stop, raw, word, err) ? NULL : buf_cstr(word, err);
+	return until(e, stop, raw, word, err) || docker_spend(e->work, word->len, err) ? NULL : buf_cstr(word, err);
 }
 
 // ${NAME#… and its like: e->p is behind `kind`.
@@ -150,6 +163,7 @@ static int expand_glob(struct expansion *e, const char *value, char kind, struct
 {
 	_cleanup_buf_ struct buf pattern = BUF_INIT(VALUE_MAX), with = BUF_INIT(VALUE_MAX);
 	bool twice = *e->p == kind;
+	int end[GLOB_MAX + 1];
 	struct glob g;
 
 	e->p += twice;
@@ -159,11 +173,16 @@ static int expand_glob(struct expansion *e, const char *value, char kind, struct
 	if (!to || glob_parse(&g, text, err))
 		return -1;
 	value = value ? value : "";
-	if (strlen(value) > GLOB_MAX)
+	size_t n = strlen(value);
+
+	if (n > GLOB_MAX)
 		return err_set(err, ERR_LIMIT, "a pattern on a value of more than %d bytes", GLOB_MAX);
-	return kind == '#' ? cut_front(&g, value, twice, out, err) :
-	       kind == '%' ? cut_back(&g, value, twice, out, err) :
-			     replace(&g, value, to, twice, out, err);
+	if (docker_spend(e->work, (n + 1) * (g.n + 1), err))
+		return -1;
+	glob_ends(&g, value, n, kind != '#' || twice, end);
+	return kind == '#' ? cut_front(end, value, out, err) :
+	       kind == '%' ? cut_back(end, value, n, twice, out, err) :
+			     replace(end, value, to, twice, out, err);
 }
 
 // ${NAME-word} and its like: e->p is behind `kind`; `have` is whether the variable counts as there.
@@ -195,7 +214,8 @@ static int expand_braced(struct expansion *e, struct buf *out, struct err *err)
 		e->p++;
 	if (e->p == name)
 		return *name ? err_set(err, ERR_INPUT, "bad substitution") : err_set(err, ERR_INPUT, "${ has no }");
-	value = lookup(e->vars, name, (size_t)(e->p - name));
+	if (lookup(e, name, (size_t)(e->p - name), &value, err))
+		return -1;
 
 	char kind = *e->p++;
 	bool colon = kind == ':', have = value && (!colon || *value);
@@ -236,7 +256,8 @@ static int expand_variable(struct expansion *e, struct buf *out, struct err *err
 		e->p++;
 	if (e->p == name)
 		return buf_add_byte(out, '$', err);
-	value = lookup(e->vars, name, (size_t)(e->p - name));
+	if (lookup(e, name, (size_t)(e->p - name), &value, err))
+		return -1;
 	return value ? buf_add_str(out, value, err) : 0;
 }
 
@@ -304,12 +325,12 @@ static int until(struct expansion *e, char stop, bool raw, struct buf *out, stru
 	return 0;
 }
 
-char *docker_expand(const char *word, char escape, const struct docker_list *vars, struct err *err)
+char *docker_expand(const char *word, char escape, const struct docker_list *vars, uint64_t *work, struct err *err)
 {
 	struct buf out = BUF_INIT(VALUE_MAX);
-	struct expansion e = {.escape = escape, .vars = vars, .p = word};
+	struct expansion e = {.escape = escape, .vars = vars, .work = work, .p = word};
 
-	if (until(&e, 0, false, &out, err) || !buf_cstr(&out, err)) {
+	if (until(&e, 0, false, &out, err) || docker_spend(work, strlen(word) + out.len, err) || !buf_cstr(&out, err)) {
 		buf_free(&out);
 		return NULL;
 	}

@@ -6,6 +6,7 @@
 
 #include "tests/unit/unit.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static struct dockerfile *parse(const char *text)
@@ -199,6 +200,12 @@ static const struct {
 	 ";;<X=><Y=linux><Z=linux/arm64>;u;;;a"},
 	{"FROM a AS one\nONBUILD RUN <<E\nx\nE\nONBUILD USER u\nFROM one\nCMD [\"c\"]", ";<c>;;u;;;a"},
 	{"FROM a\nEXPOSE 80/TCP 127.0.0.1:8080:81 5000-5003/Udp", ";;;;;<80/tcp><81/tcp><5000-5003/udp>;a"},
+	{"FROM a\nENV N=NAME E=\nENV $N=1 ${N}_2=$N X$E=y \"Q R\"=q\nENV $N$N the rest\nENV $E=none",
+	 ";;<N=NAME><E=><NAME=1><NAME_2=NAME><X=y><Q R=q><NAMENAME=the rest><=none>;;;;a"},
+	{"FROM a\nARG N=NAME\nARG $N=1 B=$NAME\nENV X=$NAME$B", ";;<X=1>;;;;a"},
+	{"ARG A=1 B=$A\nFROM a:$B", ";;;;;;a:1"},
+	{"FROM a\nENV V=aXbXc\nENV A=${V%X*} B=${V%%X**} C=${V#*X} D=${V##**X} E=${V/b?/-} F=${V//X/} G=${V%%*} H=${V%*} I=${V/***/-}",
+	 ";;<V=aXbXc><A=aXb><B=a><C=bXc><D=c><E=aX-c><F=abc><G=><H=aXbXc><I=->;;;;a"},
 	{"FROM --platform=linux/amd64 a as x\nFROM scratch\nCOPY --from=x / /", ";;;;;;scratch"},
 };
 
@@ -245,10 +252,73 @@ START_TEST(test_dockerfile_parse_says_whether_the_end_is_open)
 }
 END_TEST
 
+// A text of `count` times `part` behind `head`, and `tail`.
+static char *repeated(const char *head, const char *part, size_t count, const char *tail)
+{
+	size_t n = strlen(part);
+	char *text = malloc(strlen(head) + count * n + strlen(tail) + 1), *p = text;
+
+	ck_assert_ptr_nonnull(text);
+	p = stpcpy(p, head);
+	for (size_t i = 0; i < count; i++)
+		p = stpcpy(p, part);
+	strcpy(p, tail);
+	return text;
+}
+
+// What a pattern costs is its length by that of the value: the suite's time limit holds it, for stars in a row and apart.
+START_TEST(test_dockerfile_evaluate_pattern_takes_no_time)
+{
+	static const char *const parts[] = {"*", "*?", "*a", "?*"}, *const forms[] = {"%", "%%", "#", "##", "/", "//"};
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		for (size_t k = 0; k < sizeof(forms) / sizeof(forms[0]); k++) {
+			char head[64], *value = repeated("FROM a\nENV V=", "a", 512, ""), *text, *all;
+
+			snprintf(head, sizeof(head), "\nENV W=${V%s", forms[k]);
+			text = repeated(head, parts[i], 511 / strlen(parts[i]), forms[k][0] == '/' ? "X/y}" : "X}");
+			all = repeated(value, text, 1, "");
+			ck_assert_ptr_nonnull(strstr(image_of(all, NULL), "<W=aaaa"));
+			free(value);
+			free(text);
+			free(all);
+		}
+}
+END_TEST
+
+// A file of short words that ask for much each: long values, patterns from variables, hosts of variables, stages.
+START_TEST(test_dockerfile_evaluate_cost_is_limited)
+{
+	static const struct {
+		const char *head, *part;
+	} rows[] = {
+		{"FROM a\nENV V=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\nENV V=$V$V$V$V$V$V$V$V\nENV X=", "${V%$V}"},
+		{"FROM a\nENV V=aaaaaaaaaaaaaaaa\nENV V=$V$V$V$V$V$V$V$V\nENV V=$V$V$V$V$V$V$V$V\nENV V=$V$V$V$V$V$V$V$V\nENV X=", "${U:+$V}"},
+		{"FROM a\nENV V=aaaaaaaaaaaaaaaa\nENV V=$V$V$V$V$V$V$V$V\nENV V=$V$V$V$V$V$V$V$V\nENV V=$V$V$V$V$V$V$V$V\nENV", " A=$V"},
+		{"FROM a\nENV V=aaaaaaaaaaaaaaaa\nENV V=$V$V$V$V$V$V$V$V\nENV V=$V$V$V$V$V$V$V$V\nENV V=$V$V$V$V$V$V$V$V", "\nUSER u"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char *text = repeated(rows[i].head, rows[i].part, i == 3 ? 19000 : 500000, "\n");
+		struct dockerfile *d = parse(text);
+		struct docker_image image = {.stages = 0};
+		const struct docker_build build = {.arch = "amd64"};
+		struct err err = ERR_INIT;
+
+		ck_assert_int_eq(dockerfile_evaluate(d, &build, &image, &err), -1);
+		ck_assert_int_eq(err.class, ERR_LIMIT);
+		dockerfile_free(d);
+		free(text);
+	}
+}
+END_TEST
+
 #define LOOP(test, table) tcase_add_loop_test(tc_, test, 0, (int)(sizeof(table) / sizeof(table[0])));
 UNIT_MAIN("eifgen/dockerfile", LOOP(test_dockerfile_parse_cuts, cut)
 	  ADD(test_dockerfile_parse_places_are_whole_lines)
 	  ADD(test_dockerfile_parse_says_whether_the_end_is_open)
 	  LOOP(test_dockerfile_refused_with_the_line, refused)
 	  LOOP(test_dockerfile_evaluate_gives_the_config, evaluated)
+	  ADD(test_dockerfile_evaluate_pattern_takes_no_time)
+	  ADD(test_dockerfile_evaluate_cost_is_limited)
 	  ADD(test_dockerfile_evaluate_begins_with_the_base_config))
