@@ -12,7 +12,7 @@
 #include <string.h>
 
 enum { RECORD_HEAD = 5, HANDSHAKE_HEAD = 4, CLIENT_HELLO = 1, EXT_SERVER_NAME = 0 };
-enum { RECORD_CHANGE_CIPHER = 0x14, RECORD_ALERT = 0x15, RECORD_HANDSHAKE = 0x16 };
+enum { RECORD_CHANGE_CIPHER = 0x14, RECORD_ALERT, RECORD_HANDSHAKE, RECORD_DATA };
 enum { FRAGMENT_MAX = 1 << 14 }; // RFC 8446 5.1
 
 struct cursor {
@@ -111,15 +111,17 @@ static enum tls_hello read_hello(struct cursor in, char name[HOSTNAME_MAX + 1])
 	return found;
 }
 
-// An alert or a change of cipher, by its whole head: no client begins with one, but there are servers that drop it and
-// read on, so a hello behind it would go by unread. With other bytes there it is no TLS.
-static enum tls_hello judge_other_record(const uint8_t *b, size_t n)
+// Six bytes with the type of a handshake, alert or change of cipher record: are they one? By their shape, for there are
+// servers that take any version there (RFC 8446 5.1: to be ignored for all purposes), and a gate must not be pickier.
+static bool begins_tls(const uint8_t b[RECORD_HEAD + 1])
 {
-	const uint8_t len = b[0] == RECORD_ALERT ? 2 : 1;
+	const uint8_t first = b[RECORD_HEAD]; // of the fragment, or of the next record when this one is empty
 
-	if ((n > 1 && b[1] != 3) || (n > 2 && b[2] > 4) || (n > 3 && b[3] != 0) || (n > 4 && b[4] != len))
-		return TLS_HELLO_NOT;
-	return n < RECORD_HEAD ? TLS_HELLO_MORE : TLS_HELLO_BAD;
+	if (b[1] == 3)
+		return true;
+	if (get_be16(b + 3) == 0)
+		return first >= RECORD_CHANGE_CIPHER && first <= RECORD_DATA;
+	return first == 1 || (b[0] == RECORD_ALERT && first == 2); // ClientHello, change_cipher_spec; warning, fatal
 }
 
 enum tls_hello tls_hello_read(const void *p, size_t n, char name[HOSTNAME_MAX + 1])
@@ -131,10 +133,16 @@ enum tls_hello tls_hello_read(const void *p, size_t n, char name[HOSTNAME_MAX + 
 	name[0] = '\0';
 	if (n == 0)
 		return TLS_HELLO_MORE;
-	if (b[0] == RECORD_ALERT || b[0] == RECORD_CHANGE_CIPHER)
-		return judge_other_record(b, n);
-	if (b[0] != RECORD_HANDSHAKE || (n > 1 && b[1] != 3))
+	if (b[0] < RECORD_CHANGE_CIPHER || b[0] > RECORD_HANDSHAKE)
 		return TLS_HELLO_NOT;
+	if (n <= RECORD_HEAD)
+		return TLS_HELLO_MORE;
+	if (!begins_tls(b))
+		return TLS_HELLO_NOT;
+	// An alert or a change of cipher: no client begins with one, but there are servers that drop it and read on, so a
+	// hello behind it would go by unread. A version that no client writes is there to look like something else.
+	if (b[0] != RECORD_HANDSHAKE || b[1] != 3)
+		return TLS_HELLO_BAD;
 	size_t len = join_records((struct cursor){b, n}, message, &verdict);
 
 	if (len == 0)

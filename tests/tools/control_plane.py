@@ -131,6 +131,11 @@ def egress_frames():
 
 def egress_sni():
     egress("a hello for another name", 8, name="good.example", data=hello("evil.example"))
+    h = hello("evil.example")
+    for version in (b"\2\1", b"\0\0", b"\x0f\xff"):  # there are servers that take any
+        egress("a hello for another name under record version %s" % version.hex(), 8, name="good.example",
+               data=h[:1] + version + h[3:])
+        egress("and one behind an alert of it", 8, name="good.example", data=b"\x15" + version + b"\0\2\1\0" + h)
     h = hello("GOOD.example")
     c, got = ask(request(b"good.example", data=h))
     check("sni: the right name passes whole", got == 0 and exactly(c, len(h)) == h, got)

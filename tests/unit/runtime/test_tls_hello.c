@@ -106,25 +106,59 @@ END_TEST
 
 START_TEST(test_tls_hello_read_other_protocols_are_not)
 {
-	static const char *const streams[] = {"GET / HTTP/1.1\r\n", "SSH-2.0-x\r\n", "\x16\x02\x01", "\x80\x2e",
-					     "\x15\x03\x01\x02\x02", "\x15\x02", "\x17\x03\x03\x01\x01", "\x14Q"};
+	static const char *const streams[] = {"GET / HTTP/1.1\r\n", "SSH-2.0-x\r\n", "\x80\x2e",	    "\x17\x03\x03\x01\x01",
+					      "\x16Q:: and on",	"\x14Qwerty",	  "\x15Qwerty"};
+	// What a database's client says whose first message is 0x116 or 0x115 bytes long.
+	static const uint8_t message[] = {0x16, 1, 0, 0, 7, 0, 0, 0}, reply[] = {0x15, 1, 0, 0, 2, 0, 0, 0};
 	char name[HOSTNAME_MAX + 1];
 
 	for (size_t i = 0; i < sizeof(streams) / sizeof(streams[0]); i++)
-		ck_assert_int_eq(tls_hello_read(streams[i], strlen(streams[i]), name), TLS_HELLO_NOT);
+		ck_assert_msg(tls_hello_read(streams[i], strlen(streams[i]), name) == TLS_HELLO_NOT, "stream %zu", i);
+	ck_assert_int_eq(tls_hello_read(message, sizeof(message), name), TLS_HELLO_NOT);
+	ck_assert_int_eq(tls_hello_read(reply, sizeof(reply), name), TLS_HELLO_NOT);
 }
 END_TEST
 
-// Some servers drop a warning that comes before the hello, and go on: the hello behind it must not go by unread.
-START_TEST(test_tls_hello_read_behind_another_record_is_bad)
+static const uint8_t versions[][2] = {{0, 0}, {2, 1}, {0xf, 0xff}, {0xff, 0xff}, {3, 9}, {3, 1}, {3, 3}};
+enum { VERSIONS = sizeof(versions) / sizeof(versions[0]) };
+
+// Servers are told to ignore the version of the first record: a hello under any must not go by unread.
+START_TEST(test_tls_hello_read_any_version_is_a_hello)
 {
-	static const uint8_t firsts[][7] = {{0x15, 3, 1, 0, 2, 1, 90}, {0x15, 3, 3, 0, 2, 1, 0}, {0x14, 3, 3, 0, 1, 1, 0x16}};
 	char name[HOSTNAME_MAX + 1];
 
-	for (size_t i = 0; i < sizeof(firsts) / sizeof(firsts[0]); i++) {
-		for (size_t n = 1; n < 5; n++)
-			ck_assert_int_eq(tls_hello_read(firsts[i], n, name), TLS_HELLO_MORE);
-		ck_assert_int_eq(tls_hello_read(firsts[i], 7, name), TLS_HELLO_BAD);
+	for (size_t i = 0; i < VERSIONS; i++) {
+		struct hello h = make_hello(NAMES("a.example"), 0);
+		bool ours = versions[i][0] == 3;
+
+		memcpy(h.b + 1, versions[i], 2);
+		for (size_t n = 1; n <= 5; n++)
+			ck_assert_int_eq(tls_hello_read(h.b, n, name), TLS_HELLO_MORE);
+		ck_assert_int_eq(tls_hello_read(h.b, h.n, name), ours ? TLS_HELLO_NAME : TLS_HELLO_BAD);
+		put_be16(h.b + 3, 0xffff); // of a length that no record has
+		ck_assert_int_eq(tls_hello_read(h.b, h.n, name), TLS_HELLO_BAD);
+	}
+}
+END_TEST
+
+// Some servers drop a warning or an empty record that comes before the hello, and go on: the hello behind it must not
+// go by unread.
+START_TEST(test_tls_hello_read_behind_another_record_is_bad)
+{
+	static const uint8_t firsts[][7] = {{0x15, 3, 1, 0, 2, 1, 90},	{0x15, 3, 3, 0, 2, 1, 0}, {0x15, 3, 3, 0, 1, 1, 0x15},
+					    {0x15, 3, 3, 0, 4, 1, 90}, {0x15, 3, 3, 0, 2, 2, 40}, {0x14, 3, 3, 0, 1, 1, 0x16},
+					    {0x16, 3, 1, 0, 0, 0x16, 3}, {0x15, 3, 1, 0, 0, 0x16, 3}};
+	char name[HOSTNAME_MAX + 1];
+
+	for (size_t i = 0; i < VERSIONS * sizeof(firsts) / sizeof(firsts[0]); i++) {
+		uint8_t first[7];
+
+		memcpy(first, firsts[i / VERSIONS], sizeof(first));
+		memcpy(first + 1, versions[i % VERSIONS], 2);
+		for (size_t n = 1; n < 6; n++)
+			ck_assert_int_eq(tls_hello_read(first, n, name), TLS_HELLO_MORE);
+		ck_assert_msg(tls_hello_read(first, 6, name) == TLS_HELLO_BAD, "record %zu", i);
+		ck_assert_int_eq(tls_hello_read(first, 7, name), TLS_HELLO_BAD);
 	}
 }
 END_TEST
@@ -182,5 +216,6 @@ END_TEST
 UNIT_MAIN("runtime/tls_hello",
 	  ADD(test_tls_hello_read_every_prefix_wants_more) ADD(test_tls_hello_read_over_records_is_joined)
 	      ADD(test_tls_hello_read_without_name_says_so) ADD(test_tls_hello_read_other_protocols_are_not)
+		  ADD(test_tls_hello_read_any_version_is_a_hello)
 		  ADD(test_tls_hello_read_behind_another_record_is_bad)
 		  ADD(test_tls_hello_read_broken_is_bad) ADD(test_tls_hello_read_endless_is_bad))
