@@ -211,13 +211,13 @@ int metrics_take_statsd(struct metrics *m, const char *line, size_t n, struct er
 
 	if (!series)
 		return -1;
-	if (s.kind == SERIES_COUNTER || s.relative)
-		series->value += s.value / s.rate;
-	else if (s.kind == SERIES_GAUGE)
-		series->value = s.value;
-	else
-		series->value += s.value / s.rate;
-	series->count += 1 / s.rate;
+	bool replaces = s.kind == SERIES_GAUGE && !s.relative;
+	double value = replaces ? s.value : series->value + s.value / s.rate, count = series->count + 1 / s.rate;
+
+	if (!isfinite(value) || !isfinite(count)) // inf and nan are words that scrapers refuse, and the page with them
+		return bad("its sum is past what a number holds", err);
+	series->value = value;
+	series->count = count;
 	return 0;
 }
 

@@ -133,6 +133,27 @@ START_TEST(test_metrics_take_statsd_too_many_series_is_limit)
 }
 END_TEST
 
+START_TEST(test_metrics_take_statsd_past_a_double_is_refused)
+{
+	static const char *const lines[] = {"g:+1e308|g|@1e-9", "g:-1e308|g|@1e-9", "s:1e308|ms|@0.1", "c:1e308|c|@0.1"};
+	struct err err = ERR_INIT;
+	struct metrics *m = metrics_new(&err);
+	struct buf b = BUF_INIT(0);
+
+	take(m, "g:+1e308|g");
+	take(m, "s:1e308|ms");
+	ck_assert_int_eq(metrics_take_statsd(m, "g:+1e308|g", 10, &err), -1);
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		ck_assert_msg(metrics_take_statsd(m, lines[i], strlen(lines[i]), &err) == -1, "%s", lines[i]);
+	assert_ok(metrics_put_prometheus(m, &b, &err));
+	ck_assert_ptr_null(strstr(buf_cstr(&b, &err), "inf"));
+	ck_assert_ptr_null(strstr(buf_cstr(&b, &err), "nan"));
+	ck_assert_ptr_nonnull(strstr(buf_cstr(&b, &err), "cage_enclave_g 1e+308\n"));
+	buf_free(&b);
+	metrics_free(m);
+}
+END_TEST
+
 START_TEST(test_metrics_put_statsd_counters_are_deltas)
 {
 	struct err err = ERR_INIT;
@@ -160,4 +181,5 @@ UNIT_MAIN("runtime/metrics",
 	  ADD(test_metrics_put_prometheus_page_is_exact) ADD(test_metrics_take_statsd_bad_line_is_refused)
 	      ADD(test_metrics_take_statsd_line_at_end_of_memory_is_not_passed)
 	      ADD(test_metrics_take_statsd_second_type_is_refused) ADD(test_metrics_take_statsd_too_many_series_is_limit)
-		  ADD(test_metrics_put_statsd_counters_are_deltas))
+		  ADD(test_metrics_take_statsd_past_a_double_is_refused)
+		      ADD(test_metrics_put_statsd_counters_are_deltas))
