@@ -23,7 +23,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { LENGTH_END = 8, ADDRS_TRIED_MAX = 4 }; // more addresses than these would outlast the enclave's patience
+// Each address that is silent costs connect_ms: more of them would outlast the enclave's patience. Those that the kernel
+// or the peer refuses at once cost nothing, and all that the resolver gives are tried.
+enum { LENGTH_END = 8, SILENT_MAX = 3 };
 
 struct conn {
 	struct chain chain; // in the list of its owner
@@ -35,8 +37,9 @@ struct conn {
 	size_t have, want;
 	struct egress_request request;
 	struct resolver_query *query;
-	struct ip_addr addrs[ADDRS_TRIED_MAX];
+	struct ip_addr addrs[RESOLVER_ADDRS_MAX];
 	size_t addr_count, addr_next;
+	unsigned silent; // addresses that did not answer in time
 	int last_errno;
 	struct dial *dial;
 	struct sni_gate *gate;
@@ -110,6 +113,23 @@ static void on_relay_end(void *ctx, const struct relay_result *result)
 	conn_free(c);
 }
 
+// The connection ends at the gate: for what its client said, or because neither side ever said anything.
+static void gate_closed(struct conn *c, enum sni_verdict verdict)
+{
+	static const struct linger hard = {1, 0};
+	char text[IP_TEXT_MAX];
+
+	if (verdict == SNI_REFUSED) {
+		c->e->stats.by_status[EGRESS_SNI_MISMATCH]++;
+		log_event(LOG_WARN, "egress.refused", LOG_STR("to", destination(c, text)),
+			  LOG_U64("port", c->request.port), LOG_STR("why", egress_status_name(EGRESS_SNI_MISMATCH)));
+	} else {
+		log_event(LOG_INFO, "egress.idle", LOG_STR("to", destination(c, text)), LOG_U64("port", c->request.port));
+	}
+	setsockopt(c->enclave, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+	conn_free(c);
+}
+
 static void on_gate(void *ctx, enum sni_verdict verdict, const uint8_t *data, size_t n)
 {
 	struct conn *c = ctx;
@@ -120,14 +140,7 @@ static void on_gate(void *ctx, enum sni_verdict verdict, const uint8_t *data, si
 
 	c->gate = NULL;
 	if (verdict != SNI_PASS) {
-		char text[IP_TEXT_MAX];
-		static const struct linger hard = {1, 0};
-
-		c->e->stats.by_status[EGRESS_SNI_MISMATCH]++;
-		log_event(LOG_WARN, "egress.refused", LOG_STR("to", destination(c, text)),
-			  LOG_U64("port", c->request.port), LOG_STR("why", egress_status_name(EGRESS_SNI_MISMATCH)));
-		setsockopt(c->enclave, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
-		conn_free(c);
+		gate_closed(c, verdict);
 		return;
 	}
 	struct stream enclave = stream_plain(steal_fd(&c->enclave)), upstream = stream_plain(steal_fd(&c->upstream));
@@ -154,20 +167,6 @@ static void connected(struct conn *c)
 
 static void connect_next(struct conn *c);
 
-static void on_dialled(void *ctx, int fd, int errnum)
-{
-	struct conn *c = ctx;
-
-	c->dial = NULL;
-	if (fd < 0) {
-		c->last_errno = errnum;
-		connect_next(c);
-		return;
-	}
-	c->upstream = fd;
-	connected(c);
-}
-
 static enum egress_status status_of(int errnum)
 {
 	switch (errnum) {
@@ -181,13 +180,34 @@ static enum egress_status status_of(int errnum)
 	}
 }
 
+// Of two failures the one that says more: an address without a route to it hides no other's answer.
+static int worse(int before, int errnum)
+{
+	return before && status_of(errnum) == EGRESS_UNREACHABLE ? before : errnum;
+}
+
+static void on_dialled(void *ctx, int fd, int errnum)
+{
+	struct conn *c = ctx;
+
+	c->dial = NULL;
+	if (fd < 0) {
+		c->silent += errnum == ETIMEDOUT;
+		c->last_errno = worse(c->last_errno, errnum);
+		connect_next(c);
+		return;
+	}
+	c->upstream = fd;
+	connected(c);
+}
+
 static void connect_next(struct conn *c)
 {
 	struct addr to = {.kind = ADDR_TCP};
 	struct sockaddr_storage ss;
 	struct err err = ERR_INIT;
 
-	if (c->addr_next == c->addr_count) {
+	if (c->addr_next == c->addr_count || c->silent == SILENT_MAX) {
 		refuse(c, status_of(c->last_errno));
 		return;
 	}
@@ -198,12 +218,12 @@ static void connect_next(struct conn *c)
 		refuse(c, EGRESS_BUSY);
 }
 
-// Keeps the addresses that may be dialled. How many of n did not.
+// Keeps the addresses that may be dialled, of n (at most RESOLVER_ADDRS_MAX).
 static void keep_global(struct conn *c, const struct ip_addr *addrs, size_t n)
 {
 	char text[IP_TEXT_MAX];
 
-	for (size_t i = 0; i < n && c->addr_count < ADDRS_TRIED_MAX; i++) {
+	for (size_t i = 0; i < n; i++) {
 		enum ip_class class = ip_classify(&addrs[i]);
 
 		if (class == IP_GLOBAL || (class == IP_LOOPBACK && c->e->o.test_allow_loopback))
@@ -305,10 +325,12 @@ static void on_readable(evutil_socket_t fd, short what, void *ctx)
 		return;
 	event_free(steal_ptr(&c->event));
 	timer_set(&c->timer, 0);
-	if (egress_request_read(c->frame, c->have, &c->request, &err) != (long)c->have)
-		malformed(c, err.msg);
-	else
+	long whole = egress_request_read(c->frame, c->have, &c->request, &err);
+
+	if (whole == (long)c->have)
 		judge(c);
+	else // 0: it wants more bytes than its length said
+		malformed(c, whole < 0 ? err.msg : "egress request: the length is not the sum of its fields");
 }
 
 static void on_accept(void *ctx, int fd, const struct addr *peer)

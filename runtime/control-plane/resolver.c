@@ -151,13 +151,29 @@ void resolver_free(struct resolver *r)
 }
 
 // ---- asking --------------------------------------------------------------------------------------------------------
+// The next of a list that is of that family; NULL at its end.
+static const struct ares_addrinfo_node *skip_to(const struct ares_addrinfo_node *a, int family)
+{
+	while (a && a->ai_family != family)
+		a = a->ai_next;
+	return a;
+}
+
+// c-ares appends what arrives in the order of arrival; here the families take turns, so that no number of addresses of one
+// keeps out the other.
 static size_t collect(const struct ares_addrinfo *info, struct ip_addr addrs[RESOLVER_ADDRS_MAX])
 {
+	static const int families[] = {AF_INET, AF_INET6};
+	const struct ares_addrinfo_node *next[2];
 	size_t n = 0;
 
-	for (const struct ares_addrinfo_node *a = info ? info->nodes : NULL; a && n < RESOLVER_ADDRS_MAX;
-	     a = a->ai_next)
-		n += ip_from_sockaddr(a->ai_addr, &addrs[n]) == 0;
+	for (int i = 0; i < 2; i++)
+		next[i] = skip_to(info ? info->nodes : NULL, families[i]);
+	for (int i = 0; (next[0] || next[1]) && n < RESOLVER_ADDRS_MAX; i = !i)
+		if (next[i]) {
+			n += ip_from_sockaddr(next[i]->ai_addr, &addrs[n]) == 0;
+			next[i] = skip_to(next[i]->ai_next, families[i]);
+		}
 	return n;
 }
 

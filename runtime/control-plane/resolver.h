@@ -20,7 +20,8 @@ enum {
 
 enum resolver_outcome { RESOLVER_FOUND, RESOLVER_NO_NAME, RESOLVER_FAILED };
 
-// addrs holds n (> 0 when found) addresses in the resolver's order; borrowed for the call.
+// addrs holds n (> 0 when found) addresses: IPv4 and IPv6 in turns (RFC 8305 4), beginning with IPv4, which every host
+// has, each in the resolver's order; borrowed for the call.
 typedef void resolver_fn(void *ctx, enum resolver_outcome outcome, const struct ip_addr *addrs, size_t n);
 
 struct resolver;

@@ -123,8 +123,10 @@ static void on_gate(void *ctx, enum sni_verdict verdict, const uint8_t *data, si
 	c->gate = NULL;
 	if (verdict == SNI_PASS)
 		start_relay(c, data, n);
-	else
+	else if (verdict == SNI_REFUSED)
 		sni_refused(c);
+	else
+		conn_fail(c, LOG_INFO, "egress.idle", "neither side said anything");
 }
 
 static void start_gate(struct egress_conn *c)

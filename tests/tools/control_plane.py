@@ -20,7 +20,10 @@ peers.ZONE.update({
     "multi.example": [["224.0.0.1"]], "rebind.example": [[GOOD4], ["127.0.0.1"]], "other.example": [[OTHER4]],
     "fails.example": [[OTHER4, GOOD4]], "large.example": [[GOOD4] + ["10.0.0.%d" % i for i in range(40)]],
     "huge.example": [[GOOD4] + ["10.0.0.%d" % i for i in range(120)]],
+    "dual.example": [["2606:4700::%d" % i for i in range(1, 21)] + [GOOD4]],  # no way to the first twenty from here
+    "crowd.example": [["93.184.216.%d" % i for i in range(100, 110)] + [OTHER4, GOOD4]],
 })
+peers.SLOW["dual.example", 1] = 0.2
 
 
 # ---- the plane -------------------------------------------------------------------------------------------------------
@@ -73,7 +76,7 @@ def get(path):
 # ---- cases -----------------------------------------------------------------------------------------------------------
 ALLOW = ("good.example,six.example:443,both.example,imds.example,private.example,loop.example,mapped.example,"
          "nat64.example,ula.example,zero.example,cgnat.example,multi.example,rebind.example,silent.example,missing.example,"
-         "fails.example,large.example,huge.example,*.wild.example,good.example:25," + GOOD4 + "/32:443,169.254.169.254,[%s]:443" % GOOD6)
+         "fails.example,large.example,huge.example,dual.example,crowd.example,*.wild.example,good.example:25," + GOOD4 + "/32:443,169.254.169.254,[%s]:443" % GOOD6)
 
 
 def egress_decisions():
@@ -102,15 +105,18 @@ def egress_decisions():
     egress("an answer that no datagram holds", 0, name="huge.example")
     check("egress: it came by TCP", len(tcp_queries) >= 1, tcp_queries)
     start = time.monotonic()
+    egress("twenty IPv6 addresses without a route, and an IPv4 one that is answered late", 0, name="dual.example")
+    egress("ten addresses without a route and one that refuses before the one that answers", 0, name="crowd.example")
     egress("a resolver that keeps silent", 4, name="silent.example")
     check("egress: a silent resolver is given up in time", time.monotonic() - start < 40, time.monotonic() - start)
 
 
-def egress_frames():
+def egress_frames(plane):
     good = request(b"good.example")
     for what, frame in (("another magic", b"GET / HTTP/1.1\r\n\r\n"), ("another version", b"EGR2" + good[4:]),
                         ("another type", good[:8] + b"\2" + good[9:]), ("a length too large", b"EGR1\xff\xff\xff\xff"),
-                        ("a length too small", b"EGR1\0\0\0\1x"), ("upper case", request(b"Good.example")),
+                        ("a length too small", b"EGR1\0\0\0\1x"), ("a name longer than the frame", b"EGR1\0\0\0\7\1\0\1\xbb\xc8abc"),
+                        ("upper case", request(b"Good.example")),
                         ("an address in v4-mapped form", request(addr=b"\0" * 10 + b"\xff\xff" + socket.inet_aton(GOOD4))),
                         ("no destination", request()), ("both destinations", request(b"good.example", b"\1\2\3\4")),
                         ("port 0", request(b"good.example", port=0))):
@@ -126,6 +132,21 @@ def egress_frames():
     c.sendall(good[:20])
     start = time.monotonic()
     check("egress frame: half a frame is given up", exactly(c, 8)[4] == 9 and 3 < time.monotonic() - start < 30)
+    c.close()
+    said = [e["why"] for e in plane.events("egress.malformed")]
+    check("egress frame: the log says why of each", len(said) > 10 and all(said), said)
+
+
+def egress_silence(plane):
+    c, got = ask(request(b"good.example"))
+    try:
+        end = c.recv(1)
+    except ConnectionResetError:
+        end = b""
+    check("egress: a connection on which nobody speaks ends by --idle", got == 0 and end == b"", got)
+    check("egress: and is called idle, not a lie", wait_for(lambda: plane.events("egress.idle")) and
+          not plane.events("egress.refused") and 'cage_egress_requests_total{status="server name differs"} 0\n' in get("/metrics")[1],
+          plane.log())
     c.close()
 
 
@@ -443,7 +464,7 @@ def main():
     check("the launch hook ran", wait_for(lambda: os.path.exists(os.path.join(TMP, "launched"))))
     check("with no signal ignored that we ignore", int(open(os.path.join(TMP, "ignored")).read().split()[1], 16) & 1 << signal.SIGPIPE - 1 == 0)
     egress_decisions()
-    egress_frames()
+    egress_frames(plane)
     egress_sni()
     egress_bytes()
     ingress()
@@ -471,6 +492,10 @@ def main():
     check("over the cap a connection is shed", [h[1] for h in held] == [0, 0] and got is None, got)
     held[0][0].close()
     check("and room is made by the next that ends", wait_for(lambda: ask(request(b"loop.example"))[1] == 0))
+    plane.stop()
+
+    plane = Plane("--idle=1", allow="good.example")
+    egress_silence(plane)
     plane.stop()
 
     plane = Plane("--expect-proxy")

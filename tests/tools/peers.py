@@ -99,6 +99,7 @@ def until(c, what):
 
 # ---- DNS -------------------------------------------------------------------------------------------------------------
 ZONE = {}  # name: turns, each a list of addresses; the last turn stays
+SLOW = {}  # (name, type): seconds that the answer by UDP takes
 queries = {}
 tcp_queries = []
 
@@ -129,6 +130,11 @@ def dns_answer(q, limit=None):
     return q[:2] + b"\x81\x80" + struct.pack(">HHHH", 1, len(rr) // (16 if qtype == 1 else 28), 0, 0) + question + rr
 
 
+def slow_by(q):
+    return max([s for (name, qtype), s in SLOW.items() if q[12:].startswith(
+        b"".join(bytes([len(x)]) + x.encode() for x in name.split(".")) + b"\0" + struct.pack(">H", qtype))], default=0)
+
+
 def dns_by_tcp(c):
     while True:
         q = exactly(c, struct.unpack(">H", exactly(c, 2))[0])
@@ -147,7 +153,7 @@ def dns_server():
             q, who = s.recvfrom(4096)
             a = dns_answer(q)
             if a:
-                s.sendto(a, who)
+                threading.Timer(slow_by(q), s.sendto, (a, who)).start()
     threading.Thread(target=run, daemon=True).start()
 
 

@@ -156,7 +156,7 @@ static bool world_start(struct world *w, const char *allow, bool redirect)
 {
 	struct egress_options o = {.allow = allow, .ports = {PORT_ECHO, PORT_GREET, PORT_REFUSE, PORT_CLOSE, PORT_GARBAGE},
 				   .port_count = 5, .set_up_net = true, .redirect_port = redirect ? 4444 : 0,
-				   .hello_ms = 300, .dial_ms = 1000, .reply_ms = 1000};
+				   .hello_ms = 300, .dial_ms = 1000, .reply_ms = 1000, .idle_ms = 1000};
 	struct err err = ERR_INIT;
 	char path[64], text[80];
 
@@ -444,6 +444,16 @@ START_TEST(test_egress_tls_hello_must_agree)
 }
 END_TEST
 
+START_TEST(test_egress_silence_is_no_refusal)
+{
+	WORLD(w, "api.example.com", false);
+	assert_reset(dial_name("api.example.com", PORT_ECHO)); // after idle_ms
+	ck_assert_uint_eq(seen.requests, 1);
+	ck_assert_uint_eq(egress_stats(w.egress).sni_refused, 0);
+	world_stop(&w);
+}
+END_TEST
+
 START_TEST(test_egress_host_refuses_or_fails_is_reset)
 {
 	WORLD(w, "a.example", false);
@@ -534,6 +544,7 @@ UNIT_MAIN("runtime/egress",
 	  ADD(test_egress_name_at_configured_port_reaches_host) ADD(test_egress_name_at_any_port_is_redirected)
 	      ADD(test_egress_literal_is_judged_by_list) ADD(test_egress_literal_redirected_is_judged_by_list)
 		  ADD(test_egress_not_allowed_is_nxdomain_or_reset) ADD(test_egress_server_speaks_first_is_heard)
-		      ADD(test_egress_tls_hello_must_agree) ADD(test_egress_host_refuses_or_fails_is_reset)
+		      ADD(test_egress_tls_hello_must_agree) ADD(test_egress_silence_is_no_refusal)
+			  ADD(test_egress_host_refuses_or_fails_is_reset)
 			  ADD(test_net_redirect_iptables_twice_is_one_rule) ADD(test_net_setup_beside_other_interface_does_nothing)
 			      ADD(test_egress_new_bad_list_is_error))
