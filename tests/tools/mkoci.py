@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes a small OCI layout from trees on disk: tests/tools/mkoci.py OUT [CONFIG-JSON] DIR-OR-TAR...
 
-Each further argument is a layer: a directory (packed in sorted order, root-owned, with its own modes and times) or a
-ready tar. CONFIG-JSON is merged into {"architecture":"amd64","os":"linux"}; its `config` member is the image config.
+Each further argument is a layer: a directory (packed in sorted order, root-owned, with its own modes and times), a
+ready tar, or one that is compressed (.gz, .zst: it stays as it is). CONFIG-JSON is merged into {"architecture":"amd64","os":"linux"}; its `config` member is the image config.
 The tag is `latest`. For tests that need an image in a second, without a builder."""
-import hashlib, io, json, os, sys, tarfile
+import hashlib, io, json, os, subprocess, sys, tarfile
+
+UNPACK = {".gz": "gzip", ".zst": "zstd"}
+MEDIA = {".gz": "+gzip", ".zst": "+zstd"}
 
 
 def pack(path):
@@ -39,8 +42,15 @@ def main():
         open(out + "/blobs/sha256/" + digest, "wb").write(data)
         return {"mediaType": media, "digest": "sha256:" + digest, "size": len(data)}
 
-    layers = [blob(pack(p), "application/vnd.oci.image.layer.v1.tar") for p in rest]
-    config["rootfs"] = {"type": "layers", "diff_ids": [l["digest"] for l in layers]}
+    def diff_id(path, layer):
+        unpack = UNPACK.get(os.path.splitext(path)[1])
+        if not unpack:
+            return layer["digest"]
+        tar = subprocess.run([unpack, "-dc", path], stdout=subprocess.PIPE, check=True).stdout
+        return "sha256:" + hashlib.sha256(tar).hexdigest()
+
+    layers = [blob(pack(p), "application/vnd.oci.image.layer.v1.tar" + MEDIA.get(os.path.splitext(p)[1], "")) for p in rest]
+    config["rootfs"] = {"type": "layers", "diff_ids": [diff_id(p, l) for p, l in zip(rest, layers)]}
     manifest = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
                 "config": blob(json.dumps(config).encode(), "application/vnd.oci.image.config.v1+json"), "layers": layers}
     entry = blob(json.dumps(manifest).encode(), manifest["mediaType"])
