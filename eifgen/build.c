@@ -401,17 +401,16 @@ static int build_once(struct build_input *in, int fd, struct build_output *resul
 	return write_rest(&x, in, tree, err);
 }
 
-// A damaged cache entry shows only when it is read. It is gone then, so the build begins again without it; damage in
-// many is a broken disk, and the cache is left alone.
-int build_eif(struct build_input *in, int fd, struct build_output *result, struct err *err)
+// Damage in many entries is a broken disk: then the cache is left alone.
+int build_retry(struct build_input *in, struct build_output *result, build_try *once, void *ctx, struct err *err)
 {
 	enum { TRIES = 8 };
-	const struct image_config config = in->config; // the overlay may change it
+	const struct image_config config = in->config;
 
 	for (int i = 1;; i++) {
 		struct err why = ERR_INIT;
 
-		if (!build_once(in, fd, result, &why))
+		if (!once(ctx, &why))
 			return 0;
 		if (!in->layers.cache || !layer_cache_was_damaged(in->layers.cache)) {
 			*err = why;
@@ -420,11 +419,35 @@ int build_eif(struct build_input *in, int fd, struct build_output *result, struc
 		build_output_clear(result);
 		*result = (struct build_output){.scrubbed = NULL};
 		in->config = config;
-		if (in->sbom)
-			in->sbom->len = 0;
+		if (in->restart)
+			in->restart(in->restart_ctx);
 		if (i == TRIES)
 			in->layers.cache = NULL;
-		if (fd >= 0 && ftruncate(fd, 0))
-			return err_sys(err, errno, "start again after a damaged cache entry");
 	}
+}
+
+struct build {
+	struct build_input *in;
+	int fd;
+	struct build_output *result;
+	bool tried;
+};
+
+static int build_try_once(void *ctx, struct err *err)
+{
+	struct build *b = ctx;
+
+	if (b->tried && b->in->sbom)
+		b->in->sbom->len = 0;
+	if (b->tried && b->fd >= 0 && ftruncate(b->fd, 0))
+		return err_sys(err, errno, "start again after a damaged cache entry");
+	b->tried = true;
+	return build_once(b->in, b->fd, b->result, err);
+}
+
+int build_eif(struct build_input *in, int fd, struct build_output *result, struct err *err)
+{
+	struct build b = {in, fd, result, false};
+
+	return build_retry(in, result, build_try_once, &b, err);
 }

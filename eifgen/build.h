@@ -62,6 +62,8 @@ struct build_input {
 	const char *signature_nonce;	// "RFC 6979", or "token": another run gives another signature; for the record
 	struct eif_metadata metadata; // build_time, os and kernel_version are filled by the build
 	struct buf *sbom;	      // filled with the image's packages as SPDX; NULL: not wanted
+	void (*restart)(void *ctx);   // before another try: what tree and layout told so far is void; NULL: nobody listens
+	void *restart_ctx;
 	struct build_progress *progress; // NULL: nobody watches
 	bool want_sections;	      // digest each section
 	bool want_digest;	      // digest the file while it is written, if that can be
@@ -82,7 +84,14 @@ struct build_output {
 // Merges the layers, scrubs, overlays. *out is the caller's. in->config may be changed by the overlay.
 int build_tree(struct build_input *in, struct build_output *result, struct tree **out, struct err *err);
 
-// All of it. fd: a fresh file at offset 0, or -1 to measure only. Errors name the layer, entry or file at fault.
+// A damaged cache entry (layers.cache) shows only when it is read, and is gone then. So whoever reads a tree does it in a
+// try: 0, or -1, after which ctx can be tried again. build_retry calls it until it succeeds or fails for another reason;
+// in between it empties *result, puts the config back that the overlay has changed, and calls in->restart. What comes out
+// in the end is what a run without a cache gives.
+typedef int build_try(void *ctx, struct err *err);
+int build_retry(struct build_input *in, struct build_output *result, build_try *once, void *ctx, struct err *err);
+
+// All of it, tried again as above. fd: a fresh file at offset 0, or -1 to measure only. Errors name the layer, entry or file at fault.
 int build_eif(struct build_input *in, int fd, struct build_output *result, struct err *err);
 
 void build_output_clear(struct build_output *o);

@@ -16,14 +16,27 @@
 
 enum { CUSTOM_FILE_MAX = 4096, CMD_JSON_MAX = 1 << 20 };
 
+static int hold(struct build_job *job, const char *text)
+{
+	struct err ignored = ERR_INIT;
+
+	if (mem_grow(&job->held, &job->held_cap, job->held_count, sizeof(*job->held), &ignored) ||
+	    !(job->held[job->held_count] = mem_strdup(text, &ignored)))
+		return -1;
+	job->held_count++;
+	return 0;
+}
+
 static void on_warning(void *ctx, const char *text)
 {
 	struct build_job *job = ctx;
 
-	if (!job->opt->strict)
-		cmd_warn(NULL, text);
-	else if (job->warned.class == ERR_NONE)
+	if (!job->opt->strict) {
+		if (!job->holding || hold(job, text)) // rather twice than not at all
+			cmd_warn(NULL, text);
+	} else if (job->warned.class == ERR_NONE) {
 		err_set(&job->warned, ERR_INPUT, "%s (an error under --strict)", text);
+	}
 }
 
 static void on_unpredictable(void *ctx, const char *path)
@@ -37,6 +50,40 @@ static void on_unpredictable(void *ctx, const char *path)
 	copy = mem_strdup(path, &job->warned);
 	if (copy)
 		job->unpredictable[job->unpredictable_count++] = copy;
+}
+
+static void forget_paths(char **list, size_t *count)
+{
+	for (size_t i = 0; i < *count; i++)
+		free(list[i]);
+	*count = 0;
+}
+
+// Before the run nothing had been said that --strict forbids: build_job_open would have ended with it.
+static void forget_try(void *ctx)
+{
+	struct build_job *job = ctx;
+
+	forget_paths(job->unpredictable, &job->unpredictable_count);
+	forget_paths(job->held, &job->held_count);
+	job->warned = (struct err)ERR_INIT;
+	job->hits_void = layer_cache_hits(job->cache);
+	cage_overlay_clear(&job->overlay);
+}
+
+void build_job_hold(struct build_job *job)
+{
+	job->holding = job->cache != NULL;
+	job->input.restart = forget_try;
+	job->input.restart_ctx = job;
+}
+
+void build_job_release(struct build_job *job)
+{
+	for (size_t i = 0; i < job->held_count; i++)
+		cmd_warn(NULL, job->held[i]);
+	forget_paths(job->held, &job->held_count);
+	job->holding = false;
 }
 
 int build_job_check(const struct build_job *job, struct err *err)
@@ -320,16 +367,18 @@ int build_job_run(struct build_job *job, int fd, struct err *err)
 
 	progress_start(&line, &state);
 	job->input.progress = cmd_quiet ? NULL : &state;
+	build_job_hold(job);
 	rc = build_eif(&job->input, fd, &job->output, err);
 	job->input.progress = NULL;
 	job->input.layers.stored = job->input.layers.known = NULL;
 	progress_stop(&line, job->summary, sizeof(job->summary));
+	build_job_release(job);
 	if (rc)
 		return -1;
 	if (job->cache)
 		cmd_explain(
 		    "cache: %llu of %zu layers were read before, %llu bytes of the application ramdisk measured before",
-		    (unsigned long long)layer_cache_hits(job->cache), image_layer_count(job->image),
+		    (unsigned long long)(layer_cache_hits(job->cache) - job->hits_void), image_layer_count(job->image),
 		    (unsigned long long)job->output.skipped);
 	return build_job_check(job, err);
 }
@@ -342,9 +391,10 @@ void build_job_summary(const struct build_job *job)
 
 void build_job_clear(struct build_job *job)
 {
-	for (size_t i = 0; i < job->unpredictable_count; i++)
-		free(job->unpredictable[i]);
+	forget_paths(job->unpredictable, &job->unpredictable_count);
+	forget_paths(job->held, &job->held_count);
 	free(job->unpredictable);
+	free(job->held);
 	json_strings_free(job->cmd, job->cmd_count);
 	free(job->env);
 	buf_free(&job->custom);

@@ -139,6 +139,10 @@ struct build_job {
 	struct build_input input;
 	struct build_output output;
 	struct layer_cache *cache; // --cache, else NULL
+	uint64_t hits_void;	   // of the cache, in tries that came to nothing
+	bool holding;		   // warnings wait for the end of the tries
+	char **held;		   // owned
+	size_t held_count, held_cap;
 	char **cmd; // --cmd, parsed
 	size_t cmd_count;
 	char **env; // owned array of borrowed strings: the config's with --env laid over it
@@ -166,7 +170,12 @@ int build_job_open_config(struct build_job *job, const struct build_options *opt
 int build_job_open(struct build_job *job, const struct build_options *opt, const char *ref, struct err *err);
 // Under --strict, -1 if a library warned of anything; call after each phase.
 int build_job_check(const struct build_job *job, struct err *err);
-// build_eif and the check.
+// A build's tries may each warn of the same, and each find a layer in the cache. Between these two calls warnings are held
+// back, and job->input.restart forgets what the try before told: those of the last try are said in the end. Only with a
+// cache; without one there is one try, and they are said as they come.
+void build_job_hold(struct build_job *job);
+void build_job_release(struct build_job *job);
+// build_eif between the two, and the check.
 int build_job_run(struct build_job *job, int fd, struct err *err);
 // One line on stderr about the run, unless there is a terminal: for the end of a command, when nothing can go wrong any
 // more.

@@ -139,24 +139,44 @@ static bool platform_is_named(const struct platform_options *p)
 	return p->dir || p->kernel || p->cmdline || p->init;
 }
 
-int diff_side_of_image(const struct build_options *opt, const char *ref, struct diff_side **out, struct err *err)
+struct image_try {
+	struct build_job *job;
+	const char *ref;
+	struct diff_side *side; // made by the try that succeeded
+};
+
+static int lay_out_once(void *ctx, struct err *err)
 {
-	_cleanup_(diff_side_freep) struct diff_side *s = diff_side_new(DIFF_SIDE_IMAGE, ref, err);
-	_cleanup_(build_job_clear) struct build_job job = {0};
+	struct image_try *x = ctx;
+	_cleanup_(diff_side_freep) struct diff_side *s = diff_side_new(DIFF_SIDE_IMAGE, x->ref, err);
 	struct tee t = {.fd = -1};
 	struct tree *tree = NULL;
 	int rc;
 
-	if (!s || (platform_is_named(&opt->platform) ? build_job_open(&job, opt, ref, err)
-						     : build_job_open_config(&job, opt, ref, err)))
+	if (!s)
 		return -1;
-	t.fd = s->fd = spool_open_unnamed(job.input.layers.tmpdir, err);
+	t.fd = s->fd = spool_open_unnamed(x->job->input.layers.tmpdir, err);
 	t.measure = s->fd >= 0 ? pcr_measure_new(err) : NULL;
-	rc = t.measure ? fill(&job, s, &t, &tree, err) : -1;
+	rc = t.measure ? fill(x->job, s, &t, &tree, err) : -1;
 	pcr_measure_free(t.measure);
 	tree_free(tree);
-	if (rc)
+	if (!rc)
+		x->side = steal_ptr(&s);
+	return rc;
+}
+
+int diff_side_of_image(const struct build_options *opt, const char *ref, struct diff_side **out, struct err *err)
+{
+	_cleanup_(build_job_clear) struct build_job job = {0};
+	struct image_try x = {.job = &job, .ref = ref};
+	int rc;
+
+	if (platform_is_named(&opt->platform) ? build_job_open(&job, opt, ref, err)
+					      : build_job_open_config(&job, opt, ref, err))
 		return -1;
-	*out = steal_ptr(&s);
-	return 0;
+	build_job_hold(&job);
+	rc = build_retry(&job.input, &job.output, lay_out_once, &x, err);
+	build_job_release(&job);
+	*out = x.side;
+	return rc;
 }

@@ -99,6 +99,51 @@ t "build begins again when a cached layer is damaged" eifgen -q build oci:img-a:
 	-o d.eif --no-record
 t "… the same file" cmp c.eif d.eif
 
+# ---- damage that shows in the middle: what is said and recorded is what a cold run says and records ------------------
+python3 - <<'PY'
+import io, tarfile
+# A directory that no layer lists, a file that loses an attribute, and contents in which the damage lies behind both.
+out = tarfile.open("base-n.tar", "w", format=tarfile.PAX_FORMAT)
+for path in ["aa-implied/f", "ab"] + ["f%02d" % i for i in range(10)]:
+    t = tarfile.TarInfo(path)
+    t.size, t.mtime = 1 << 20, 1700000000
+    if path == "ab":
+        t.pax_headers = {"SCHILY.xattr.user.mime": "x"}
+    out.addfile(t, io.BytesIO(path.encode() * (t.size // len(path)) + b"." * (t.size % len(path))))
+out.close()
+PY
+for x in a b; do python3 "$TOP/tests/bench/oci-layout.py" "img-n$x" base-n.tar "top-$x.tar"; done
+nitro=(--layout nitro-cli --blobs plat --no-nsm --epoch 7)
+spoil_late() { for f in "$cache"/*.layer; do spoil "$f" 11500000; done; }
+late() { # late NAME [OPTION…]: builds l.eif; what it said and recorded becomes NAME.*
+	local name=$1; shift
+	eifgen build oci:img-na:bench "${nitro[@]}" -o l.eif "$@" >"$name.said" 2>"$name.err" &&
+		mv l.eif "$name.eif" && mv l.eif.record.json "$name.record" && grep '^eifgen: warning' "$name.err" >"$name.warned"
+}
+rm -rf "$cache"
+t "a cold build" late n-cold
+t "… warns once, of the attribute" test "$(grep -c "extended attributes" n-cold.warned)" = 1
+t "… and lists the directory" jq -e '.Unpredictable | length > 0' n-cold.said
+t "the cache is filled" late n-fill --cache
+spoil_late
+t "a build over damage in the last contents" late n-damaged --cache
+for x in eif said record warned; do t "… is as the cold one: $x" cmp n-cold.$x n-damaged.$x; done
+spoil_late
+t "hits of a void try do not count" test "$(eifgen -v build oci:img-na:bench "${nitro[@]}" -o l.eif --no-record --cache \
+	2>&1 >/dev/null | sed -n 's/.*cache: \([0-9]*\) of .*/\1/p')" = 1
+compare() { eifgen -q diff oci:img-na:bench oci:img-nb:bench --json "$@"; }
+compare >diff-cold
+t_exit 1 "diff with a full cache" compare --cache
+spoil_late
+t_exit 1 "diff over a damaged one" compare --cache
+t "… says the same" cmp diff-cold out
+eifgen -q build oci:img-na:bench --blobs plat --no-nsm --epoch 7 -o e.eif >/dev/null
+predict img-nb first --cache
+spoil_late
+t_exit 1 "pcr --expect over a damaged one" eifgen pcr oci:img-nb:bench --blobs plat --no-nsm --epoch 7 --cache \
+	--expect e.eif.record.json
+t_says "… says why" "ramdisk-2"
+
 rm -rf "$cache"
 for i in 1 2 3 4 5 6; do predict img-a "many-$i" --cache & done
 wait
