@@ -50,8 +50,11 @@ static bool begins_for_cgi(struct http1_span name, const char *lower)
 static bool is_dropped(struct http1_span name)
 {
 	// Proxy is no field of HTTP; as HTTP_PROXY it would tell a CGI program's own client where to send its requests.
-	static const char *const names[] = {"host",      "content-length", "forwarded",
-					    "x-real-ip", "proxy",          FORWARD_API_KEY};
+	// Those of the connection are gone under their own names; a service that looks for the framing only after it
+	// has made the names CGI's would take Transfer_Encoding for it. (The others of them hold no hyphen.)
+	static const char *const names[] = {"host",       "content-length",    "forwarded",  "x-real-ip",
+					    "proxy",      "transfer-encoding", "keep-alive", "proxy-connection",
+					    FORWARD_API_KEY};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (name.n == strlen(names[i]) && begins_for_cgi(name, names[i]))

@@ -18,6 +18,17 @@ static bool alike(struct http1_span a, struct http1_span b)
 	return a.n == b.n && (a.n == 0 || !memcmp(a.p, b.p, a.n));
 }
 
+// Is it the framing's name to a service for which `_` and `-` are one?
+static bool is_framing_for_cgi(struct http1_span name)
+{
+	static const char want[] = "transfer-encoding";
+	size_t i = 0;
+
+	while (i < name.n && i < sizeof(want) - 1 && (name.p[i] == '_' ? '-' : name.p[i] | 0x20) == want[i])
+		i++;
+	return i == name.n && i == sizeof(want) - 1;
+}
+
 static bool has(const struct http1_head *h, const char *name)
 {
 	return http1_find(h, name, NULL) != NULL;
@@ -28,6 +39,7 @@ static void check_request(bool upgrade)
 	struct buf out = BUF_INIT(0);
 	struct addr client = {.kind = ADDR_NONE};
 	size_t scanned = 0;
+	int framings = 0;
 
 	if (came.n_fields > FIELDS_ENOUGH)
 		return;
@@ -37,6 +49,10 @@ static void check_request(bool upgrade)
 		abort();
 	if (came.host.n && (!alike(came.method, left.method) || !alike(came.path, left.path) || !alike(came.host, left.host) ||
 			    came.body != left.body || came.length != left.length || left.upgrade != upgrade))
+		abort();
+	for (size_t i = 0; came.host.n && i < left.n_fields; i++)
+		framings += is_framing_for_cgi(left.fields[i].name);
+	if (framings != (came.host.n && came.body == HTTP1_CHUNKED))
 		abort();
 	for (size_t i = 0; came.host.n && i < left.n_fields; i++)
 		if (http1_name_is(left.fields[i].name, "x-forwarded-for") || http1_name_is(left.fields[i].name, "api-key") ||

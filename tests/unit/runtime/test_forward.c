@@ -75,6 +75,18 @@ START_TEST(test_forward_request_drops_claims_spelled_with_underscores)
 }
 END_TEST
 
+// Some fold names before they look for the framing: what is framed otherwise for them would be a request of its own.
+START_TEST(test_forward_request_drops_framing_spelled_with_underscores)
+{
+	ck_assert_str_eq(forwarded("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer_Encoding: chunked\r\n"
+				   "TRANSFER_ENCODING: chunked\r\nKeep_Alive: 5\r\nProxy_Connection: close\r\n"
+				   "Proxy-Connection: close\r\nX-Transfer_Encoding: 1\r\n\r\n",
+				   HTTP1_LENGTH, NULL, false),
+			 "POST / HTTP/1.1\r\nHost: a\r\nX-Transfer_Encoding: 1\r\nContent-Length: 3\r\n"
+			 "X-Forwarded-Proto: https\r\nForwarded: for=unknown;proto=https\r\n\r\n");
+}
+END_TEST
+
 START_TEST(test_forward_may_upgrade_refuses_h2c_and_content)
 {
 	parse("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n");
@@ -216,6 +228,7 @@ START_TEST(test_h2_fields_head_joins_cookies)
 	for (int i = 0; i < 2 * HTTP1_FIELDS_MAX; i++)
 		field(&f, "x", "y");
 	ck_assert_int_eq(h2_fields_head(&f, &head, &cookie, true), 431);
+	ck_assert(http1_name_is(head.method, "CONNECT")); // a refusal of HEAD must know that it was one
 	h2_fields_free(&f);
 }
 END_TEST
@@ -251,6 +264,7 @@ END_TEST
 UNIT_MAIN("runtime/forward",
 	  ADD(test_forward_request_is_written_anew) ADD(test_forward_request_of_http10_expects_nothing)
 	  ADD(test_forward_request_drops_claims_spelled_with_underscores) ADD(test_forward_may_upgrade_refuses_h2c_and_content)
+	  ADD(test_forward_request_drops_framing_spelled_with_underscores)
 	      ADD(test_forward_response_framing_follows_the_client)
 	      ADD(test_forward_response_without_content_has_no_length) ADD(test_forward_error_is_a_whole_response)
 		  ADD(test_h2_fields_head_holds_http1_rules) ADD(test_h2_fields_head_joins_cookies)
