@@ -359,5 +359,8 @@ void h2_open(struct shared *shared, struct stream *s, const struct client *who)
 		return;
 	}
 	look_in(c, c->last_ms, shared->config->ingress.idle_ms);
-	h2_run(c, true);
+	if (shared->draining) // it was on its way when the others were told
+		h2_drain(&c->session);
+	else
+		h2_run(c, true);
 }

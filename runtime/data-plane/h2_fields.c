@@ -97,7 +97,7 @@ int h2_fields_head(const struct h2_fields *f, struct http1_head *rq, struct buf 
 {
 	const struct http1_field *length;
 	size_t crumbs;
-	int status = f->too_large ? 431 : 0;
+	int status = 0;
 
 	rq->n_fields = 0;
 	rq->method = rq->path = rq->host = (struct http1_span){NULL, 0};
@@ -105,8 +105,8 @@ int h2_fields_head(const struct h2_fields *f, struct http1_head *rq, struct buf 
 	rq->expect_continue = rq->upgrade = rq->te_trailers = false;
 	for (size_t i = 0; i < f->n && !status; i++)
 		status = take_field(rq, span(f, &f->fields[i], false), span(f, &f->fields[i], true));
-	if (status)
-		return status;
+	if (status || f->too_large)
+		return status ? status : 431;
 	if (join_cookies(f, cookie, &crumbs))
 		return 503;
 	if (crumbs)
@@ -117,13 +117,15 @@ int h2_fields_head(const struct h2_fields *f, struct http1_head *rq, struct buf 
 	rq->body = length ? HTTP1_LENGTH : ended ? HTTP1_NONE : HTTP1_CHUNKED;
 	for (size_t i = 0; length && i < length->value.n; i++)
 		rq->length = rq->length * 10 + (uint64_t)(length->value.p[i] - '0');
+	if (rq->method.n == 7 && !memcmp(rq->method.p, "CONNECT", 7))
+		return 501; // which has no path
 	if (rq->path.n > HTTP1_TARGET_MAX)
 		return 414;
-	if (!http1_is_token(rq->method.p, rq->method.n) || rq->method.n > HTTP1_METHOD_MAX || !is_path(rq) ||
-	    !http1_is_host(rq->host) ||
-	    (length && (length->value.n > 18 || length->value.n == 0 || (ended && rq->length))))
-		return 400;
-	return rq->method.n == 7 && !memcmp(rq->method.p, "CONNECT", 7) ? 501 : 0;
+	return !http1_is_token(rq->method.p, rq->method.n) || rq->method.n > HTTP1_METHOD_MAX || !is_path(rq) ||
+		       !http1_is_host(rq->host) ||
+		       (length && (length->value.n > 18 || length->value.n == 0 || (ended && rq->length)))
+		   ? 400
+		   : 0;
 }
 
 // ---- responses -----------------------------------------------------------------------------------------------------

@@ -32,6 +32,15 @@ struct h2_stream *h2_stream_new(struct h2 *c, int32_t id)
 	return st;
 }
 
+// What waits in `in` is of no use any more. The connection's window is opened for it, or it would be that much smaller
+// for all other streams to its end; the stream's own stays shut.
+static void drop_content(struct h2_stream *st)
+{
+	if (st->in.len)
+		nghttp2_session_consume_connection(st->h2->ng, st->in.len);
+	buf_free(&st->in);
+}
+
 void h2_stream_free(struct h2_stream *st)
 {
 	trx_end(&st->trx, st->h2->session.shared, &st->h2->who, "2");
@@ -43,7 +52,7 @@ void h2_stream_free(struct h2_stream *st)
 	if (st->next)
 		st->next->prev = st->prev;
 	h2_fields_free(&st->fields);
-	buf_free(&st->in);
+	drop_content(st);
 	buf_free(&st->out);
 	free(st);
 }
@@ -163,7 +172,7 @@ static void on_end(void *ctx)
 
 	st->up = NULL;
 	st->ended = true;
-	buf_free(&st->in);
+	drop_content(st);
 	nghttp2_session_resume_data(st->h2->ng, st->id);
 	on_flush(st);
 }
@@ -180,6 +189,7 @@ static void answer(struct h2_stream *st, int status)
 	upstream_cancel(st->up);
 	st->up = NULL;
 	st->ended = true;
+	drop_content(st);
 	if (st->responded || buf_add(&st->out, body, st->head_only ? 0 : n, NULL)) {
 		reset(st, NGHTTP2_INTERNAL_ERROR);
 		return;
@@ -246,13 +256,14 @@ void h2_stream_begin(struct h2_stream *st, bool ended)
 	st->begun = true;
 	st->moved_ms = st->h2->last_ms;
 	st->in_ended = ended;
+	st->head_only = exchange_is_head(rq); // of a refused head, too: as far as it was read
 	if (status) {
 		shared->count.requests++;
 		shared->count.refused++;
+		h2_fields_free(&st->fields); // the client may take its time with the answer
 		answer(st, status);
 		return;
 	}
-	st->head_only = exchange_is_head(rq);
 	trx_begin(&st->trx, shared, rq);
 	status = exchange_admit(shared, rq);
 	if (!status) {
@@ -281,6 +292,7 @@ void h2_stream_content(struct h2_stream *st, const uint8_t *p, size_t n)
 		nghttp2_session_consume(ng, st->id, n);
 		answer(st, 413);
 	} else if (buf_add(&st->in, p, n, NULL)) {
+		nghttp2_session_consume(ng, st->id, n);
 		answer(st, 503);
 	} else {
 		pass_content(st);
@@ -306,6 +318,7 @@ bool h2_stream_expire(struct h2_stream *st, uint64_t now)
 	upstream_cancel(st->up);
 	st->up = NULL;
 	st->ended = true;
+	drop_content(st);
 	buf_free(&st->out);
 	st->out_off = 0;
 	reset(st, NGHTTP2_CANCEL);

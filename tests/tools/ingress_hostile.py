@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Peers of the data plane that keep to the letter of HTTP and break its sense: clients that send without reading, that open
 no window, that never end what they began; a service that stops listening in the middle."""
-import os, socket, ssl, struct, subprocess, sys, threading, time
+import os, socket, struct, subprocess, sys, threading, time
 
 sys.path.insert(0, os.path.dirname(__file__))
 from plane_rig import *  # noqa: F401,F403
+from h2_peer import *  # noqa: F401,F403
 
 tap = Tap()
 TMP = os.environ["TEST_TMP"]
@@ -82,69 +83,6 @@ listener.close()
 
 
 # ---- HTTP/2, frame by frame -----------------------------------------------------------------------------------------------
-DATA, HEADERS, RST, SETTINGS, PING, GOAWAY, WINDOW, CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
-END_STREAM, END_HEADERS, ACK = 1, 4, 1
-
-
-def frame(kind, flags, stream, payload=b""):
-    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
-
-
-def fields(pairs):
-    """HPACK: literals that are never indexed, no Huffman; short names and values only."""
-    return b"".join(b"\x10" + bytes([len(k)]) + k + bytes([len(v)]) + v for k, v in pairs)
-
-
-def head(method=b"GET", path=b"/", more=()):
-    return fields([(b":method", method), (b":scheme", b"https"), (b":authority", b"h"), (b":path", path), *more])
-
-
-class H2:
-    """A client of HTTP/2 that says what it is told and notes what it hears."""
-
-    def __init__(self, plane, settings=b""):
-        c = ssl.create_default_context(cafile=CERT)
-        c.set_alpn_protocols(["h2"])
-        self.s = c.wrap_socket(plane.connect(), server_hostname="127.0.0.1")
-        self.s.settimeout(0.2)
-        self.heard, self.rest, self.over = [], b"", False
-        self.say(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0, settings))
-
-    def say(self, b):
-        self.s.settimeout(WAIT)
-        try:
-            self.s.sendall(b)
-        except OSError:
-            self.over = True
-        self.s.settimeout(0.2)
-
-    def listen(self, until=lambda f: False, limit=5.0):
-        """Hears frames until one is as wanted (it is returned), the peer ends, or the time is up (None)."""
-        end = time.monotonic() + limit
-        while time.monotonic() < end:
-            while len(self.rest) >= 9 and len(self.rest) >= 9 + int.from_bytes(self.rest[:3], "big"):
-                n = int.from_bytes(self.rest[:3], "big")
-                f = (self.rest[3], self.rest[4], int.from_bytes(self.rest[5:9], "big"), self.rest[9:9 + n])
-                self.rest = self.rest[9 + n:]
-                self.heard.append(f)
-                if until(f):
-                    return f
-            if self.over:
-                return None
-            try:
-                b = self.s.recv(65536)
-                self.over = not b
-                self.rest += b
-            except TimeoutError:
-                pass
-            except OSError:
-                self.over = True
-        return None
-
-    def close(self):
-        self.s.close()
-
-
 def quick(c, service):
     """Answers by path; /hold never does."""
     rest = b""
@@ -178,41 +116,41 @@ def pinged(c, seconds, wanted):
     return None
 
 
-c = H2(plane)
-c.say(frame(HEADERS, END_HEADERS | END_STREAM, 1, head()))
+c = H2(plane, CERT)
+c.say(frame(HEADERS, END_HEADERS | END_STREAM, 1, h2_head()))
 tap.check("the client of this test is understood", c.listen(lambda f: f[0] == DATA and f[2] == 1 and f[3] == b"ok"), c.heard)
 c.close()
 
-c = H2(plane, struct.pack(">HI", 4, 0))  # SETTINGS_INITIAL_WINDOW_SIZE: nothing may be sent
-c.say(frame(HEADERS, END_HEADERS | END_STREAM, 1, head(path=b"/big")))
+c = H2(plane, CERT, struct.pack(">HI", 4, 0))  # SETTINGS_INITIAL_WINDOW_SIZE: nothing may be sent
+c.say(frame(HEADERS, END_HEADERS | END_STREAM, 1, h2_head(path=b"/big")))
 f = pinged(c, 6, lambda f: f[0] == RST and f[2] == 1)
 tap.check("a stream whose client opens no window is not held for ever", f or c.over, c.heard)
 c.close()
 
-c = H2(plane)
-c.say(frame(HEADERS, END_HEADERS, 1, head(b"POST")) + frame(DATA, 0, 1, b"some"))
+c = H2(plane, CERT)
+c.say(frame(HEADERS, END_HEADERS, 1, h2_head(b"POST")) + frame(DATA, 0, 1, b"some"))
 f = pinged(c, 5, lambda f: f[0] in (HEADERS, RST) and f[2] == 1)
 tap.check("content that stalls ends its stream, whatever else the connection does", f or c.over, c.heard)
 f = pinged(c, 1, lambda f: f[0] == RST and f[2] == 1)
-c.say(frame(HEADERS, END_HEADERS | END_STREAM, 3, head()))
+c.say(frame(HEADERS, END_HEADERS | END_STREAM, 3, h2_head()))
 tap.check("and that stream alone", c.listen(lambda f: f[0] == DATA and f[2] == 3 and f[3] == b"ok"), c.heard)
 c.close()
 
 impatient = Plane(service, {"ingress": {"tls": True, "certificate": CERT, "key": KEY, "header_ms": 500}})
-c = H2(impatient)
+c = H2(impatient, CERT)
 start = time.monotonic()
-c.say(frame(HEADERS, END_STREAM, 1, head()))
+c.say(frame(HEADERS, END_STREAM, 1, h2_head()))
 c.listen(limit=6)
 tap.check("a head that does not end is under header_ms", c.over and time.monotonic() - start < 3, time.monotonic() - start)
 c.close()
 impatient.stop()
 
-c = H2(plane)
+c = H2(plane, CERT)
 sid = 1
 start = time.monotonic()
 while not c.over and sid < 8000 and time.monotonic() - start < 20:
     # Two windows that add up to more than there is: it is the server that must reset the stream.
-    c.say(b"".join(frame(HEADERS, END_HEADERS | END_STREAM, i, head(path=b"/hold")) + frame(WINDOW, 0, i, struct.pack(">I", 0x7fffffff))
+    c.say(b"".join(frame(HEADERS, END_HEADERS | END_STREAM, i, h2_head(path=b"/hold")) + frame(WINDOW, 0, i, struct.pack(">I", 0x7fffffff))
                    for i in range(sid, sid + 100, 2)))
     sid += 100
     c.listen(lambda f: f[0] == GOAWAY, 0.01)
@@ -221,8 +159,8 @@ tap.check("a client that has its streams reset without end is told to calm down"
 c.close()
 
 service.seen.clear()
-c = H2(plane)
-c.say(frame(HEADERS, END_HEADERS | END_STREAM, 1, head(b"POST", b"/", [(b"content-length", b"0")])))
+c = H2(plane, CERT)
+c.say(frame(HEADERS, END_HEADERS | END_STREAM, 1, h2_head(b"POST", b"/", [(b"content-length", b"0")])))
 c.listen(lambda f: f[0] == DATA)
 tap.check("a length of 0 is passed on", any(b"content-length: 0" in h.lower() for h in service.seen), service.seen)
 c.close()
