@@ -242,10 +242,11 @@ static int write_signature(struct pass *x, const struct build_input *in, struct 
 }
 
 // The first of what PCR0 measures: its digest, like the application ramdisk's, is a register's already.
-static int write_kernel(struct pass *x, const struct platform *p, struct err *err)
+static int write_kernel(struct pass *x, struct platform *p, bool pin, struct err *err)
 {
 	x->digest_off = true;
-	if (section_bytes(x, EIF_SECTION_KERNEL, p->kernel.data, p->kernel.size, err))
+	if (section_begin(x, EIF_SECTION_KERNEL, err) || platform_kernel_pass(p, section_sink(x), pin, err) ||
+	    section_end(x, err))
 		return -1;
 	x->digest_off = false;
 	return x->digest ? eif_writer_sha384_so_far(x->writer, x->result->sections[0].sha384, err) : 0;
@@ -255,9 +256,7 @@ static int write_head(struct pass *x, struct build_input *in, struct err *err)
 {
 	struct platform *p = in->platform;
 
-	if (in->want_sections && platform_pin(p, err))
-		return -1;
-	return write_kernel(x, p, err) ||
+	return write_kernel(x, p, in->want_sections, err) ||
 			       section_bytes(x, EIF_SECTION_CMDLINE, p->cmdline, strlen(p->cmdline), err) ||
 			       write_metadata(x, in, err) || write_bootstrap(x, in, err)
 		       ? -1

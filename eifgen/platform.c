@@ -4,7 +4,7 @@
 // and `-` (empty pieces count), piece 1 being the system and piece 3 the version (facts/eif-format.md 5.1):
 //
 //   # Linux/x86_64 4.14.256-209.484.amzn2.x86_64 Kernel Configuration    ->  Linux, 4.14.256
-#include "eifgen/platform.h"
+#include "eifgen/platform_priv.h"
 
 #include "base/io.h"
 #include "base/mem.h"
@@ -16,7 +16,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-// Caps on files that are held in memory: several times what any real one has.
+// Caps on files: several times what any real one has.
 enum {
 	KERNEL_MAX = 256 << 20,
 	BLOB_MAX = 128 << 20,	 // init, nsm.ko, a module
@@ -47,6 +47,8 @@ bool platform_arch_parse(const char *text, enum eif_arch *out)
 
 static void file_clear(struct platform_file *f)
 {
+	if (f->in_file)
+		close(f->fd);
 	free(f->path);
 	free(f->name);
 	free(f->data);
@@ -71,14 +73,20 @@ void platform_free(struct platform *p)
 	free(p);
 }
 
-static int load_file(const char *path, size_t max, struct platform_file *f, struct err *err)
+int platform_file_name(const char *path, struct platform_file *f, struct err *err)
 {
-	struct buf b = BUF_INIT(0);
 	const char *slash = strrchr(path, '/');
 
 	f->path = mem_strdup(path, err);
 	f->name = f->path ? mem_strdup(slash ? slash + 1 : path, err) : NULL;
-	if (!f->name || buf_reserve(&b, 1, err) || io_slurp(path, max, &b, err)) {
+	return f->name ? 0 : -1;
+}
+
+int platform_file_load(const char *path, size_t max, struct platform_file *f, struct err *err)
+{
+	struct buf b = BUF_INIT(0);
+
+	if (platform_file_name(path, f, err) || buf_reserve(&b, 1, err) || io_slurp(path, max, &b, err)) {
 		buf_free(&b);
 		return -1;
 	}
@@ -92,11 +100,6 @@ static int pin(struct platform_file *f, struct err *err)
 	return !f->data || *f->digest ? 0 : digest_of(f->data, f->size, f->digest, err);
 }
 
-int platform_pin(struct platform *p, struct err *err)
-{
-	return pin(&p->kernel, err);
-}
-
 static int pin_all(struct platform *p, bool kernel, struct err *err)
 {
 	for (size_t i = 0; i < p->module_count; i++)
@@ -104,7 +107,7 @@ static int pin_all(struct platform *p, bool kernel, struct err *err)
 			return -1;
 	if (pin(&p->config, err) || pin(&p->cmdline_file, err) || pin(&p->init, err) || pin(&p->nsm, err))
 		return -1;
-	return kernel ? platform_pin(p, err) : 0;
+	return kernel ? platform_kernel_pin(p, err) : 0;
 }
 
 // `given`, or dir/name. A file that may be missing from a directory (`optional`) stays absent then.
@@ -114,7 +117,7 @@ static int load_one(const char *given, const char *dir, const char *name, bool o
 	_cleanup_free_ char *path = NULL;
 
 	if (given)
-		return load_file(given, max, f, err);
+		return platform_file_load(given, max, f, err);
 	if (!dir)
 		return 0;
 	path = mem_printf(err, "%s/%s", dir, name);
@@ -122,7 +125,17 @@ static int load_one(const char *given, const char *dir, const char *name, bool o
 		return -1;
 	if (optional && access(path, F_OK) && errno == ENOENT)
 		return 0;
-	return load_file(path, max, f, err);
+	return platform_file_load(path, max, f, err);
+}
+
+static int load_kernel(const char *given, const char *dir, const char *name, struct platform *p, struct err *err)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (!given && !dir)
+		return 0;
+	path = given ? mem_strdup(given, err) : mem_printf(err, "%s/%s", dir, name);
+	return path ? platform_kernel_load(p, path, KERNEL_MAX, err) : -1;
 }
 
 static bool is_space(char c)
@@ -185,16 +198,6 @@ static int read_version(struct platform *p, struct err *err)
 	return p->os && p->kernel_version ? 0 : -1;
 }
 
-// What the Nitro loader and QEMU insist on: an x86 setup header, or an arm64 Image header.
-static bool looks_bootable(const struct platform *p)
-{
-	const struct platform_file *k = &p->kernel;
-
-	if (p->arch == EIF_AARCH64)
-		return k->size >= 64 && !memcmp(k->data + 56, "ARM\x64", 4);
-	return k->size >= 0x264 && !memcmp(k->data + 0x202, "HdrS", 4);
-}
-
 // The bundle.json that `make bundle` puts beside init says which packages made it. One that speaks of another init is
 // not ours to quote.
 static int read_bundle(struct platform *p, struct err *err)
@@ -232,7 +235,7 @@ static int load_modules(const struct platform_options *opt, struct platform *p, 
 		return -1;
 	p->module_count = opt->module_count;
 	for (size_t i = 0; i < opt->module_count; i++)
-		if (load_file(opt->modules[i], BLOB_MAX, &p->modules[i], err))
+		if (platform_file_load(opt->modules[i], BLOB_MAX, &p->modules[i], err))
 			return -1;
 	return 0;
 }
@@ -249,13 +252,13 @@ static int load_all(const struct platform_options *opt, struct platform *p, stru
 		    err, ERR_INPUT,
 		    "there is no platform directory %s; another is named by --blobs (build-enclave: NITRO_CLI_BLOBS)",
 		    dir);
-	if (load_one(opt->kernel, dir, kernel_name, false, KERNEL_MAX, &p->kernel, err) ||
+	if (load_kernel(opt->kernel, dir, kernel_name, p, err) ||
 	    load_one(opt->config, opt->kernel ? NULL : dir, config_name, true, CONFIG_MAX, &p->config, err) ||
 	    load_one(opt->init, dir, "init", false, BLOB_MAX, &p->init, err))
 		return -1;
 	if (!opt->no_nsm && load_one(opt->nsm, dir, "nsm.ko", true, BLOB_MAX, &p->nsm, err))
 		return -1;
-	if (!p->kernel.data || !p->init.data)
+	if (!p->kernel.path || !p->init.data)
 		return err_set(err, ERR_USAGE, "no kernel or no init was named");
 	if (opt->cmdline)
 		return take_cmdline(p, opt->cmdline, strlen(opt->cmdline), false, err);
@@ -277,7 +280,6 @@ int platform_load(const struct platform_options *opt, struct platform **out, str
 	    read_version(p, err) || read_bundle(p, err))
 		return -1;
 	p->init_is_ours = memmem(p->init.data, p->init.size, init_marker, sizeof(init_marker) - 1) != NULL;
-	p->kernel_is_bootable = looks_bootable(p);
 	*out = steal_ptr(&p);
 	return 0;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The platform: kernel, command line, init, nsm.ko and extra modules, from a directory or singly. Each file is read once,
-// into memory; what is measured, what is digested for the record and what is written are the same bytes.
+// The platform: kernel, command line, init, nsm.ko and extra modules, from a directory or singly. Each file but the kernel
+// is read once, into memory; the kernel is held open and goes past in pieces. Either way what is measured, what is
+// digested for the record and what is written are the same bytes.
 //
 //   DIR/bzImage (x86_64) or DIR/Image (aarch64), its .config, DIR/cmdline, DIR/init, DIR/nsm.ko
 //
@@ -12,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/io.h"
 #include "eifgen/eif.h"
 #include "eifgen/layout.h"
 #include "layerfs/image.h"
@@ -23,8 +25,10 @@
 struct platform_file {
 	char *path;    // as it was opened; NULL: absent
 	char *name;    // its last component
-	uint8_t *data; // owned; not NULL if the file is there, even an empty one
+	uint8_t *data; // owned; not NULL if the file is there, even an empty one, unless it is `in_file`
 	size_t size;
+	bool in_file; // a kernel in a regular file: open as `fd`, its bytes are had by platform_kernel_pass
+	int fd;
 	char digest[DIGEST_TEXT_MAX]; // "sha256:…", "" if absent, or if it is to be made later
 };
 
@@ -48,7 +52,7 @@ struct platform_options {
 	bool no_nsm;
 	const char *const *modules; // paths
 	size_t module_count;
-	bool pin_later; // the kernel, megabytes of it, is not digested before platform_pin
+	bool pin_later; // the kernel, megabytes of it, is not digested before platform_kernel_pass or platform_kernel_pin
 };
 
 #define PLATFORM_DEFAULT_DIR "/usr/share/nitro_enclaves/blobs"
@@ -56,8 +60,10 @@ struct platform_options {
 // *out is the caller's. A missing kernel, command line or init is an error that names the path; .config and nsm.ko may
 // be missing from a directory. ERR_LIMIT past the caps in platform.c.
 int platform_load(const struct platform_options *opt, struct platform **out, struct err *err);
-// The kernel's digest, if it is not there yet.
-int platform_pin(struct platform *p, struct err *err);
+// All of the kernel into `to`, in pieces; with `pin` its digest is taken on the way if it is not there yet. A kernel whose
+// bytes are no longer those of the digest that it had is ERR_INPUT; `to` has seen them then.
+int platform_kernel_pass(struct platform *p, struct sink to, bool pin, struct err *err);
+int platform_kernel_pin(struct platform *p, struct err *err); // the digest alone, if it is not there yet
 void platform_free(struct platform *p);
 CLEANUP_DEFINE(struct platform, platform_free, platform_free)
 

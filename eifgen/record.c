@@ -29,7 +29,7 @@ static void text_or_null(struct jout *o, const char *key, const char *text)
 
 static void put_file(struct jout *o, const char *key, const struct platform_file *f)
 {
-	if (!f->data) {
+	if (!f->path) {
 		jout_null(o, key);
 		return;
 	}

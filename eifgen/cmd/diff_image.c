@@ -30,12 +30,19 @@ static int tee_write(void *ctx, const void *p, size_t n, struct err *err)
 	return 0;
 }
 
-static int measure_kernel(struct tee *t, const struct platform *p, struct err *err)
+static int tee_measure(void *ctx, const void *p, size_t n, struct err *err)
+{
+	struct tee *t = ctx;
+
+	return pcr_measure_update(t->measure, p, n, err);
+}
+
+static int measure_kernel(struct tee *t, struct platform *p, struct err *err)
 {
 	if (!p)
 		return pcr_measure_section(t->measure, PCR_RAMDISK, err); // an empty first ramdisk: PCR2 does not see it
 	if (pcr_measure_section(t->measure, PCR_KERNEL_CMDLINE, err) ||
-	    pcr_measure_update(t->measure, p->kernel.data, (size_t)p->kernel.size, err) ||
+	    platform_kernel_pass(p, (struct sink){tee_measure, t}, false, err) ||
 	    pcr_measure_section(t->measure, PCR_KERNEL_CMDLINE, err) ||
 	    pcr_measure_update(t->measure, p->cmdline, strlen(p->cmdline), err))
 		return -1;

@@ -68,7 +68,7 @@ static uint64_t memory_mib(uint64_t eif_size)
 }
 
 // PCR1 in one layout, in hex, and the size of what it measures.
-static int measure(const struct platform *p, enum layout_id id, uint32_t epoch, char hex[2 * PCR_SIZE + 1],
+static int measure(struct platform *p, enum layout_id id, uint32_t epoch, char hex[2 * PCR_SIZE + 1],
 		   uint64_t *size, struct err *err)
 {
 	struct layout_options opt = {.id = id, .mtime = MTIME_SET, .epoch = epoch};
@@ -81,7 +81,7 @@ static int measure(const struct platform *p, enum layout_id id, uint32_t epoch, 
 	if (!rc && !(w = eif_writer_new(-1, p->arch, err)))
 		rc = -1;
 	rc = rc || eif_writer_section(w, EIF_SECTION_KERNEL, err) ||
-	     eif_writer_write(w, p->kernel.data, p->kernel.size, err) ||
+	     platform_kernel_pass(p, eif_writer_sink(w), false, err) ||
 	     eif_writer_section(w, EIF_SECTION_CMDLINE, err) ||
 	     eif_writer_write(w, p->cmdline, strlen(p->cmdline), err) ||
 	     eif_writer_section(w, EIF_SECTION_RAMDISK, err) ||
@@ -126,7 +126,7 @@ static int eif_size(const char *path, uint64_t *size, struct err *err)
 	return fd < 0 || io_file_size(fd, size, err) ? -1 : 0;
 }
 
-static int report(struct jout *o, const struct request *r, const struct platform *p, uint32_t epoch, struct err *err)
+static int report(struct jout *o, const struct request *r, struct platform *p, uint32_t epoch, struct err *err)
 {
 	char canonical[2 * PCR_SIZE + 1], nitro[2 * PCR_SIZE + 1] = "";
 	uint64_t size, ignored, of_eif = 0;
