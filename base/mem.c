@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The only file of ours that calls malloc and realloc (strdup and asprintf included), so that one hook reaches every
+// The only file of ours that calls malloc and its kin (strdup and asprintf included), so that one hook reaches every
 // allocation of our own code.
 #include "base/mem.h"
 
@@ -10,6 +10,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+
+enum { HUGE_PAGE = 2 << 20 };
 
 fault_hook *base_fault_hook;
 delay_hook *base_delay_hook;
@@ -29,6 +32,26 @@ void *mem_zalloc(size_t n, size_t size, struct err *err)
 
 	if (!p)
 		err_nomem(err);
+	return p;
+}
+
+void *mem_pages(size_t n, size_t size, struct err *err)
+{
+	size_t total, room;
+	void *p;
+
+	if (ckd_mul(&total, n, size) || ckd_add(&room, total, (size_t)HUGE_PAGE - 1)) {
+		err_nomem(err);
+		return NULL;
+	}
+	if (total < HUGE_PAGE)
+		return mem_alloc(total, err);
+	room -= room % HUGE_PAGE;
+	p = base_fault_hit(FAULT_ALLOC) ? NULL : aligned_alloc(HUGE_PAGE, room);
+	if (!p)
+		err_nomem(err);
+	else
+		madvise(p, room, MADV_HUGEPAGE); // no more than a wish
 	return p;
 }
 

@@ -14,6 +14,10 @@
 void *mem_alloc(size_t n, struct err *err);
 void *mem_zalloc(size_t n, size_t size, struct err *err);
 
+// Uninitialised memory for what is large and filled from end to end, a ring of blocks say: in pages of 2 MiB where the
+// system has them, which are had at once where small ones cost a fault each.
+void *mem_pages(size_t n, size_t size, struct err *err);
+
 // Resizes `p` (may be NULL) to n elements of `size`. On failure NULL, and `p` is still the caller's to free.
 void *mem_resize(void *p, size_t n, size_t size, struct err *err);
 

@@ -212,13 +212,15 @@ static size_t slot_find(const struct tree *tree, uint32_t tag, const struct node
 
 static int slots_resize(struct tree *tree, size_t count, struct err *err)
 {
-	struct node **slots = mem_zalloc(count, sizeof(*slots), err);
-	uint32_t *tags = slots ? mem_zalloc(count, sizeof(*tags), err) : NULL;
+	struct node **slots = mem_resize(NULL, count, sizeof(*slots), err); // looked at only behind a tag
+	uint32_t *tags = slots ? mem_resize(NULL, count, sizeof(*tags), err) : NULL;
 
 	if (!tags) {
 		free(slots);
 		return -1;
 	}
+	// Not calloc: a zero page that is read before it is written has to be exchanged in every thread's address space.
+	memset(tags, 0, count * sizeof(*tags));
 	for (size_t i = 0; i < tree->slot_count; i++) {
 		size_t to = tree->tags[i] & (count - 1);
 
