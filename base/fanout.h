@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One producer, several consumers, all of whom see every byte in order, each at its own pace and on its own thread: how
-// a stream is digested three ways and written while the next piece is being made.
+// One producer, several consumers, all of whom see every byte in order, each at its own pace: how a stream is digested
+// three ways and written while the next piece is being made.
 //
-//   producer ─ buffer, fill, publish ─►  ring of chunks  ─► consumer 0 (thread)
-//                                                        ─► consumer 1 (thread)
+//   producer ─ buffer, fill, publish ─►  ring of chunks  ─► consumer 0
+//                                                        ─► consumer 1
 //
-// A chunk is filled again only when every consumer has done with it, so the producer waits for the slowest and memory
-// is the ring's. Who finds the ring full sleeps until half of it is free, so that it is not woken for each chunk. What
-// a consumer sees does not depend on threads; without them (asked for, or none to be had) publish calls the consumers
+// Helper threads call the consumers, each consumer by one thread at a time, not always the same; so does the producer
+// where the ring is full. A chunk is filled again only when every consumer has done with it, so memory is the ring's.
+// What a consumer sees does not depend on threads; without any (asked for, or none to be had) publish calls the consumers
 // one after the other.
 #ifndef BASE_FANOUT_H
 #define BASE_FANOUT_H
 
 #include "base/err.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 
 enum { FANOUT_CONSUMERS_MAX = 4 };
@@ -25,8 +24,9 @@ struct fanout; // opaque
 // Takes n bytes at p. Not called again after -1.
 typedef int fanout_consume(void *ctx, const void *p, size_t n, struct err *err);
 
-// A ring of `chunks` (at least 2) of `size` bytes.
-struct fanout *fanout_new(unsigned chunks, size_t size, bool threads, struct err *err);
+// A ring of `chunks` (at least 2) of `size` bytes, and up to `helpers` threads, but no more than consumers. With one less
+// than there are processors, helpers and producer keep all of them busy.
+struct fanout *fanout_new(unsigned chunks, size_t size, unsigned helpers, struct err *err);
 // By the thread that publishes; the consumer sees what is published from now on. ctx is borrowed.
 int fanout_add(struct fanout *f, fanout_consume *consume, void *ctx, struct err *err);
 void fanout_free(struct fanout *f); // waits for the consumers, whatever is left to them; NULL fine

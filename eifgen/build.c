@@ -371,7 +371,7 @@ static int open_pass(struct pass *x, const struct build_input *in, int fd, struc
 	x->writer = eif_writer_new(fd, in->platform->arch, err);
 	if (!x->writer)
 		return -1;
-	return in->layers.threads == 1 ? 0 : eif_writer_use_threads(x->writer, err);
+	return in->layers.threads == 1 ? 0 : eif_writer_use_threads(x->writer, in->layers.threads, err);
 }
 
 static void close_pass(struct pass *x)

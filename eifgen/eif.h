@@ -40,8 +40,9 @@ struct eif_writer; // opaque
 
 // fd: a fresh, seekable file at offset 0, borrowed; -1 measures only (nothing is written, no CRC computed).
 struct eif_writer *eif_writer_new(int fd, enum eif_arch arch, struct err *err);
-// Before the first section: registers and file get threads of their own. The bytes are the same either way.
-int eif_writer_use_threads(struct eif_writer *w, struct err *err);
+// Before the first section: registers and file are served beside the caller's thread, by so many threads with it (0: as
+// many as there are processors; at least one beside it). The bytes are the same either way.
+int eif_writer_use_threads(struct eif_writer *w, unsigned threads, struct err *err);
 // Begins a section; the one before it is closed. Order is the caller's: kernel, cmdline, metadata, ramdisks, signature.
 int eif_writer_section(struct eif_writer *w, enum eif_section_type type, struct err *err);
 int eif_writer_write(struct eif_writer *w, const void *p, size_t n, struct err *err);

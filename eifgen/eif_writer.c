@@ -21,6 +21,7 @@
 
 #include "base/be.h"
 #include "base/checked.h"
+#include "base/cpus.h"
 #include "base/fanout.h"
 #include "base/mem.h"
 #include "layerfs/crc.h"
@@ -30,7 +31,7 @@
 
 enum {
 	BLOCK = 256 * 1024, // one write(2) and one digest update a block, however small the pieces that come
-	BLOCKS = 32, // five threads share two cores: with 8 some wait for others that are ready to go on
+	BLOCKS = 16, // 6 ms of hashing: what a wait for the disk may take before anybody runs out of work
 	HEADER_CRC_AT = 0x220,
 	DEFAULT_CPUS = 2,
 };
@@ -135,10 +136,10 @@ static int feed_digest(void *ctx, const void *p, size_t n, struct err *err)
 	return digester_add(w->foreseen.digest, p, n, err);
 }
 
-static int set_up_blocks(struct eif_writer *w, bool threads, struct err *err)
+static int set_up_blocks(struct eif_writer *w, unsigned helpers, struct err *err)
 {
 	fanout_free(w->blocks);
-	w->blocks = fanout_new(threads ? BLOCKS : 2, BLOCK, threads, err);
+	w->blocks = fanout_new(helpers ? BLOCKS : 2, BLOCK, helpers, err);
 	if (!w->blocks || fanout_add(w->blocks, feed_all, w, err) || fanout_add(w->blocks, feed_rest, w, err))
 		return -1;
 	if (w->fd < 0) // nobody will ask for the CRC of a file that is not there
@@ -146,9 +147,11 @@ static int set_up_blocks(struct eif_writer *w, bool threads, struct err *err)
 	return fanout_add(w->blocks, feed_file, w, err);
 }
 
-int eif_writer_use_threads(struct eif_writer *w, struct err *err)
+int eif_writer_use_threads(struct eif_writer *w, unsigned threads, struct err *err)
 {
-	return set_up_blocks(w, true, err);
+	unsigned n = threads ? threads : cpus_allowed();
+
+	return set_up_blocks(w, n > 1 ? n - 1 : 1, err); // the caller's thread is one of them
 }
 
 struct eif_writer *eif_writer_new(int fd, enum eif_arch arch, struct err *err)
@@ -161,7 +164,7 @@ struct eif_writer *eif_writer_new(int fd, enum eif_arch arch, struct err *err)
 	w->arch = arch;
 	w->end = EIF_HEADER_SIZE;
 	w->measure = pcr_measure_new(err);
-	if (!w->measure || set_up_blocks(w, false, err)) {
+	if (!w->measure || set_up_blocks(w, 0, err)) {
 		eif_writer_free(w);
 		return NULL;
 	}

@@ -507,7 +507,7 @@ static int check_blob(struct reader *r, struct err *err)
 
 static int reader_setup(struct reader *r, bool threads, struct err *err)
 {
-	r->chunks = fanout_new(threads ? CHUNKS : 2, CHUNK, threads, err);
+	r->chunks = fanout_new(threads ? CHUNKS : 2, CHUNK, threads, err); // one helper
 	r->check = r->chunks ? tarcheck_new(r->budget->limits->path, err) : NULL;
 	r->content.base = spool_position(r->spool, r->file);
 	r->content.entries = r->check ? entry_list_new(r->content.base, err) : NULL;

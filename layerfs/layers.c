@@ -14,6 +14,7 @@
 #include "layerfs/layers.h"
 
 #include "base/cleanup.h"
+#include "base/cpus.h"
 #include "base/fault.h"
 #include "base/mem.h"
 #include "layerfs/layer_cache.h"
@@ -22,7 +23,6 @@
 #include "layerfs/tree_priv.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <string.h>
 
 enum { THREADS_MAX = 16 }; // two descriptors and two megabytes each
@@ -147,11 +147,8 @@ static void *work(void *ctx)
 
 static unsigned thread_count(const struct layer_options *opt, size_t layers)
 {
-	unsigned n = opt->threads;
-	cpu_set_t cpus;
+	unsigned n = opt->threads ? opt->threads : cpus_allowed();
 
-	if (!n)
-		n = sched_getaffinity(0, sizeof(cpus), &cpus) ? 1 : (unsigned)CPU_COUNT(&cpus);
 	if (n > layers)
 		n = (unsigned)layers;
 	return n < 1 ? 1 : n > THREADS_MAX ? THREADS_MAX : n;

@@ -6,6 +6,8 @@
 #include "base/buf.h"
 #include "tests/unit/unit.h"
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -33,9 +35,9 @@ static int take(void *ctx, const void *p, size_t n, struct err *e)
 	return buf_add(&t->got, p, n, e);
 }
 
-static void run(bool threads, unsigned slow_a, unsigned slow_b)
+static void run(unsigned helpers, unsigned slow_a, unsigned slow_b)
 {
-	struct fanout *f = fanout_new(3, 16, threads, &err);
+	struct fanout *f = fanout_new(3, 16, helpers, &err);
 	struct taker a = {.slow = slow_a}, b = {.slow = slow_b};
 	struct buf want = BUF_INIT(0);
 
@@ -60,17 +62,18 @@ static void run(bool threads, unsigned slow_a, unsigned slow_b)
 
 START_TEST(test_fanout_every_consumer_sees_all_in_order)
 {
-	run(false, 0, 0);
-	run(true, 0, 0);
-	run(true, 50, 0);
-	run(true, 0, 50);
+	for (unsigned helpers = 0; helpers <= 3; helpers++) { // 3: more than consumers
+		run(helpers, 0, 0);
+		run(helpers, 50, 0);
+		run(helpers, 0, 50);
+	}
 }
 END_TEST
 
 START_TEST(test_fanout_failure_is_the_first_consumers_and_ends_its_calls)
 {
-	for (int threads = 0; threads < 2; threads++) {
-		struct fanout *f = fanout_new(2, 8, threads, &err);
+	for (unsigned helpers = 0; helpers < 3; helpers++) {
+		struct fanout *f = fanout_new(2, 8, helpers, &err);
 		struct taker a = {.fail_at = 64, .slow = 1}, b = {.fail_at = 64, .slow = 2};
 		int rc = 0;
 
@@ -95,8 +98,8 @@ END_TEST
 // One that comes late sees what is published from then on, all of it, and the others miss nothing.
 START_TEST(test_fanout_add_in_the_midst_sees_what_follows)
 {
-	for (int threads = 0; threads < 2; threads++) {
-		struct fanout *f = fanout_new(2, 8, threads, &err);
+	for (unsigned helpers = 0; helpers < 3; helpers++) {
+		struct fanout *f = fanout_new(2, 8, helpers, &err);
 		struct taker a = {.slow = 20}, b = {.slow = 0};
 
 		assert_ok(fanout_add(f, take, &a, &err));
@@ -118,7 +121,7 @@ END_TEST
 
 START_TEST(test_fanout_free_before_drain_waits)
 {
-	struct fanout *f = fanout_new(4, 8, true, &err);
+	struct fanout *f = fanout_new(4, 8, 1, &err);
 	struct taker a = {.slow = 1000};
 
 	assert_ok(fanout_add(f, take, &a, &err));
@@ -132,6 +135,52 @@ START_TEST(test_fanout_free_before_drain_waits)
 }
 END_TEST
 
+// A consumer that holds one helper up: the other consumers, the other helpers and the producer go on, as far as the ring
+// lets them, and the slow one gets everything in the end.
+struct gate {
+	struct buf got;
+	unsigned passed; // chunks that the other has seen
+	atomic_bool open;
+};
+
+static int wait_and_take(void *ctx, const void *p, size_t n, struct err *e)
+{
+	struct gate *g = ctx;
+
+	while (!atomic_load(&g->open))
+		usleep(100);
+	return buf_add(&g->got, p, n, e);
+}
+
+static int open_at_end(void *ctx, const void *p, size_t n, struct err *e)
+{
+	struct gate *g = ctx;
+
+	(void)p, (void)n, (void)e;
+	if (++g->passed == 4)
+		atomic_store(&g->open, true);
+	return 0;
+}
+
+START_TEST(test_fanout_slow_consumer_holds_up_nobody_within_the_ring)
+{
+	struct fanout *f = fanout_new(4, 8, 2, &err);
+	struct gate g = {.open = false};
+
+	assert_ok(fanout_add(f, wait_and_take, &g, &err));
+	assert_ok(fanout_add(f, open_at_end, &g, &err)); // lets the first go on when it has seen the whole ring
+	for (int i = 0; i < 4; i++) {
+		memcpy(fanout_buffer(f), "01234567", 8);
+		assert_ok(fanout_publish(f, 8, &err));
+	}
+	assert_ok(fanout_drain(f, &err));
+	ck_assert_uint_eq(g.got.len, 32);
+	fanout_free(f);
+	buf_free(&g.got);
+}
+END_TEST
+
 UNIT_MAIN("base/fanout", ADD(test_fanout_every_consumer_sees_all_in_order)
 	  ADD(test_fanout_failure_is_the_first_consumers_and_ends_its_calls) ADD(test_fanout_add_in_the_midst_sees_what_follows)
-	  ADD(test_fanout_free_before_drain_waits))
+	  ADD(test_fanout_free_before_drain_waits)
+	  ADD(test_fanout_slow_consumer_holds_up_nobody_within_the_ring))

@@ -184,7 +184,7 @@ START_TEST(test_eif_writer_sha384_so_far_is_the_kernels_and_changes_nothing)
 			struct eif_writer *w = eif_writer_new(-1, EIF_X86_64, &err);
 
 			if (threads)
-				assert_ok(eif_writer_use_threads(w, &err));
+				assert_ok(eif_writer_use_threads(w, 0, &err));
 			assert_ok(eif_writer_section(w, EIF_SECTION_KERNEL, &err));
 			assert_ok(eif_writer_write(w, kernel, sizeof(kernel), &err));
 			if (ask)
@@ -228,7 +228,7 @@ static const char *foresee(bool threads, uint64_t size, uint32_t crc, char own[D
 	struct eif_writer *w = eif_writer_new(fd, EIF_X86_64, &err);
 
 	if (threads)
-		assert_ok(eif_writer_use_threads(w, &err));
+		assert_ok(eif_writer_use_threads(w, 0, &err));
 	add(w, EIF_SECTION_KERNEL, "kernel");
 	add(w, EIF_SECTION_RAMDISK, "one");
 	assert_ok(eif_writer_section(w, EIF_SECTION_RAMDISK, &err));

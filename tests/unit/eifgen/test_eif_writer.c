@@ -22,7 +22,7 @@ static struct eif_writer *begun(bool threads)
 		data[i] = (uint8_t)(i * 2654435761u >> 13);
 	ck_assert_ptr_nonnull(w);
 	if (threads)
-		assert_ok(eif_writer_use_threads(w, &err));
+		assert_ok(eif_writer_use_threads(w, 0, &err));
 	assert_ok(eif_writer_section(w, EIF_SECTION_KERNEL, &err));
 	assert_ok(eif_writer_write(w, data, 300001, &err));
 	assert_ok(eif_writer_section(w, EIF_SECTION_RAMDISK, &err));
