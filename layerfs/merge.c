@@ -159,6 +159,24 @@ static int apply_aufs_link(struct apply *a, struct node *dir, const char *base, 
 	return n ? 0 : -1;
 }
 
+// Files that a layer takes away are gone for its own hard links, too, wherever the whiteout stands. Readers who go through
+// a layer as it comes link what the whiteout has not reached yet, or find nothing; overlay2 has the whiteout's own node
+// there and links that, so the name vanishes. No builder writes such a layer.
+static int find_link_target(const struct apply *a, const struct list_entry *e, struct node **target, struct err *err)
+{
+	struct node *n;
+	char q[QUOTE];
+
+	if (tree_lookup_present(a->tree, e->target, e->target_len, target, err) ||
+	    (!*target && tree_lookup(a->tree, e->target, e->target_len, false, &n, err)))
+		return -1;
+	if (*target)
+		return 0;
+	return err_set(err, ERR_INPUT, "a hard link to %s, which %s",
+		       err_quote(e->target, e->target_len, q, sizeof(q)),
+		       n ? "its own layer removes" : "is not there");
+}
+
 static int apply_hardlink(struct apply *a, struct node *dir, const char *base, size_t len, const struct list_entry *e,
 			  struct err *err)
 {
@@ -167,10 +185,10 @@ static int apply_hardlink(struct apply *a, struct node *dir, const char *base, s
 
 	if (!strncmp(e->target, AUFS_LINKS, sizeof(AUFS_LINKS) - 1))
 		return apply_aufs_link(a, dir, base, len, e, err);
-	if (tree_lookup(a->tree, e->target, e->target_len, false, &target, err))
+	if (find_link_target(a, e, &target, err))
 		return -1;
 	err_quote(e->target, e->target_len, q, sizeof(q));
-	if (!target || (target != old && old && is_below(target, old)))
+	if (target != old && old && is_below(target, old))
 		return err_set(err, ERR_INPUT, "a hard link to %s, which is not there", q);
 	if (target == old)
 		return err_set(err, ERR_INPUT, "a hard link to itself");

@@ -100,7 +100,10 @@ static int walk_symlink(struct walk *w, const struct node *link, struct err *err
 	return 0;
 }
 
-struct node *tree_resolve(const struct tree *tree, const char *path, size_t len, bool follow_last, struct err *err)
+// present: what is no directory, and the layer that is being applied takes away, is not there. (What such a directory
+// holds has marks of its own.)
+static struct node *resolve(const struct tree *tree, const char *path, size_t len, bool follow_last, bool present,
+			    struct err *err)
 {
 	struct walk w = {tree, tree->root, path, len, NULL, 0};
 	const char *name;
@@ -118,7 +121,7 @@ struct node *tree_resolve(const struct tree *tree, const char *path, size_t len,
 			continue;
 		}
 		child = tree_child(tree, w.at, name, n);
-		if (!child) {
+		if (!child || (present && !S_ISDIR(child->inode->mode) && node_has(tree, child, NODE_GONE))) {
 			fail(err, ENOENT, "is not there", name, n);
 			goto fail;
 		}
@@ -136,12 +139,25 @@ fail:
 	return NULL;
 }
 
+struct node *tree_resolve(const struct tree *tree, const char *path, size_t len, bool follow_last, struct err *err)
+{
+	return resolve(tree, path, len, follow_last, false, err);
+}
+
 int tree_lookup(const struct tree *tree, const char *path, size_t len, bool follow_last, struct node **out,
 		struct err *err)
 {
 	struct err why = ERR_INIT;
 
-	*out = tree_resolve(tree, path, len, follow_last, &why);
+	*out = resolve(tree, path, len, follow_last, false, &why);
+	return !*out && why.class == ERR_MEMORY ? err_nomem(err) : 0;
+}
+
+int tree_lookup_present(const struct tree *tree, const char *path, size_t len, struct node **out, struct err *err)
+{
+	struct err why = ERR_INIT;
+
+	*out = resolve(tree, path, len, false, true, &why);
 	return !*out && why.class == ERR_MEMORY ? err_nomem(err) : 0;
 }
 

@@ -125,7 +125,7 @@ START_TEST(test_merge_hardlink_into_a_lower_layer)
 {
 	tar_file(&l[0], "a", "1");
 	tar_link(&l[1], "b", '1', "a");
-	tar_file(&l[1], ".wh.a", "");
+	tar_file(&l[2], ".wh.a", "");
 	tar_link(&l[2], "c", '1', "./b");
 	expect("b 100644 0:0 1 l #2\nc 100644 0:0 1 l #2\n");
 }

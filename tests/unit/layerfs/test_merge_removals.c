@@ -204,6 +204,47 @@ START_TEST(test_merge_removal_goes_through_no_symlink_of_its_own_layer)
 }
 END_TEST
 
+// Neither what the layer removes, nor what only a symlink that it removes leads to, nor what is in a directory that it
+// removes, can be linked to: in either order, for either policy.
+START_TEST(test_merge_hard_link_to_what_its_layer_removes_is_refused)
+{
+	static const struct {
+		const char *removal, *target;
+	} rows[] = {{".wh.f", "f"}, {".wh.way", "way/f"}, {".wh.d", "d/f"}, {"d/.wh..wh..opq", "d/f"}, {".wh..wh..opq", "f"}};
+
+	for (size_t i = 0; i < 4 * sizeof(rows) / sizeof(rows[0]); i++) {
+		setup();
+		policy = i & 1 ? TREE_REPLACE_SYMLINK : TREE_WRITE_THROUGH;
+		tar_file(&l[0], "f", "1");
+		tar_file(&l[0], "d/f", "1");
+		tar_link(&l[0], "way", '2', "x");
+		tar_file(&l[0], "x/f", "1");
+		if (i & 2)
+			tar_file(&l[1], rows[i / 4].removal, "");
+		tar_link(&l[1], "h", '1', rows[i / 4].target);
+		if (!(i & 2))
+			tar_file(&l[1], rows[i / 4].removal, "");
+		refused("which its own layer removes");
+	}
+}
+END_TEST
+
+// What the layer removes and brings anew is its own, and so is what stands beside the removed.
+START_TEST(test_merge_hard_link_to_what_its_layer_brings_anew_is_made)
+{
+	tar_file(&l[0], "d/f", "1");
+	tar_file(&l[0], "d/g", "1");
+	tar_file(&l[0], "k", "1");
+	tar_file(&l[1], ".wh.d", "");
+	tar_file(&l[1], ".wh.k", "");
+	tar_file(&l[1], "d/f", "22");
+	tar_link(&l[1], "h", '1', "d/f");
+	tar_file(&l[1], "k", "333");
+	tar_link(&l[1], "d/k", '1', "k");
+	expect("d 40755 0:0 i\nd/f 100644 0:0 2 #2\nd/k 100644 0:0 3 #2\nh 100644 0:0 2 #2\nk 100644 0:0 3 #2\n");
+}
+END_TEST
+
 START_TEST(test_merge_bad_whiteouts_are_refused)
 {
 	static const char *const bad[] = {".wh.", "d/.wh..", ".wh...", ".wh.d/x", "a/.wh.d/x"};
@@ -227,4 +268,6 @@ UNIT_MAIN("layerfs/merge_removals", tcase_add_checked_fixture(tc_, setup, teardo
 	  ADD(test_merge_whiteout_through_symlink_removes_there) ADD(test_merge_without_memory_is_never_another_tree)
 	  ADD(test_merge_removed_directory_lets_nothing_through_its_symlinks)
 	  ADD(test_merge_removal_goes_through_no_symlink_of_its_own_layer)
+	  ADD(test_merge_hard_link_to_what_its_layer_removes_is_refused)
+	  ADD(test_merge_hard_link_to_what_its_layer_brings_anew_is_made)
 	  ADD(test_merge_bad_whiteouts_are_refused))
