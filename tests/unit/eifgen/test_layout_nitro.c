@@ -165,6 +165,72 @@ START_TEST(test_app_hard_links_become_relative_symlinks_with_the_files_bits)
 }
 END_TEST
 
+// `count` directories of one name, each in the one before.
+static struct node *deep(struct fixture *f, const char *name, int count)
+{
+	struct node *n = NULL;
+
+	for (int i = 0; i < count; i++)
+		n = dir_at(f->tree, n, name, 0755);
+	return n;
+}
+
+// A directory whose path of 4 095 bytes would do for a file: with its slash it is one too long.
+START_TEST(test_app_directory_one_past_the_limit_by_its_slash_is_refused_by_its_path)
+{
+	struct layout_options opt = options(LAYOUT_NITRO_CLI);
+	char name[256], last[256];
+
+	memset(name, 'n', 255);
+	name[255] = 0;
+	for (int file = 1; file >= 0; file--) {
+		struct fixture f;
+		struct node *n;
+
+		fixture_init(&f);
+		n = deep(&f, name, 15);
+		memset(last, 'm', 248); // 7 + 15 * 256 + 248 = 4095
+		last[248] = 0;
+		if (file) {
+			file_at(f.tree, n, last, "x");
+			assert_holds(write_app(&f, &opt), last);
+			fixture_free(&f);
+		} else {
+			dir_at(f.tree, n, last, 0755);
+			ck_assert_int_eq(layout_write_app(&opt, &f.app, sink_buf(&f.out), &err), -1);
+			ck_assert_msg(!strncmp(err.msg, "entry \"nnn", 10), "%s", err.msg);
+			ck_assert_ptr_nonnull(strstr(err.msg, "with the slash behind a directory's name"));
+			fixture_free(&f);
+		}
+	}
+}
+END_TEST
+
+// The symlink that a later name of a file becomes goes up to where the two ways part.
+START_TEST(test_app_hard_link_whose_way_is_past_the_limit_is_refused_by_its_path)
+{
+	struct layout_options opt = options(LAYOUT_NITRO_CLI);
+
+	for (int depth = 1363; depth <= 1364; depth++) { // 1363 * 3 + 6 = 4095
+		struct fixture f;
+		struct node *first;
+
+		fixture_init(&f);
+		first = file_at(f.tree, NULL, "a-file", "x");
+		link_at(f.tree, deep(&f, "b", depth), "z", first);
+		if (depth == 1363) {
+			assert_holds(write_app(&f, &opt), "/z -> ../");
+			fixture_free(&f);
+		} else {
+			ck_assert_int_eq(layout_write_app(&opt, &f.app, sink_buf(&f.out), &err), -1);
+			ck_assert_msg(!strncmp(err.msg, "entry \"b/b/b", 12), "%s", err.msg);
+			ck_assert_ptr_nonnull(strstr(err.msg, "a target of 4098 bytes"));
+			fixture_free(&f);
+		}
+	}
+}
+END_TEST
+
 START_TEST(test_app_hard_link_to_a_dropped_name_points_at_nothing)
 {
 	struct layout_options opt = options(LAYOUT_NITRO_CLI);
@@ -259,6 +325,8 @@ UNIT_MAIN("eifgen/layout_nitro",
 	  ADD(test_app_special_names_are_dropped_replaced_and_stamped)
 	  ADD(test_app_special_names_that_are_directories_stay_and_the_files_are_appended)
 	  ADD(test_app_hard_links_become_relative_symlinks_with_the_files_bits)
+	  ADD(test_app_directory_one_past_the_limit_by_its_slash_is_refused_by_its_path)
+	  ADD(test_app_hard_link_whose_way_is_past_the_limit_is_refused_by_its_path)
 	  ADD(test_app_hard_link_to_a_dropped_name_points_at_nothing)
 	  ADD(test_app_times_are_clamped_below_and_refused_above)
 	  ADD(test_app_what_docker_leaves_open_is_named)
