@@ -6,7 +6,8 @@
 //
 //   http_open ─ perform until the head is complete ─ redirect? again ─► http_read ─ perform until bytes or the end
 //
-// Silence is measured by adding up the waits that brought nothing, so no clock is read.
+// Silence is measured by adding up the waits that brought nothing. A peer that is never quite silent is measured by what
+// came while it was waited for, and for how long, by libcurl's clock: the reader's own time is not the peer's.
 #include "layerfs/http.h"
 
 #include "base/io.h"
@@ -36,6 +37,9 @@ struct http_stream {
 	size_t head_bytes;
 	bool head_done, done, paused;
 	unsigned idle_max; // seconds
+	uint64_t received; // of the body
+	uint64_t waited;   // microseconds since the speed was looked at
+	uint64_t moved;	   // bytes until then, both ways
 	CURLcode result;   // once done
 	const uint8_t *body;
 	int body_fd;
@@ -66,6 +70,7 @@ static size_t on_body(char *p, size_t size, size_t n, void *ctx)
 		s->paused = true;
 		return CURL_WRITEFUNC_PAUSE;
 	}
+	s->received += n;
 	return buf_add(&s->in, p, n, NULL) ? 0 : n;
 }
 
@@ -127,20 +132,71 @@ static void note_end(struct http_stream *s)
 		}
 }
 
-// Lets the transfer run until `ready` bytes wait, the head is there (ready 0), or it has ended.
+static int give_up(struct err *err, const char *what, unsigned seconds)
+{
+	err_set(err, ERR_IO, "HTTP: %s for %u seconds", what, seconds);
+	if (err)
+		err->errnum = EAGAIN;
+	return -1;
+}
+
+static uint64_t elapsed(const struct http_stream *s)
+{
+	curl_off_t us = 0;
+
+	curl->easy_getinfo(s->easy, CURLINFO_TOTAL_TIME_T, &us);
+	return us > 0 ? (uint64_t)us : 0;
+}
+
+static uint64_t bytes_moved(const struct http_stream *s)
+{
+	return s->head_bytes + s->received + s->body_off;
+}
+
+// Whether at least HTTP_SPEED_MIN bytes a second came and went in each idle_max seconds that were waited.
+static int check_speed(struct http_stream *s, struct err *err)
+{
+	uint64_t n = bytes_moved(s) - s->moved;
+
+	if (s->waited < (uint64_t)s->idle_max * 1000000)
+		return 0;
+	if (n < (uint64_t)s->idle_max * HTTP_SPEED_MIN)
+		return give_up(err, n ? "next to nothing came" : "nothing came", s->idle_max);
+	s->waited = 0;
+	s->moved += n;
+	return 0;
+}
+
+// Lets the peer work, after a wait for it of which libcurl's clock showed `before` at the beginning. 0 or -1.
+static int step(struct http_stream *s, bool waited, uint64_t before, struct err *err)
+{
+	int running;
+	uint64_t now;
+
+	if (curl->multi_perform(s->multi, &running))
+		return err_set(err, ERR_IO, "HTTP: libcurl failed");
+	note_end(s);
+	now = elapsed(s);
+	if (waited && now > before)
+		s->waited += now - before;
+	return s->done ? 0 : check_speed(s, err);
+}
+
+// Lets the transfer run until bytes of the body wait, or the head is there, or it has ended.
 static int run(struct http_stream *s, bool for_body, struct err *err)
 {
 	uint64_t idle = 0; // milliseconds
+	bool waited = false;
 
 	while (!s->done && (for_body ? s->in.len == s->in_pos : !s->head_done)) {
 		size_t before = s->in.len + s->head_bytes;
 		uint64_t sent = s->body_off;
-		int running, events = 0;
+		int events = 0;
 		long wait = 0;
 
-		if (curl->multi_perform(s->multi, &running))
-			return err_set(err, ERR_IO, "HTTP: libcurl failed");
-		note_end(s);
+		if (step(s, waited, elapsed(s), err))
+			return -1;
+		waited = true;
 		if (s->done || s->in.len + s->head_bytes != before)
 			continue;
 		// It would wake up early for timers of its own, and that would not be a second of silence.
@@ -149,12 +205,8 @@ static int run(struct http_stream *s, bool for_body, struct err *err)
 		if (curl->multi_poll(s->multi, NULL, 0, (int)wait, &events))
 			return err_set(err, ERR_IO, "HTTP: libcurl failed");
 		idle = events || s->body_off != sent ? 0 : idle + (uint64_t)wait;
-		if (idle >= (uint64_t)s->idle_max * 1000) {
-			err_set(err, ERR_IO, "HTTP: nothing came for %u seconds", s->idle_max);
-			if (err)
-				err->errnum = EAGAIN;
-			return -1;
-		}
+		if (idle >= (uint64_t)s->idle_max * 1000)
+			return give_up(err, "nothing came", s->idle_max);
 	}
 	// What came before the failure is the reader's first: the head, then the bytes that wait.
 	if (!s->done || s->result == CURLE_OK || (for_body ? s->in.len > s->in_pos : s->head_done))
@@ -293,7 +345,7 @@ static int exchange(const struct http_settings *set, const struct http_request *
 	if (!s)
 		return -1;
 	s->url = mem_strdup(url, err);
-	s->idle_max = set->idle_seconds ? set->idle_seconds : HTTP_IDLE_SECONDS;
+	http_set_idle(s, set->idle_seconds);
 	if (!s->url || add_headers(s, req, authorize, err))
 		return -1;
 	s->easy = curl->easy_init();
@@ -378,6 +430,13 @@ int64_t http_retry_after(struct http_stream *s)
 
 	curl->easy_getinfo(s->easy, CURLINFO_RETRY_AFTER, &seconds);
 	return seconds > 0 ? seconds : 0;
+}
+
+void http_set_idle(struct http_stream *s, unsigned seconds)
+{
+	s->idle_max = seconds ? seconds : HTTP_IDLE_SECONDS;
+	s->waited = 0;
+	s->moved = bytes_moved(s);
 }
 
 const char *http_url(const struct http_stream *s)

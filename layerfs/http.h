@@ -6,7 +6,8 @@
 //   - `authorization` goes to the host of the request's own URL; a redirect to another scheme, host or port loses it.
 //   - A redirect from https to http is refused, so is a user name inside a URL.
 //   - Nothing is read from the environment (libcurl would: proxies), no cookies, no .netrc.
-//   - A peer that neither sends nor takes anything for HTTP_IDLE_SECONDS (or the settings' idle_seconds) is given up.
+//   - A peer that neither sends nor takes anything for HTTP_IDLE_SECONDS (or the settings' idle_seconds) is given up, and
+//     so is one that moves fewer than HTTP_SPEED_MIN bytes a second while it is waited for so long.
 // Private to layerfs.
 #ifndef LAYERFS_HTTP_H
 #define LAYERFS_HTTP_H
@@ -21,6 +22,7 @@
 
 enum {
 	HTTP_IDLE_SECONDS = 60,
+	HTTP_SPEED_MIN = 1024, // slower than any line that images come over; a gigabyte takes twelve days at this
 	HTTP_REDIRECTS_MAX = 5,
 };
 
@@ -31,7 +33,7 @@ struct http_settings {
 	const char *http_proxy;	 // for http likewise
 	const char *no_proxy;	 // libcurl's CURLOPT_NOPROXY; NULL: none
 	const char *unix_socket; // all connections go there; NULL: to the URL's host
-	unsigned idle_seconds;	 // 0: HTTP_IDLE_SECONDS
+	unsigned idle_seconds;	 // of each exchange, from its beginning on; 0: HTTP_IDLE_SECONDS
 };
 
 struct http_request {
@@ -66,6 +68,8 @@ int http_next_page(const struct http_settings *set, struct http_stream *s, char 
 int64_t http_retry_after(struct http_stream *s); // seconds, 0 if not said
 const char *http_url(const struct http_stream *s); // where redirects led
 
+// Another limit for what is still to come (0: HTTP_IDLE_SECONDS), for a peer that may be long about its first bytes only.
+void http_set_idle(struct http_stream *s, unsigned seconds);
 // Some bytes of the body; 0 at its end; -1 as http_open.
 ssize_t http_read(struct http_stream *s, void *p, size_t n, struct err *err);
 // All of it, appended to out: ERR_LIMIT past max.
