@@ -12,8 +12,11 @@
 #include "layerfs/http.h"
 #include "layerfs/spool.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 enum {
 	REFUSAL_MAX = 64 << 10,
@@ -45,6 +48,8 @@ static int keep(struct http_stream *s, int fd, uint64_t max, struct err *err)
 	if (!piece)
 		return -1;
 	while ((n = http_read(s, piece, PIECE, err)) > 0) {
+		if (!total)
+			http_set_idle(s, 0);
 		total += (uint64_t)n;
 		if (total > max)
 			return err_set(err, ERR_LIMIT, "the daemon sends more than %llu bytes (--max-expanded)",
@@ -57,7 +62,27 @@ static int keep(struct http_stream *s, int fd, uint64_t max, struct err *err)
 
 static int check_socket(const char *socket, struct err *err)
 {
-	return strstr(socket, "://") ? err_set(err, ERR_IO, "no unix socket, and others are not asked") : 0;
+	return strstr(socket, "://") ? err_set(err, ERR_UNSUPPORTED, "no unix socket, and others are not asked") : 0;
+}
+
+// 1 if somebody takes connections there; 0 if nobody does, *err saying so; -1 if that cannot be told: a daemon that we may
+// not ask, or that is too busy, may have the image.
+static int somebody_listens(const char *path, struct err *err)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	int e;
+
+	if (fd < 0)
+		return err_sys(err, errno, "make a socket");
+	if (strlen(path) >= sizeof(at.sun_path))
+		return err_set(err, ERR_USAGE, "a path too long for a unix socket");
+	strcpy(at.sun_path, path);
+	if (!connect(fd, (struct sockaddr *)&at, sizeof(at)))
+		return 1;
+	e = errno;
+	err_sys(err, e, "connect");
+	return e == ENOENT || e == ECONNREFUSED ? 0 : -1;
 }
 
 static int save(const char *socket, const char *name, uint64_t max, int fd, struct err *err)
@@ -94,11 +119,15 @@ static int ask(const char *socket, const char *name, struct err *err)
 	_cleanup_free_ char *url = mem_printf(err, "http://localhost/images/%s/json", name);
 	struct http_request req = {.method = "GET", .url = url, .body_fd = -1};
 	_cleanup_http_ struct http_stream *s = NULL;
+	int rc;
 
-	if (!url)
+	if (!url || check_socket(socket, err))
 		return -1;
-	if (check_socket(socket, err) || http_open(&set, &req, &s, err))
-		return err && err->class == ERR_IO ? 0 : -1; // nobody listens there
+	rc = somebody_listens(socket, err);
+	if (rc <= 0)
+		return rc;
+	if (http_open(&set, &req, &s, err))
+		return -1;
 	if (http_status(s) == 200)
 		return 1;
 	refused(s, err);

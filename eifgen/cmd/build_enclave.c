@@ -5,7 +5,8 @@
 // and docker-inspect's output (DockerInfo is null). PCRs are the same.
 //
 // --docker-uri takes every reference of ours, and Docker names: those are looked for in the Docker daemon's store
-// first, as nitro-cli does, and pulled from their registry if they are not there (or no daemon is). --docker-dir builds
+// first, as nitro-cli does, and pulled from their registry, with a warning, if they are not there (or no daemon is); a
+// daemon that cannot be asked is an error. --docker-dir builds
 // as `cage build` does, every time in the image being the epoch: nitro-cli leaves those to Docker, and to the clock.
 #include "base/cleanup.h"
 #include "base/mem.h"
@@ -186,9 +187,11 @@ static int set_ref(struct request *r, const char *form, struct err *err)
 	return r->ref ? 0 : -1;
 }
 
-// Once the daemon has the image it is that one or an error: what a registry has under the same name may be another.
+// Once the daemon has the image, or may have it, it is that one or an error: what a registry has under the same name may be
+// another. So whoever gets that one is told.
 static int find_docker_name(struct request *r, struct err *err)
 {
+	_cleanup_free_ char *text = NULL;
 	struct err why = ERR_INIT;
 	int there;
 
@@ -203,7 +206,10 @@ static int find_docker_name(struct request *r, struct err *err)
 	}
 	if (there)
 		return 0;
-	cmd_explain("%s comes from its registry: %s", r->uri, why.msg);
+	text = mem_printf(err, "%s comes from its registry: %s", r->uri, why.msg);
+	if (!text)
+		return -1;
+	cmd_warn(NULL, text);
 	return set_ref(r, "docker://", err);
 }
 

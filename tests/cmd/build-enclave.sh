@@ -44,9 +44,23 @@ gives "a reference of ours" "$one" "docker://$REGISTRY/team/app:v1"
 gives "another" "$two" "oci:$L:v2"
 t_exit 2 "a tag that is not there" be --docker-uri "$REGISTRY/team/app:v9"
 t_says "in the registry's words" "manifest unknown"
-DOCKER_HOST=unix://$sock t_exit 0 "-v says where it comes from" eifgen -v build-enclave --docker-uri "$REGISTRY/team/app:v1" --output-file "$W/x.eif"
-t_says "and why" "comes from its registry: Docker daemon at"
+DOCKER_HOST=unix://$sock t_exit 0 "a warning says where it comes from" eifgen build-enclave --docker-uri "$REGISTRY/team/app:v1" --output-file "$W/x.eif"
+t_says "and why" "warning: $REGISTRY/team/app:v1 comes from its registry: Docker daemon at \"$sock\": connect: No such file"
 rm -f "$W/x.eif"
+DOCKER_HOST=tcp://127.0.0.1:1 t_exit 2 "a daemon elsewhere: no other image in its place" eifgen build-enclave --docker-uri "$REGISTRY/team/app:v1" --output-file "$W/x.eif"
+t_says "is said to be that" 'Docker daemon at "tcp://127.0.0.1:1": no unix socket'
+: >"$W/file"
+DOCKER_HOST=unix://$W/file/sock t_exit 2 "a socket that cannot be reached: none either" eifgen build-enclave --docker-uri "$REGISTRY/team/app:v1" --output-file "$W/x.eif"
+DOCKER_HOST=unix://$W/file t_exit 0 "where nobody listens there is no daemon" eifgen build-enclave --docker-uri "$REGISTRY/team/app:v1" --output-file "$W/y.eif"
+nobody=(setpriv --reuid 65534 --clear-groups --inh-caps=-all "$EIFGEN_BIN/eifgen")
+if [ "$(id -u)" -eq 0 ] && "${nobody[@]}" --version >/dev/null 2>&1; then
+	mkdir -m 700 "$W/closed"
+	DOCKER_HOST=unix://$W/closed/sock t_exit 2 "a socket that is not ours to open: none either" \
+		"${nobody[@]}" build-enclave --docker-uri "$REGISTRY/team/app:v1" --output-file "$W/x.eif"
+	t_says "is said to be that" "connect: Permission denied"
+else
+	t_skip "a socket that is not ours to open" "needs root, who may become nobody, and a way to the program"
+fi
 t_exit 2 "no Docker name" be --docker-uri "Not A Name"
 t_exit 2 "an empty one" be --docker-uri ""
 t "leaves nothing" test ! -e "$W/x.eif"
@@ -57,6 +71,7 @@ replay() { timeout 300 python3 tests/tools/docker_replay.py "$1" "$W/two.tar" "$
 replay "$W/d.sock" docker.io/team/app:v1
 replay "$W/r.sock" "$REGISTRY/team/app:v1"
 replay "$W/c.sock" "$REGISTRY/team/app:v1" 1000000
+replay "$W/j.sock" "$REGISTRY/team/app:v1" json
 sock=$W/d.sock
 gives "a Docker name, from the daemon" "$two" team/app:v1
 named "named so" "team/app $(image_id v2)"
@@ -67,6 +82,8 @@ gives "docker:// asks the registry alone" "$one" "docker://$REGISTRY/team/app:v1
 sock=$W/c.sock
 rm -f "$W/x.eif"
 t_exit 2 "a daemon that has it and breaks off: no other image in its place" be --docker-uri "$REGISTRY/team/app:v1"
+sock=$W/j.sock
+t_exit 2 "nor for one that breaks off when asked for it" be --docker-uri "$REGISTRY/team/app:v1"
 t "and no file" test ! -e "$W/x.eif"
 
 # ---- the daemon itself --------------------------------------------------------------------------------------------------

@@ -3,13 +3,15 @@
 """Answers on a unix socket as a Docker daemon did (20.10.24, `GET /images/NAME/get` and `/json`): the recorded heads, and a
 docker-archive file as the body, in chunks. For machines where no daemon can start. Ends after LIFE seconds by itself.
 
-  docker_replay.py SOCKET ARCHIVE NAME [CUT [WAIT]]     CUT: the connection is closed after so many bytes of the archive, "-":
-  never; WAIT: seconds before the first of them, as a daemon takes that collects all layers in a directory before"""
+  docker_replay.py SOCKET ARCHIVE NAME [CUT [WAIT]]     CUT: the connection is closed after so many bytes of the archive, or,
+  with a "+" behind the number, nothing more comes over it; "json": it is closed when asked whether the image is there; "-":
+  nothing of that. WAIT: seconds before the first byte, as a daemon takes that collects all layers in a directory before"""
 import os, socketserver, sys, threading, time
 
 LIFE = 300
 path, archive, name = sys.argv[1:4]
-cut = int(sys.argv[4]) if len(sys.argv) > 4 and sys.argv[4] != "-" else None
+how = sys.argv[4] if len(sys.argv) > 4 else "-"
+cut = int(how.rstrip("+")) if how not in ("-", "json") else None
 wait = int(sys.argv[5]) if len(sys.argv) > 5 else 0
 HEAD = ("HTTP/1.1 %s\r\nApi-Version: 1.41\r\nContent-Type: %s\r\nDocker-Experimental: false\r\nOstype: linux\r\n"
         "Server: Docker/20.10.24+dfsg1 (linux)\r\n")
@@ -21,6 +23,8 @@ class Handler(socketserver.StreamRequestHandler):
         while self.rfile.readline() not in (b"\r\n", b""):
             pass
         if line == "GET /images/%s/json HTTP/1.1\r\n" % name:
+            if how == "json":
+                return
             body = b'{"Id":"sha256:%s","Os":"linux"}\n' % (b"0" * 64)
             self.wfile.write((HEAD % ("200 OK", "application/json")
                               + "Content-Length: %d\r\n\r\n" % len(body)).encode() + body)
@@ -36,6 +40,9 @@ class Handler(socketserver.StreamRequestHandler):
         for i in range(0, len(data), 32768):
             piece = data[i:i + 32768]
             self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+        if how.endswith("+"):
+            self.wfile.flush()
+            time.sleep(LIFE)
         if cut is None:
             self.wfile.write(b"0\r\n\r\n")
 
