@@ -474,22 +474,31 @@ static bool names_http(const char *p, size_t n)
 
 enum { SNIFF_BLANKS_MAX = 64 }; // more in front of a first word are a way to tire us out
 
+// What some reader of request lines takes for a blank: RFC 9112 3 names HTAB, VT, FF, CR and SP, and who splits text of
+// Latin-1 takes the separators, NEL and NBSP too.
+static bool is_sloppy_blank(char c)
+{
+	unsigned char u = (unsigned char)c;
+
+	return (u >= '\t' && u <= '\r') || (u >= 0x1c && u <= ' ') || u == 0x85 || u == 0xa0;
+}
+
 int http1_sniff(const char *buf, size_t n)
 {
-	size_t start = 0, i;
+	size_t start = 0;
 	const char *lf;
 
-	while (start < n && (is_blank(buf[start]) || buf[start] == '\r' || buf[start] == '\n'))
+	while (start < n && is_sloppy_blank(buf[start]))
 		start++;
 	if (start > SNIFF_BLANKS_MAX)
 		return 1;
-	for (i = start; i < n && !is_blank(buf[i]); i++)
-		if (!is_tchar((unsigned char)buf[i]) || i - start > HTTP1_METHOD_MAX + 2)
+	// The first word tells a binary protocol early, which may never send an LF. Its length tells nothing: there is none
+	// for methods that every service keeps to.
+	for (size_t i = start; i < n && !is_sloppy_blank(buf[i]); i++)
+		if ((unsigned char)buf[i] < ' ' || (unsigned char)buf[i] > '~')
 			return -1;
-	if (i == n)
-		return 0;
-	lf = memchr(buf + i, '\n', n - i);
+	lf = memchr(buf + start, '\n', n - start);
 	if (!lf)
-		return n - i > HTTP1_TARGET_MAX ? 1 : 0;
-	return names_http(buf + i, (size_t)(lf - buf) - i) ? 1 : -1;
+		return n - start > HTTP1_TARGET_MAX ? 1 : 0;
+	return names_http(buf + start, (size_t)(lf - buf) - start) ? 1 : -1;
 }

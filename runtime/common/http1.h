@@ -69,9 +69,10 @@ int http1_parse_request(const char *buf, size_t n, size_t *scanned, struct http1
 // request's method was HEAD, so that no body follows.
 int http1_parse_response(const char *buf, size_t n, size_t *scanned, bool for_head, struct http1_head *head);
 
-// Could these first bytes of a connection be HTTP/1? 1 yes (the first line that is not empty is a word, blanks and
-// somewhere behind them "HTTP/", or longer than any), 0 not yet known, -1 no. Read as generously as the most lenient
-// service would: what is refused as HTTP must not reach it as something else.
+// Could these first bytes of a connection be HTTP/1? 1 yes (the first line that is not empty has "HTTP/" in it, or is
+// longer than any), 0 not yet known, -1 no: such a line without it, or in its first word a byte that is neither
+// printable ASCII nor a blank to any service. Read as generously as the most lenient service would: what is refused as
+// HTTP must not reach it as something else.
 int http1_sniff(const char *buf, size_t n);
 
 // The only field of that name, compared without case; NULL if there is none. *count (may be NULL) gets their number.

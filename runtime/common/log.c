@@ -18,7 +18,12 @@ static struct {
 	enum log_level from;
 	const char *program;
 	uint64_t lost;
-} out = {.fd = STDERR_FILENO, .from = LOG_INFO, .program = ""};
+	uint64_t said_ms; // when lost lines were told last
+	struct log_bucket peers;
+} out = {.fd = STDERR_FILENO,
+	 .from = LOG_INFO,
+	 .program = "",
+	 .peers = {.per_s = LOG_PEER_PER_S, .burst = LOG_PEER_BURST}};
 
 void log_open(int fd, enum log_level from, const char *program)
 {
@@ -154,20 +159,56 @@ static bool put(enum log_level level, const char *event, const struct log_field 
 	return poll(&writable, 1, 0) == 1 && write(out.fd, line, len) == (ssize_t)len;
 }
 
+static uint64_t monotonic_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+// Says how many lines were lost, unless it was said within this second. False if there is no room for it either.
+static bool say_lost(void)
+{
+	struct log_field lost = LOG_U64("lines", out.lost);
+	uint64_t now = monotonic_ms();
+
+	if (out.said_ms && now - out.said_ms < 1000)
+		return true;
+	if (!put(LOG_WARN, "log.lost", &lost, 1))
+		return false;
+	out.lost = 0;
+	out.said_ms = now;
+	return true;
+}
+
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n)
 {
 	if (level < out.from)
 		return;
-	if (out.lost) {
-		struct log_field lost = LOG_U64("lines", out.lost);
+	if ((out.lost && !say_lost()) || !put(level, event, fields, n))
+		out.lost++;
+}
 
-		if (!put(LOG_WARN, "log.lost", &lost, 1)) {
-			out.lost++;
-			return;
-		}
-		out.lost = 0;
-	}
-	if (!put(level, event, fields, n))
+bool log_bucket_take(struct log_bucket *b, uint64_t now_ms)
+{
+	uint64_t back = (now_ms - b->then_ms) * b->per_s; // thousandths of a line
+
+	b->then_ms = now_ms;
+	b->spent = back < b->spent ? b->spent - back : 0;
+	if (b->spent + 1000 > (uint64_t)b->burst * 1000)
+		return false;
+	b->spent += 1000;
+	return true;
+}
+
+void log_peer_write(enum log_level level, const char *event, const struct log_field *fields, size_t n)
+{
+	if (level < out.from)
+		return;
+	if (log_bucket_take(&out.peers, monotonic_ms()))
+		log_write(level, event, fields, n);
+	else
 		out.lost++;
 }
 

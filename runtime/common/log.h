@@ -38,11 +38,30 @@ void log_open(int fd, enum log_level from, const char *program);
 void log_set_level(enum log_level from);
 
 // log_event(LOG_INFO, "ingress.closed", LOG_U64("bytes", n), LOG_STR("why", "idle")). A descriptor that cannot take
-// the line at once loses it (counted, and the next line that fits says how many): logging never blocks a plane.
+// the line at once loses it (counted, and the next line that fits says how many, once a second): logging never blocks a
+// plane.
 #define log_event(level, event, ...)                                                                                   \
 	log_write((level), (event), (const struct log_field[]){{.name = NULL}, ##__VA_ARGS__},                         \
 		  sizeof((const struct log_field[]){{.name = NULL}, ##__VA_ARGS__}) / sizeof(struct log_field))
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n);
+
+// ---- lines that a peer can cause ------------------------------------------------------------------------------------
+// As often as it likes: they are limited, so that nobody's log grows as fast as another one wants. What is over counts
+// as lost, as above.
+enum { LOG_PEER_PER_S = 2000, LOG_PEER_BURST = 10000 };
+#define log_peer_event(level, event, ...)                                                                              \
+	log_peer_write((level), (event), (const struct log_field[]){{.name = NULL}, ##__VA_ARGS__},                    \
+		       sizeof((const struct log_field[]){{.name = NULL}, ##__VA_ARGS__}) / sizeof(struct log_field))
+void log_peer_write(enum log_level level, const char *event, const struct log_field *fields, size_t n);
+
+// The limit by itself, for lines that go out another way: `burst` at once, then per_s a second (both above 0). Zeroed
+// but for these two it is full.
+struct log_bucket {
+	uint32_t per_s, burst;
+	uint64_t spent; // what was taken and has not come back, in thousandths of a line
+	uint64_t then_ms;
+};
+bool log_bucket_take(struct log_bucket *b, uint64_t now_ms); // now_ms: of a clock that never goes back
 
 // Formats the same line into out (cap bytes, at least 256) without writing it; its length. For tests and for lines that
 // travel another way.

@@ -31,6 +31,7 @@ struct ctl_server {
 	struct buf config; // CBOR
 	struct acceptor *acceptor;
 	struct conncap cap;
+	struct log_bucket lines;
 	struct ctl_server_stats stats;
 	struct chain *conns;
 };
@@ -44,12 +45,14 @@ static void conn_free(struct conn *c)
 
 // ---- requests ------------------------------------------------------------------------------------------------------
 
-// A line that the descriptor does not take at once is lost and counted: logging never blocks a plane.
+// A line over the limit, or one that the descriptor does not take at once, is lost and counted: the enclave does not
+// decide how fast the log grows, and logging never blocks a plane.
 static void write_line(struct ctl_server *s, const struct buf *line)
 {
 	struct pollfd p = {.fd = s->o.log_fd, .events = POLLOUT};
 
-	if (poll(&p, 1, 0) == 1 && write(s->o.log_fd, line->data, line->len) == (ssize_t)line->len)
+	if (log_bucket_take(&s->lines, loop_now_ms()) && poll(&p, 1, 0) == 1 &&
+	    write(s->o.log_fd, line->data, line->len) == (ssize_t)line->len)
 		s->stats.transactions++;
 	else
 		s->stats.dropped++;
@@ -156,7 +159,7 @@ static bool reply(struct conn *c, struct err *fault)
 		const char *why = fault ? fault->msg : err.msg;
 
 		c->s->stats.malformed++;
-		log_event(LOG_WARN, "control.malformed", LOG_STR("why", why));
+		log_peer_event(LOG_WARN, "control.malformed", LOG_STR("why", why));
 		c->last = true;
 		c->out.len = CTL_HEAD;
 		if (put_error(&c->out, why, &err) < 0)
@@ -252,6 +255,7 @@ struct ctl_server *ctl_server_new(struct loop *l, const struct ctl_server_option
 	s->o = *o;
 	s->o.config_json = NULL;
 	s->cap.max = CTL_CONNS_MAX;
+	s->lines = (struct log_bucket){.per_s = LOG_PEER_PER_S, .burst = LOG_PEER_BURST};
 	s->config.max = CTL_BODY_MAX;
 	if (ctl_json_to_cbor(o->config_json ? o->config_json : "{}", &s->config, err) < 0)
 		goto fail;

@@ -23,8 +23,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-// Each address that is silent costs connect_ms: more of them would outlast the enclave's patience. Those that the kernel
-// or the peer refuses at once cost nothing, and all that the resolver gives are tried.
+// Each address that is silent costs connect_ms: more of them would outlast the enclave's patience. Those that the
+// kernel or the peer refuses at once cost nothing, and all that the resolver gives are tried.
 enum { LENGTH_END = 8, SILENT_MAX = 3 };
 
 struct conn {
@@ -94,8 +94,8 @@ static void refuse(struct conn *c, enum egress_status status)
 {
 	char text[IP_TEXT_MAX];
 
-	log_event(LOG_WARN, "egress.refused", LOG_STR("to", destination(c, text)), LOG_U64("port", c->request.port),
-		  LOG_STR("why", egress_status_name(status)));
+	log_peer_event(LOG_WARN, "egress.refused", LOG_STR("to", destination(c, text)), LOG_U64("port", c->request.port),
+		       LOG_STR("why", egress_status_name(status)));
 	send_reply(c, status);
 	conn_free(c);
 }
@@ -108,8 +108,8 @@ static void on_relay_end(void *ctx, const struct relay_result *result)
 	char text[IP_TEXT_MAX];
 
 	c->relay = NULL;
-	log_event(LOG_INFO, "egress.closed", LOG_STR("to", destination(c, text)), LOG_U64("port", c->request.port),
-		  LOG_U64("bytes_out", result->a_to_b), LOG_U64("bytes_in", result->b_to_a));
+	log_peer_event(LOG_INFO, "egress.closed", LOG_STR("to", destination(c, text)), LOG_U64("port", c->request.port),
+		       LOG_U64("bytes_out", result->a_to_b), LOG_U64("bytes_in", result->b_to_a));
 	conn_free(c);
 }
 
@@ -121,10 +121,11 @@ static void gate_closed(struct conn *c, enum sni_verdict verdict)
 
 	if (verdict == SNI_REFUSED) {
 		c->e->stats.by_status[EGRESS_SNI_MISMATCH]++;
-		log_event(LOG_WARN, "egress.refused", LOG_STR("to", destination(c, text)),
-			  LOG_U64("port", c->request.port), LOG_STR("why", egress_status_name(EGRESS_SNI_MISMATCH)));
+		log_peer_event(LOG_WARN, "egress.refused", LOG_STR("to", destination(c, text)),
+			       LOG_U64("port", c->request.port),
+			       LOG_STR("why", egress_status_name(EGRESS_SNI_MISMATCH)));
 	} else {
-		log_event(LOG_INFO, "egress.idle", LOG_STR("to", destination(c, text)), LOG_U64("port", c->request.port));
+		log_peer_event(LOG_INFO, "egress.idle", LOG_STR("to", destination(c, text)), LOG_U64("port", c->request.port));
 	}
 	setsockopt(c->enclave, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
 	conn_free(c);
@@ -229,9 +230,9 @@ static void keep_global(struct conn *c, const struct ip_addr *addrs, size_t n)
 		if (class == IP_GLOBAL || (class == IP_LOOPBACK && c->e->o.test_allow_loopback))
 			c->addrs[c->addr_count++] = addrs[i];
 		else
-			log_event(LOG_WARN, "egress.address_refused", LOG_STR("name", c->request.name),
-				  LOG_STR("address", ip_format(&addrs[i], text)),
-				  LOG_STR("class", ip_class_name(class)));
+			log_peer_event(LOG_WARN, "egress.address_refused", LOG_STR("name", c->request.name),
+				       LOG_STR("address", ip_format(&addrs[i], text)),
+				       LOG_STR("class", ip_class_name(class)));
 	}
 	if (c->addr_count)
 		connect_next(c);
@@ -277,7 +278,7 @@ static void judge(struct conn *c)
 static void malformed(struct conn *c, const char *why)
 {
 	c->e->stats.malformed++;
-	log_event(LOG_WARN, "egress.malformed", LOG_STR("why", why));
+	log_peer_event(LOG_WARN, "egress.malformed", LOG_STR("why", why));
 	send_reply(c, EGRESS_BAD_REQUEST);
 	conn_free(c);
 }

@@ -60,8 +60,8 @@ static void on_relay_end(void *ctx, const struct relay_result *result)
 	char peer[ADDR_TEXT_MAX];
 
 	c->relay = NULL;
-	log_event(LOG_DEBUG, "ingress.closed", LOG_STR("peer", addr_format(&c->src, peer)),
-		  LOG_U64("bytes_in", result->a_to_b), LOG_U64("bytes_out", result->b_to_a));
+	log_peer_event(LOG_DEBUG, "ingress.closed", LOG_STR("peer", addr_format(&c->src, peer)),
+		       LOG_U64("bytes_in", result->a_to_b), LOG_U64("bytes_out", result->b_to_a));
 	conn_free(c);
 }
 
@@ -80,7 +80,7 @@ static void on_dialled(void *ctx, int fd, int errnum)
 	c->dial = NULL;
 	if (fd < 0) {
 		in->stats.enclave_failed++;
-		log_event(LOG_WARN, "ingress.enclave_failed", LOG_STR("why", strerrordesc_np(errnum)));
+		log_peer_event(LOG_WARN, "ingress.enclave_failed", LOG_STR("why", strerrordesc_np(errnum)));
 		conn_free(c);
 		return;
 	}
@@ -110,7 +110,7 @@ static void proxy_failed(struct conn *c, const char *why)
 	char peer[ADDR_TEXT_MAX];
 
 	c->in->stats.proxy_failed++;
-	log_event(LOG_WARN, "ingress.proxy_failed", LOG_STR("peer", addr_format(&c->src, peer)), LOG_STR("why", why));
+	log_peer_event(LOG_WARN, "ingress.proxy_failed", LOG_STR("peer", addr_format(&c->src, peer)), LOG_STR("why", why));
 	conn_free(c);
 }
 

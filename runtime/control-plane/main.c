@@ -128,7 +128,7 @@ static void add_metrics(struct plane *p)
 	metrics_add(p->metrics, METRIC_COUNTER, "cage_transactions_total", "Transactions logged.", NULL,
 		    &c->transactions);
 	metrics_add(p->metrics, METRIC_COUNTER, "cage_transactions_dropped_total",
-		    "Transactions that the log did not take.", NULL, &c->dropped);
+		    "Transactions past the limit of lines, or that the log did not take.", NULL, &c->dropped);
 	metrics_add(p->metrics, METRIC_COUNTER, "cage_statsd_lines_total", "StatsD lines from the enclave.", NULL,
 		    &s->lines);
 	metrics_add(p->metrics, METRIC_COUNTER, "cage_statsd_rejected_total", "Those that broke a rule.", NULL,

@@ -159,8 +159,8 @@ static const struct ares_addrinfo_node *skip_to(const struct ares_addrinfo_node 
 	return a;
 }
 
-// c-ares appends what arrives in the order of arrival; here the families take turns, so that no number of addresses of one
-// keeps out the other.
+// c-ares appends what arrives in the order of arrival; here the families take turns, so that no number of addresses of
+// one keeps out the other.
 static size_t collect(const struct ares_addrinfo *info, struct ip_addr addrs[RESOLVER_ADDRS_MAX])
 {
 	static const int families[] = {AF_INET, AF_INET6};

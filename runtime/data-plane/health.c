@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "runtime/common/page_server.h"
+#include "runtime/common/proxy.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -25,6 +26,10 @@ struct health {
 	struct timer timer;
 	enum service_status service;
 	int code;
+	// A service that wants a PROXY header wants it of the probe too (LOCAL: there is no client); an address for health
+	// alone is asked without.
+	uint8_t greeting[PROXY_OUT_MAX];
+	size_t greeting_len;
 };
 
 // ---- answering -----------------------------------------------------------------------------------------------------
@@ -111,7 +116,11 @@ static void probe(void *ctx)
 	    snprintf(head, sizeof(head),
 		     "GET %s HTTP/1.1\r\nHost: localhost\r\nUser-Agent: cage-data-plane\r\nConnection: close\r\n\r\n",
 		     h->shared->config->service.health_path);
-	struct upstream_request rq = {.head = head, .head_len = (size_t)n, .body = HTTP1_NONE};
+	struct upstream_request rq = {.head = head,
+				      .head_len = (size_t)n,
+				      .body = HTTP1_NONE,
+				      .greeting = h->greeting_len ? (const char *)h->greeting : NULL,
+				      .greeting_len = h->greeting_len};
 
 	h->up = upstream_start(h->pool, &rq, &probe_events, h, NULL);
 	if (!h->up)
@@ -126,12 +135,15 @@ static int start_probe(struct health *h, struct err *err)
 						 .connect_ms = (unsigned)c->service.health_timeout_ms,
 						 .response_ms = (unsigned)c->service.health_timeout_ms};
 	const char *path = c->service.health_path;
+	static const struct addr nobody = {.kind = ADDR_NONE};
 
 	if (!path)
 		return 0;
 	for (const char *p = path; *p; p++)
 		if (*p <= ' ' || *p == 0x7f || path[0] != '/')
 			return err_set(err, ERR_INPUT, "key \"service.health_path\": wants a path that begins with /");
+	if (c->ingress.forward_proxy && !apart)
+		h->greeting_len = proxy_format(&nobody, &nobody, h->greeting);
 	h->pool = upstream_pool_new(h->shared->loop, &options, err);
 	if (!h->pool || timer_init(&h->timer, h->shared->loop, probe, h, err))
 		return -1;

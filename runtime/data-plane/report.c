@@ -85,7 +85,7 @@ static void sender_expired(void *ctx)
 static void on_sendable(evutil_socket_t fd, short what, void *arg)
 {
 	struct sender *s = arg;
-	uint8_t drop[256];
+	struct loop *loop = s->report->shared->loop;
 
 	(void)fd, (void)what;
 	while (s->off < s->out.len) {
@@ -102,15 +102,15 @@ static void on_sendable(evutil_socket_t fd, short what, void *arg)
 	if (!s->s.shut) {
 		stream_shutdown(&s->s);
 		event_del(s->ev);
-		event_assign(s->ev, loop_base(s->report->shared->loop), s->s.fd, EV_READ | EV_PERSIST, on_sendable, s);
+		event_assign(s->ev, loop_base(loop), s->s.fd, EV_READ | EV_PERSIST, on_sendable, s);
 		event_add(s->ev, NULL);
 		return;
 	}
-	for (ssize_t r = 1; r > 0;) {
-		r = stream_read(&s->s, drop, sizeof(drop));
-		if (r == STREAM_EOF || r == STREAM_ERROR)
-			sender_stop(s);
-	}
+	// One read a wake-up: a host that writes without end has us no longer than SEND_MS, and never alone.
+	ssize_t r = stream_read(&s->s, loop_scratch(loop), LOOP_SCRATCH);
+
+	if (r == STREAM_EOF || r == STREAM_ERROR)
+		sender_stop(s);
 }
 
 static void on_dialled(void *ctx, int fd, int errnum)

@@ -363,6 +363,19 @@ def control_frames(plane):
     c.close()
 
 
+def log_limit(plane):
+    """The enclave does not decide how fast the host's log grows."""
+    frame = cbor({"op": "transactions", "entries": [{"id": "ab"}] * 250})
+    c, start = unix_dial("control"), time.monotonic()
+    for _ in range(160):
+        control(c, frame)
+    c.close()
+    lines, may = len(plane.events("transaction")), 10000 + 2000 * (time.monotonic() - start)
+    dropped = int(re.search(r"cage_transactions_dropped_total (\d+)", get("/metrics")[1])[1])
+    check("log: of 40000 transactions at once a burst is written, the rest is counted",
+          10000 <= lines <= may and lines + dropped == 40000, (lines, dropped, may))
+
+
 def draining(plane):
     live = socket.create_connection(("127.0.0.1", 8443), timeout=10)
     exactly(live, 12)
@@ -493,6 +506,11 @@ def main():
     held[0][0].close()
     check("and room is made by the next that ends", wait_for(lambda: ask(request(b"loop.example"))[1] == 0))
     plane.stop()
+
+    plane = Plane("--no-deep-health")
+    log_limit(plane)
+    plane.p.kill()
+    plane.p.wait()
 
     plane = Plane("--idle=1", allow="good.example")
     egress_silence(plane)

@@ -127,6 +127,23 @@ apart = Plane(service, {"service": {"health_path": "/up", "health_address": othe
 tap.check("it is probed at an address of its own where one is configured", until(lambda: apart.health()[1]["service"] == {"status": "failed", "code": 503})
           and apart.health()[0] == 503 and other.seen[0].startswith(b"GET /up ") and apart.status(G) == 200, apart.health())
 apart.stop()
+
+
+def picky(c, s):
+    """Serves who begins with a PROXY header, as it must be configured to."""
+    first = c.recv(16, socket.MSG_WAITALL)
+    if first[:12] == v2(b"")[:12]:
+        s.seen.append(first)
+        read_head(c)
+        c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+
+only = Service(picky)
+p = Plane(only, {"ingress": {"forward_proxy": True}, "service": {"health_path": "/up", "health_interval_ms": 50}})
+tap.check("a service that wants a PROXY header gets one of the probe, too", until(lambda: p.health()[0] == 200, 5) and
+          only.seen[0] == v2(b"", cmd=0x20, fam=0), (p.health(), only.seen))
+p.stop()
+only.close()
 service.close()
 tap.check("a service that is gone turns health red", until(lambda: plane.health()[0] == 503 and plane.health()[1]["service"]["status"] == "failed"), plane.health())
 tap.same("it ends well", plane.stop(), 0)
@@ -240,6 +257,8 @@ service = Service(first_line)
 plane = Plane(service, {"ingress": {"protocol": "auto"}})
 got = plane.ask(b"\tGET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n")
 tap.check("auto: HTTP that only a lenient service would read does not pass raw", got.startswith(b"HTTP/1.1 400") and not service.seen, got)
+got = plane.ask(b"GET\x0b/admin HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 127.0.0.1\r\n\r\n")
+tap.check("auto: nor does a line with another blank in it", got.startswith(b"HTTP/1.1 400") and not service.seen, got)
 got = [plane.ask(b"PING 1\r\n"), plane.ask(b"\x00\x01\x02\n"), plane.ask(G)[:15]]
 tap.same("auto: HTTP is spoken with HTTP, the rest passes raw", got, [b"raw PING 1\r\n", b"raw \x00\x01\x02\n", b"HTTP/1.1 200 OK"])
 plane.stop()
@@ -308,6 +327,27 @@ tap.check("resource metrics arrive as StatsD lines", until(lambda: any(b"ingress
 tap.check("a transaction arrives, without its query", until(lambda: frames) and frames[0].startswith(b"CTL1") and b"/path" in frames[0]
           and b"secret" not in frames[0], frames)
 tap.same("the end", plane.stop(), 0)
+
+
+
+def flood(c, service):
+    """A host that answers a batch without end, for three seconds."""
+    c.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8 << 20)
+    end = time.monotonic() + 3
+    while time.monotonic() < end:
+        c.sendall(bytes(8 << 20))
+
+
+metrics.handler = flood
+n = metrics.conns
+plane = Plane(service, {"report": {"metrics": metrics.address, "interval_ms": 100}})
+until(lambda: metrics.conns > n)
+time.sleep(0.3)
+start, code = time.monotonic(), plane.status(G)
+tap.check("a host that answers without end does not keep clients waiting", code == 200 and time.monotonic() - start < 1,
+          (code, time.monotonic() - start))
+plane.stop()
+metrics.handler = sink(lines)
 
 # ---- which headers are told ---------------------------------------------------------------------------------------------
 frames.clear()

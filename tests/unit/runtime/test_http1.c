@@ -281,7 +281,11 @@ START_TEST(test_http1_sniff_tells_http_from_the_rest)
 	ck_assert_int_eq(http1_sniff("\x16\x03\x01", 3), -1);
 	ck_assert_int_eq(http1_sniff("SSH-2.0-OpenSSH_9 x\r\n", 21), -1);
 	ck_assert_int_eq(http1_sniff("*1\r\n$4\r\nPING\r\n", 14), -1);
-	ck_assert_int_eq(http1_sniff("averyveryveryveryveryverylongfirstword", 38), -1);
+	ck_assert_int_eq(http1_sniff("averyveryveryveryveryverylongfirstword", 38), 0);
+	ck_assert_int_eq(http1_sniff("averyveryveryveryveryverylongfirstword\n", 39), -1);
+	ck_assert_int_eq(http1_sniff("{\"hello\": 1}\n", 13), -1);
+	ck_assert_int_eq(http1_sniff("\0\0\0\x08\x04\xd2\x16\x2f", 8), -1);
+	ck_assert_int_eq(http1_sniff("abc\x80", 4), -1);
 }
 END_TEST
 
@@ -290,7 +294,10 @@ START_TEST(test_http1_sniff_takes_sloppy_http_for_http)
 {
 	static const char *const lines[] = {"\r\n\r\nGET / HTTP/1.1\r\n", "\nGET / HTTP/1.1\r\n", "GET\t/\tHTTP/1.1\r\n",
 					    "\tGET / HTTP/1.1\r\n",	"GET / HTTP/1.1 \r\n",	   "GET / http/1.1\n",
-					    "GET / HTTP/1.10\r\n"};
+					    "GET / HTTP/1.10\r\n",		"GET\x0b/admin HTTP/1.1\r\n", "GET\x0c/ HTTP/1.1\r\n",
+					    "GET\x1c/ HTTP/1.1\r\n",	"GET\xa0/ HTTP/1.1\r\n",	   "GET\x85/ HTTP/1.1\r\n",
+					    "\x0bGET / HTTP/1.1\r\n", "(GET / HTTP/1.1\r\n",
+					    "AMETHODOFMORETHANFORTYLETTERSASSOMESERVICESTAKEIT / HTTP/1.1\r\n"};
 
 	char blanks[100];
 
