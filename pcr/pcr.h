@@ -51,9 +51,9 @@ void pcr_measure_save(const struct pcr_measure *m, uint8_t out[PCR_MEASURE_STATE
 // The part of it that one lane alone changes, in its place in `out`: for that lane's thread, while the other goes on.
 void pcr_measure_save_lane(const struct pcr_measure *m, enum pcr_lane lane, uint8_t out[PCR_MEASURE_STATE]);
 int pcr_measure_load(struct pcr_measure *m, const uint8_t in[PCR_MEASURE_STATE], struct err *err);
-// After pcr_measure_final: the plain SHA-384 of the second and later ramdisks (of a file with two: of the second).
-// SHA-384 of all that the ALL lane has been fed so far; the measurement goes on.
+// SHA-384 of all that the ALL lane has been fed so far; the measurement goes on. Before pcr_measure_final.
 int pcr_measure_so_far(const struct pcr_measure *m, uint8_t out[PCR_SIZE], struct err *err);
+// After pcr_measure_final: the plain SHA-384 of the second and later ramdisks (of a file with two: of the second).
 const uint8_t *pcr_measure_rest_sha384(const struct pcr_measure *m); // PCR_SIZE bytes
 void pcr_measure_free(struct pcr_measure *m);
 
