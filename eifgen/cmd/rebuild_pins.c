@@ -114,7 +114,7 @@ static int pin_image(const struct record *r, const char *image, char **out, stru
 int rebuild_open(struct build_job *job, const struct build_options *opt, const struct record *r, const char *image,
 		 struct err *err)
 {
-	const bool want_sections = job->input.want_sections;
+	const struct build_input asked = job->input; // what the caller wants digested
 	_cleanup_free_ char *pinned = NULL;
 	struct err why = ERR_INIT;
 
@@ -132,7 +132,7 @@ int rebuild_open(struct build_job *job, const struct build_options *opt, const s
 		return -1;
 	}
 	build_job_clear(job);
-	*job = (struct build_job){.input.want_sections = want_sections};
+	*job = (struct build_job){.input = asked};
 	return build_job_open(job, opt, image, err);
 }
 
