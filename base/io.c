@@ -194,6 +194,14 @@ bool io_same_place(const char *a, const char *b)
 	return st[0].st_dev == st[1].st_dev && st[0].st_ino == st[1].st_ino && !strcmp(names[0], names[1]);
 }
 
+int io_fail_temporary(const char *dir, struct err *err)
+{
+	char q[QUOTE_MAX];
+
+	dir = dir ? dir : "/var/tmp";
+	return err_prefix(err, "temporary file in %s: ", err_quote(dir, strlen(dir), q, sizeof(q)));
+}
+
 int io_write_file(const char *path, const void *p, size_t n, struct err *err)
 {
 	_cleanup_atomic_file_ struct atomic_file f = ATOMIC_FILE_INIT;

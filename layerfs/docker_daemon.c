@@ -39,7 +39,7 @@ static int refused(struct http_stream *s, struct err *err)
 		       err_quote(message, strlen(message), q, sizeof(q)));
 }
 
-static int keep(struct http_stream *s, int fd, uint64_t max, struct err *err)
+static int keep(struct http_stream *s, int fd, const char *dir, uint64_t max, struct err *err)
 {
 	_cleanup_free_ uint8_t *piece = mem_alloc(PIECE, err);
 	uint64_t total = 0;
@@ -55,7 +55,7 @@ static int keep(struct http_stream *s, int fd, uint64_t max, struct err *err)
 			return err_set(err, ERR_LIMIT, "the daemon sends more than %llu bytes (--max-expanded)",
 				       (unsigned long long)max);
 		if (io_write(fd, piece, (size_t)n, err))
-			return -1;
+			return io_fail_temporary(dir, err);
 	}
 	return (int)n;
 }
@@ -85,7 +85,7 @@ static int somebody_listens(const char *path, struct err *err)
 	return e == ENOENT || e == ECONNREFUSED ? 0 : -1;
 }
 
-static int save(const char *socket, const char *name, uint64_t max, int fd, struct err *err)
+static int save(const char *socket, const char *name, uint64_t max, int fd, const char *dir, struct err *err)
 {
 	struct http_settings set = {.unix_socket = socket, .idle_seconds = SAVE_IDLE_SECONDS};
 	_cleanup_free_ char *url = mem_printf(err, "http://localhost/images/%s/get", name);
@@ -96,7 +96,7 @@ static int save(const char *socket, const char *name, uint64_t max, int fd, stru
 		return -1;
 	if (http_status(s) != 200)
 		return refused(s, err);
-	return keep(s, fd, max, err);
+	return keep(s, fd, dir, max, err);
 }
 
 int docker_daemon_save(const char *socket, const char *name, const struct limits *limits, const char *tmpdir,
@@ -108,7 +108,7 @@ int docker_daemon_save(const char *socket, const char *name, const struct limits
 
 	if (fd < 0)
 		return -1;
-	if (save(at, name, limits->expanded, fd, err) || tarball_open_fd(steal_fd(&fd), limits, tmpdir, out, err))
+	if (save(at, name, limits->expanded, fd, tmpdir, err) || tarball_open_fd(steal_fd(&fd), limits, tmpdir, out, err))
 		return err_prefix(err, "Docker daemon at %s: ", err_quote(at, strlen(at), q, sizeof(q)));
 	return 0;
 }

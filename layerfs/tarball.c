@@ -307,7 +307,7 @@ static ssize_t read_file(void *ctx, void *p, size_t n, struct err *err)
 	return r;
 }
 
-static int inflate_into(struct inflate *z, int fd, uint64_t max, struct err *err)
+static int inflate_into(struct inflate *z, int fd, const char *dir, uint64_t max, struct err *err)
 {
 	_cleanup_free_ uint8_t *piece = mem_alloc(PIECE, err);
 	uint64_t total = 0;
@@ -321,7 +321,7 @@ static int inflate_into(struct inflate *z, int fd, uint64_t max, struct err *err
 			return err_set(err, ERR_LIMIT, "it inflates to more than %llu bytes (--max-expanded)",
 				       (unsigned long long)max);
 		if (io_write(fd, piece, (size_t)n, err))
-			return err_prefix(err, "temporary file: ");
+			return io_fail_temporary(dir, err);
 	}
 	return (int)n;
 }
@@ -352,7 +352,7 @@ static int inflate_if_compressed(struct tarball *a, const struct limits *limits,
 		return -1;
 	rc = inflate_new(kind, INFLATE_BEST, (struct byte_source){read_file, &from}, &z, err);
 	if (!rc)
-		rc = inflate_into(z, plain, limits->expanded, err);
+		rc = inflate_into(z, plain, tmpdir, limits->expanded, err);
 	inflate_free(z);
 	cleanup_closep(&a->fd);
 	a->fd = plain;

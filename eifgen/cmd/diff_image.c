@@ -16,6 +16,7 @@
 
 struct tee {
 	int fd;
+	const char *dir; // that it is in
 	uint64_t written;
 	struct pcr_measure *measure;
 };
@@ -24,7 +25,9 @@ static int tee_write(void *ctx, const void *p, size_t n, struct err *err)
 {
 	struct tee *t = ctx;
 
-	if (io_write(t->fd, p, n, err) || pcr_measure_update(t->measure, p, n, err))
+	if (io_write(t->fd, p, n, err))
+		return io_fail_temporary(t->dir, err);
+	if (pcr_measure_update(t->measure, p, n, err))
 		return -1;
 	t->written += n;
 	return 0;
@@ -156,13 +159,13 @@ static int lay_out_once(void *ctx, struct err *err)
 {
 	struct image_try *x = ctx;
 	_cleanup_(diff_side_freep) struct diff_side *s = diff_side_new(DIFF_SIDE_IMAGE, x->ref, err);
-	struct tee t = {.fd = -1};
+	struct tee t = {.fd = -1, .dir = x->job->input.layers.tmpdir};
 	struct tree *tree = NULL;
 	int rc;
 
 	if (!s)
 		return -1;
-	t.fd = s->fd = spool_open_unnamed(x->job->input.layers.tmpdir, err);
+	t.fd = s->fd = spool_open_unnamed(t.dir, err);
 	t.measure = s->fd >= 0 ? pcr_measure_new(err) : NULL;
 	rc = t.measure ? fill(x->job, s, &t, &tree, err) : -1;
 	pcr_measure_free(t.measure);

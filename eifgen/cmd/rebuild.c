@@ -6,8 +6,10 @@
 #include "base/mem.h"
 #include "eifgen/cmd/explain.h"
 #include "eifgen/cmd/rebuild.h"
+#include "layerfs/spool.h"
 
-#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
 
 enum { OPT_IMAGE = 1 };
 
@@ -74,43 +76,50 @@ static int open_all(struct request *r, struct build_job *job, struct err *err)
 	return record_check_inputs(r->record, &src, err);
 }
 
-// A file to build into: the output's, or one that nobody sees.
-static int open_output(const struct request *r, struct atomic_file *file, int *fd, struct err *err)
+// Into the output, or into a file without a name.
+static int build(const struct request *r, struct build_job *job, struct atomic_file *file, int *unnamed, struct err *err)
 {
-	const char *dir = r->opt.tmpdir ? r->opt.tmpdir : getenv("TMPDIR");
-	_cleanup_free_ char *path = NULL;
+	static const char writing[] = "output file: "; // what the writer says of a file that takes no more
+	const char *dir = job->input.layers.tmpdir;
 
-	if (r->out) {
-		if (atomic_file_open(file, r->out, err))
-			return -1;
-		*fd = file->fd;
-		return 0;
-	}
-	path = mem_printf(err, "%s/eifgen-rebuild", dir && *dir ? dir : "/var/tmp");
-	if (!path || atomic_file_open(file, path, err)) // discarded at the end: it never gets that name
+	if (r->out)
+		return atomic_file_open(file, r->out, err) || build_job_run(job, file->fd, err) ? -1 : 0;
+	*unnamed = spool_open_unnamed(dir, err);
+	if (*unnamed < 0)
 		return -1;
-	*fd = file->fd;
-	return 0;
+	if (!build_job_run(job, *unnamed, err))
+		return 0;
+	return strncmp(err->msg, writing, sizeof(writing) - 1) ? -1 : io_fail_temporary(dir, err);
+}
+
+// Why it differs, told of the file by a name that leads to it.
+static int explain(const struct request *r, const struct atomic_file *file, int unnamed, struct err *err)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", unnamed);
+	return explain_eif(r->record, r->out ? file->tmp : path, err);
 }
 
 static int run(int argc, char **argv)
 {
 	_cleanup_atomic_file_ struct atomic_file file = ATOMIC_FILE_INIT;
+	_cleanup_close_ int unnamed = -1;
 	_cleanup_(request_clear) struct request r = {0};
 	_cleanup_(build_job_clear) struct build_job job = {0};
 	_cleanup_jout_ struct jout o = JOUT_INIT(true);
 	char digest[DIGEST_TEXT_MAX];
 	struct err err = ERR_INIT;
 	const char *text;
-	int rc, fd, differs;
+	int rc, differs;
 
 	build_options_init(&r.opt);
 	rc = parse(argc, argv, &r);
 	if (rc)
 		return rc - 1;
 	job.input.want_sections = job.input.want_digest = true;
-	if (open_all(&r, &job, &err) || open_output(&r, &file, &fd, &err) || build_job_run(&job, fd, &err) ||
-	    build_job_digests(&job, fd, digest, NULL, &err))
+	if (open_all(&r, &job, &err) || build(&r, &job, &file, &unnamed, &err) ||
+	    build_job_digests(&job, r.out ? file.fd : unnamed, digest, NULL, &err))
 		return cmd_fail("rebuild", r.path, &err);
 	jout_open(&o, NULL, '{');
 	build_job_report(&job, &o);
@@ -119,7 +128,7 @@ static int run(int argc, char **argv)
 	differs = rebuild_compare(r.record, &job, digest, &o);
 	jout_close(&o, '}');
 	text = jout_text(&o, &err);
-	if (!text || (differs && !cmd_quiet && explain_eif(r.record, file.tmp, &err)) ||
+	if (!text || (differs && !cmd_quiet && explain(&r, &file, unnamed, &err)) ||
 	    (r.out && atomic_file_prepare(&file, &err)))
 		return cmd_fail("rebuild", r.path, &err);
 	if (cmd_print(text))

@@ -32,7 +32,27 @@ t_exit 2 "an output that may not grow" limited 2000 "$EIFGEN_BIN/eifgen" -q buil
 t_says "says why" "output file: write: File too large"
 t "the output that was there is untouched" cmp "$W/good.eif" "$W/out.d/o.eif"
 t "and alone" test "$(ls -A "$W/out.d")" = o.eif
+eifgen -q build "oci:$W/tiny:bench" "${common[@]}" -o "$W/r.eif" >/dev/null
+t_exit 2 "a rebuild's hidden file" limited 2000 "$EIFGEN_BIN/eifgen" -q rebuild "$W/r.eif.record.json" --blobs "$W/plat" --no-nsm \
+	--tmpdir "$W/tmp"
+t_says "names its directory" "temporary file in \"$W/tmp\": output file: write: File too large"
 printf kernel >"$W/plat/bzImage"
+head -c 4000000 /dev/zero >"$W/plat/init"
+t_exit 2 "what diff lays out" limited 8000 "$EIFGEN_BIN/eifgen" -q diff "oci:$W/img:bench" "oci:$W/tiny:bench" "${common[@]}" --tmpdir "$W/tmp"
+t_says "names its directory" "temporary file in \"$W/tmp\": write: File too large"
+printf init >"$W/plat/init"
+tar -C "$W/img" -czf "$W/img.tar.gz" .
+t_exit 2 "an archive's plain bytes" limited 2000 "$EIFGEN_BIN/eifgen" -q pcr "oci-archive:$W/img.tar.gz:bench" "${common[@]}" --tmpdir "$W/tmp"
+t_says "names their directory" "temporary file in \"$W/tmp\": write: File too large"
+socket=$(mktemp -u /tmp/eifgen-sock-XXXXXX) # a short path: unix sockets have 107 bytes
+timeout 60 python3 tests/tools/docker_replay.py "$socket" "$W/layer.tar" docker.io/team/app:v1 >/dev/null 2>&1 &
+replay=$!
+for _ in $(seq 100); do [ -S "$socket" ] && break; sleep 0.1; done
+t_exit 2 "a daemon's archive" env DOCKER_HOST="unix://$socket" bash -c 'trap "" XFSZ; ulimit -f 2000; exec "$@"' - "$EIFGEN_BIN/eifgen" -q \
+	pcr docker-daemon:team/app:v1 "${common[@]}" --tmpdir "$W/tmp"
+t_says "names its directory" "temporary file in \"$W/tmp\": write: File too large"
+kill "$replay"; rm -f "$socket"
+t "none of them leaves anything there" empty "$W/tmp"
 
 # ---- a file system of three megabytes
 if why=$(mount -t tmpfs -o size=3m eifgen-test "$W/small" 2>&1); then

@@ -23,7 +23,20 @@ t_exit 0 "every choice is a pin" env SOURCE_DATE_EPOCH=5 "$EIFGEN_BIN/eifgen" re
 t "the file is the same" cmp "$W/a.eif" "$W/a2.eif"
 t "and it says so" jq -e '.Reproduced and .Differences == []' "$W/out"
 t_exit 0 "without --image the record's reference is used" eifgen rebuild "$W/p.eif.record.json" --blobs $P
-t "without -o nothing is written" test -z "$(find "$W" -name '*eifgen-rebuild*')"
+mkdir -p "$W/tmp/eifgen-rebuild"
+t_exit 0 "without -o no name matters" eifgen rebuild "$W/p.eif.record.json" --blobs $P --tmpdir "$W/tmp"
+rmdir "$W/tmp/eifgen-rebuild"
+python3 - "$EIFGEN_BIN/eifgen" "$W" "$P" <<'PY'
+import subprocess, sys, time
+# Killed at any moment, it leaves nothing behind.
+for i in range(12):
+    p = subprocess.Popen([sys.argv[1], "-q", "rebuild", sys.argv[2] + "/p.eif.record.json", "--blobs", sys.argv[3], "--tmpdir",
+                          sys.argv[2] + "/tmp"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(0.004 * i)
+    p.kill()
+    p.wait()
+PY
+t "… and nothing is left, however it ends" test -z "$(ls -A "$W/tmp")"
 t_exit 0 "the nitro-cli layout" eifgen -q rebuild "$W/n.eif.record.json" --blobs $P
 t_exit 0 "a signed build without its key" eifgen rebuild "$W/s.eif.record.json" --blobs $P
 t "is compared but for the signature" jq -e '.Reproduced and (.SignatureCompared | not)' "$W/out"

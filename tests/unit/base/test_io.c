@@ -202,6 +202,19 @@ START_TEST(test_sinks_write_where_they_point)
 }
 END_TEST
 
+START_TEST(test_io_fail_temporary_names_the_directory)
+{
+	struct err err = ERR_INIT;
+
+	err_set(&err, ERR_IO, "full");
+	ck_assert_int_eq(io_fail_temporary("a\n", &err), -1);
+	ck_assert_str_eq(err.msg, "temporary file in \"a\\x0a\": full");
+	err_set(&err, ERR_IO, "full");
+	ck_assert_int_eq(io_fail_temporary(NULL, &err), -1);
+	ck_assert_str_eq(err.msg, "temporary file in \"/var/tmp\": full");
+}
+END_TEST
+
 START_TEST(test_io_same_place_spellings_of_one_name_are_one)
 {
 	char link[160], other[200];
@@ -225,4 +238,4 @@ UNIT_MAIN("base/io", ADD(test_io_open_missing_file_is_named) ADD(test_io_read_pi
 			 ADD(test_io_pread_full_early_end_is_input_error) ADD(test_io_file_size_only_of_regular_files)
 			     ADD(test_io_slurp_past_limit_is_refused) ADD(test_io_read_and_write_ask_the_fault_hook)
 				 ADD(test_io_pwrite_writes_at_the_offset) ADD(test_sinks_write_where_they_point)
-							 ADD(test_io_same_place_spellings_of_one_name_are_one))
+							 ADD(test_io_fail_temporary_names_the_directory) ADD(test_io_same_place_spellings_of_one_name_are_one))
