@@ -3,11 +3,10 @@
 // HTTP/1.0 and 1.1 with a client: one request at a time, in order, each an exchange with the service.
 //
 //   HEAD ─head─► BODY ─content in─► WAIT ─response out─► HEAD …          (pipelined bytes wait in `in`)
-//     └─ bad ─► our own answer ─► CLOSING ─all written─► LINGER ─EOF or 2 s─► gone
+//     └─ bad ─► our own answer ─► LAST ─► the farewell's, with what is not yet written
 //
 // The client is read only as far as there is a use for its bytes: in BODY while the service takes them, in WAIT up to
-// PIPELINE_MAX. The service is read only while `out` has room. LINGER reads and drops what still comes, since closing
-// over unread bytes would reset the connection and take the answer with it.
+// PIPELINE_MAX. The service is read only while `out` has room.
 //
 // Functions that may end the connection set `gone`; the outermost frame (h1_run, or the event that came in) frees it.
 #include "runtime/data-plane/exchange.h"
@@ -22,10 +21,9 @@ enum {
 	IN_READ = 16 * 1024,     // one read
 	PIPELINE_MAX = 4 * 1024, // read ahead while a response is under way
 	OUT_MAX = 64 * 1024,
-	LINGER_MS = 2000,
 };
 
-enum h1_state { H1_HEAD, H1_BODY, H1_WAIT, H1_CLOSING, H1_LINGER };
+enum h1_state { H1_HEAD, H1_BODY, H1_WAIT, H1_LAST };
 
 struct h1 {
 	struct session session;
@@ -55,7 +53,8 @@ static void tell(struct h1 *c)
 	trx_end(&c->trx, c->session.shared, &c->who, c->minor ? "1.1" : "1.0");
 }
 
-static void h1_free(struct h1 *c)
+// `end`: with its unit of the cap, which else the next station has.
+static void h1_free(struct h1 *c, bool end)
 {
 	upstream_cancel(c->up);
 	if (c->ev)
@@ -65,8 +64,22 @@ static void h1_free(struct h1 *c)
 	buf_free(&c->in);
 	buf_free(&c->out);
 	tell(c);
-	session_leave(&c->session, true);
+	session_leave(&c->session, end);
 	free(c);
+}
+
+// The last answer is made, if not written: the connection ends.
+static void h1_leave(struct h1 *c)
+{
+	struct shared *shared = c->session.shared;
+	struct stream s = c->s;
+	struct buf out = c->out;
+	size_t off = c->out_off;
+
+	c->s = (struct stream)STREAM_INIT;
+	c->out = (struct buf)BUF_INIT(0);
+	h1_free(c, false);
+	farewell_open(shared, &s, &out, off);
 }
 
 static size_t pending(const struct h1 *c)
@@ -80,8 +93,6 @@ static unsigned limit_ms(const struct h1 *c)
 {
 	const struct plane_config *cfg = c->session.shared->config;
 
-	if (c->state == H1_LINGER)
-		return LINGER_MS;
 	if (pending(c))
 		return (unsigned)cfg->ingress.idle_ms;
 	if (c->state == H1_HEAD)
@@ -144,8 +155,6 @@ static bool wants_read(const struct h1 *c)
 		return c->in.len == 0 && c->up && upstream_room(c->up) > 0;
 	case H1_WAIT:
 		return c->in.len < PIPELINE_MAX;
-	case H1_LINGER:
-		return true;
 	default:
 		return false;
 	}
@@ -153,8 +162,7 @@ static bool wants_read(const struct h1 *c)
 
 static void arm(struct h1 *c)
 {
-	bool closing = c->state == H1_CLOSING;
-	short want = stream_events(&c->s, wants_read(c), pending(c) > 0 || closing);
+	short want = stream_events(&c->s, wants_read(c), pending(c) > 0);
 
 	if (want != c->armed) {
 		event_del(c->ev);
@@ -173,7 +181,7 @@ static void arm(struct h1 *c)
 static void next_request(struct h1 *c)
 {
 	tell(c);
-	c->state = c->close_after || c->session.shared->draining ? H1_CLOSING : H1_HEAD;
+	c->state = c->close_after || c->session.shared->draining ? H1_LAST : H1_HEAD;
 	c->scanned = 0;
 	c->first = false;
 	if (c->in.len == 0)
@@ -234,7 +242,7 @@ static void turn_to_tunnel(struct h1 *c)
 	// The unit of the cap goes with the connection: one more for the tunnel, ours is given back when we go.
 	shared->conns.in_use++;
 	tunnel_open(shared, &c->s, &service, c->in.data, c->in.len, rest.data, rest.len);
-	h1_free(c);
+	h1_free(c, true);
 }
 
 static void on_head(void *ctx, const struct http1_head *head)
@@ -298,7 +306,7 @@ static void on_flush(void *ctx)
 	if (c->busy)
 		return;
 	if (c->gone)
-		h1_free(c);
+		h1_free(c, true);
 	else
 		arm(c);
 }
@@ -314,7 +322,7 @@ static void on_end(void *ctx)
 		c->close_after = true;
 	if (c->gone) {
 		if (!c->busy)
-			h1_free(c);
+			h1_free(c, true);
 		return;
 	}
 	next_request(c);
@@ -361,7 +369,7 @@ static bool head_step(struct h1 *c)
 	int n = c->in.len ? http1_parse_request((const char *)c->in.data, c->in.len, &c->scanned, rq) : 0;
 
 	if (n == 0 && c->eof) {
-		c->state = H1_CLOSING; // between requests, or in the middle of a head: there is nobody to answer to
+		c->state = H1_LAST; // between requests, or in the middle of a head: there is nobody to answer to
 		return true;
 	}
 	if (n == 0)
@@ -423,26 +431,6 @@ static bool body_step(struct h1 *c)
 	return false;
 }
 
-static bool closing_step(struct h1 *c)
-{
-	int rc;
-
-	if (pending(c))
-		return false;
-	rc = stream_shutdown(&c->s);
-	if (rc == STREAM_AGAIN)
-		return false;
-	if (rc < 0 || c->eof) {
-		c->gone = true;
-		return false;
-	}
-	c->state = H1_LINGER;
-	buf_free(&c->in);
-	buf_free(&c->out);
-	touch(c, true);
-	return true;
-}
-
 // One read. True if bytes or an EOF came.
 static bool read_step(struct h1 *c)
 {
@@ -450,11 +438,6 @@ static bool read_step(struct h1 *c)
 
 	if (!wants_read(c) || c->dry)
 		return false;
-	if (c->state == H1_LINGER) {
-		r = stream_read(&c->s, loop_scratch(c->session.shared->loop), LOOP_SCRATCH);
-		c->gone = r == STREAM_EOF || r == STREAM_ERROR;
-		return r > 0;
-	}
 	if (buf_reserve(&c->in, IN_READ, NULL)) {
 		c->gone = true;
 		return false;
@@ -486,8 +469,6 @@ static bool step(struct h1 *c)
 		return pending(c) < OUT_MAX / 2 && head_step(c);
 	case H1_BODY:
 		return body_step(c);
-	case H1_CLOSING:
-		return closing_step(c);
 	default:
 		return false;
 	}
@@ -507,7 +488,11 @@ static void h1_pump(struct h1 *c)
 		flush_out(c);
 	c->busy = false;
 	if (c->gone) {
-		h1_free(c);
+		h1_free(c, true);
+		return;
+	}
+	if (c->state == H1_LAST) {
+		h1_leave(c);
 		return;
 	}
 	arm(c);
@@ -545,8 +530,8 @@ static void on_timer(void *ctx)
 		touch(c, false);
 		return;
 	}
-	if (pending(c) || c->state == H1_LINGER || c->state == H1_CLOSING || (c->state == H1_HEAD && c->in.len == 0)) {
-		h1_free(c); // silence, or nobody who reads
+	if (pending(c) || (c->state == H1_HEAD && c->in.len == 0)) {
+		h1_free(c, true); // silence, or nobody who reads
 		return;
 	}
 	if (c->state == H1_HEAD)
@@ -562,14 +547,14 @@ static void h1_drain(struct session *s)
 
 	c->close_after = true;
 	if (c->state == H1_HEAD && c->in.len == 0) {
-		c->state = H1_CLOSING;
+		c->state = H1_LAST;
 		h1_run(c);
 	}
 }
 
 static void h1_kill(struct session *s)
 {
-	h1_free((struct h1 *)s);
+	h1_free((struct h1 *)s, true);
 }
 
 void h1_open(struct shared *shared, struct stream *s, const struct client *who, const void *first, size_t n)
@@ -590,7 +575,7 @@ void h1_open(struct shared *shared, struct stream *s, const struct client *who, 
 	c->in.max = HTTP1_HEAD_MAX + IN_READ * 2;
 	c->ev = event_new(loop_base(shared->loop), c->s.fd, 0, on_ready, c);
 	if (!c->ev || timer_init(&c->timer, shared->loop, on_timer, c, NULL) || buf_add(&c->in, first, n, NULL)) {
-		h1_free(c);
+		h1_free(c, true);
 		return;
 	}
 	touch(c, true);

@@ -23,7 +23,8 @@ enum {
 static void on_ready(evutil_socket_t fd, short what, void *arg);
 static void h2_run(struct h2 *c, bool may_read);
 
-static void h2_free(struct h2 *c)
+// `end`: with its unit of the cap, which else the next station has.
+static void h2_free(struct h2 *c, bool end)
 {
 	while (c->streams)
 		h2_stream_free(c->streams);
@@ -33,8 +34,22 @@ static void h2_free(struct h2 *c)
 	timer_free(&c->timer);
 	stream_close(&c->s);
 	buf_free(&c->out);
-	session_leave(&c->session, true);
+	session_leave(&c->session, end);
 	free(c);
+}
+
+// All is said, if not written: the connection ends.
+static void h2_leave(struct h2 *c)
+{
+	struct shared *shared = c->session.shared;
+	struct stream s = c->s;
+	struct buf out = c->out;
+	size_t off = c->out_off;
+
+	c->s = (struct stream)STREAM_INIT;
+	c->out = (struct buf)BUF_INIT(0);
+	h2_free(c, false);
+	farewell_open(shared, &s, &out, off);
 }
 
 void h2_wake(struct h2 *c)
@@ -74,7 +89,7 @@ static void on_timer(void *ctx)
 		patience = h2_stream_patience(st, now);
 		if (patience == 0) {
 			if (!h2_stream_expire(st, now)) {
-				h2_free(c);
+				h2_free(c, true);
 				return;
 			}
 			expired = true;
@@ -84,7 +99,7 @@ static void on_timer(void *ctx)
 	}
 	// Streams that wait for the service keep a quiet connection; one that does not take what we write is over.
 	if (quiet >= idle && (!c->streams || c->out_off < c->out.len)) {
-		h2_free(c);
+		h2_free(c, true);
 		return;
 	}
 	c->fires_at = 0;
@@ -234,16 +249,14 @@ static bool read_some(struct h2 *c)
 	if (r == STREAM_AGAIN)
 		return false;
 	if (r <= 0) {
+		stream_shutdown(&c->s);
 		c->gone = true; // without a client there is nobody to answer to
 		return false;
 	}
 	c->last_ms = loop_now_ms();
 	c->session.shared->count.bytes_in += (size_t)r;
-	if (nghttp2_session_mem_recv(c->ng, p, (size_t)r) < 0) {
-		flush_out(c); // the GOAWAY that says why
-		c->gone = true;
-	}
-	return !c->gone && (r >= READ_MAX / 2 || stream_pending(&c->s));
+	c->over |= nghttp2_session_mem_recv(c->ng, p, (size_t)r) < 0; // what it says to that is still to be sent
+	return !c->over && (r >= READ_MAX / 2 || stream_pending(&c->s));
 }
 
 static void arm(struct h2 *c)
@@ -267,7 +280,7 @@ static void h2_run(struct h2 *c, bool may_read)
 {
 	c->busy = true;
 	flush_out(c);
-	for (int turns = 0; may_read && !c->gone && c->out_off == c->out.len && turns < 16; turns++) {
+	for (int turns = 0; may_read && !c->gone && !c->over && c->out_off == c->out.len && turns < 16; turns++) {
 		bool more = read_some(c);
 
 		flush_out(c);
@@ -275,15 +288,13 @@ static void h2_run(struct h2 *c, bool may_read)
 			break;
 	}
 	c->busy = false;
-	if (!c->gone && c->out_off == c->out.len && !nghttp2_session_want_read(c->ng) &&
-	    !nghttp2_session_want_write(c->ng))
-		c->gone = true;
-	if (c->gone) {
-		stream_shutdown(&c->s);
-		h2_free(c);
-	} else {
+	c->over |= !nghttp2_session_want_read(c->ng) && !nghttp2_session_want_write(c->ng);
+	if (c->gone)
+		h2_free(c, true);
+	else if (c->over)
+		h2_leave(c);
+	else
 		arm(c);
-	}
 }
 
 static void on_ready(evutil_socket_t fd, short what, void *arg)
@@ -306,7 +317,7 @@ static void h2_drain(struct session *s)
 
 static void h2_kill(struct session *s)
 {
-	h2_free((struct h2 *)s);
+	h2_free((struct h2 *)s, true);
 }
 
 static int make_session(struct h2 *c)
@@ -355,7 +366,7 @@ void h2_open(struct shared *shared, struct stream *s, const struct client *who)
 	c->last_ms = loop_now_ms();
 	c->ev = event_new(loop_base(shared->loop), c->s.fd, 0, on_ready, c);
 	if (!c->ev || timer_init(&c->timer, shared->loop, on_timer, c, NULL) || make_session(c)) {
-		h2_free(c);
+		h2_free(c, true);
 		return;
 	}
 	look_in(c, c->last_ms, shared->config->ingress.idle_ms);

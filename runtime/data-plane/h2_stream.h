@@ -49,7 +49,8 @@ struct h2 {
 	size_t out_off;
 	unsigned resets; // streams that ended by a reset, less what time has forgiven
 	uint64_t resets_ms;
-	bool eof, busy, gone;
+	bool busy, gone;
+	bool over; // nothing more is read, and all that is to be said is in `out`
 };
 
 // ---- the streams' half ----------------------------------------------------------------------------------------------

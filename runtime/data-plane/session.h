@@ -4,7 +4,7 @@
 // the stream from the one before; a connection is always owned by exactly one:
 //
 //   accept ─► arrival: PROXY header, TLS handshake ─┬─► h1   HTTP/1.1, keep-alive, pipelining ──101──┐
-//                                                   ├─► h2   HTTP/2                                  ▼
+//                                                   ├─► h2   HTTP/2     (both end in a farewell)     ▼
 //                                                   └─► raw  ◄──── not HTTP, where allowed ──── tunnel (relay)
 //
 // Every station begins with a session, by which it is found when the plane drains or stops.
@@ -76,6 +76,8 @@ void session_leave(struct session *s, bool end);
 void arrival_open(struct shared *shared, int fd, const struct addr *peer);
 void h1_open(struct shared *shared, struct stream *s, const struct client *who, const void *first, size_t n);
 void h2_open(struct shared *shared, struct stream *s, const struct client *who);
+// Ends a stream so that all of it arrives: writes out[out_off..) (taken, too), then lingers.
+void farewell_open(struct shared *shared, struct stream *s, struct buf *out, size_t out_off);
 // Dials the service and relays.
 void raw_open(struct shared *shared, struct stream *s, const struct client *who, const void *first, size_t n);
 // Relays between a client and a service that have agreed on an upgrade.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How things end in the data plane, and what is left of them: windows of streams that were given up, answers that are under way
 when the plane stops, refusals, waits of which nobody is told."""
-import os, signal, socket, struct, subprocess, sys, threading, time
+import os, signal, socket, ssl, struct, subprocess, sys, threading, time
 
 sys.path.insert(0, os.path.dirname(__file__))
 from plane_rig import *  # noqa: F401,F403
@@ -127,4 +127,39 @@ tap.check("a client whose handshake ends after SIGTERM is told", c.listen(lambda
 c.listen(limit=3)
 c.close()
 tap.check("and not waited for", plane.stop() == 0 and time.monotonic() - start < 5, time.monotonic() - start)
+
+# ---- answers that are under way while it stops ------------------------------------------------------------------------------
+plane = Plane(service, {"ingress": dict(TLS)})
+c = H2(plane, CERT, struct.pack(">HI", 4, 0x7fffffff), plane.connect(rcvbuf=32768))
+SIZE = 8000000
+c.say(frame(WINDOW, 0, 0, struct.pack(">I", 0x3fffffff)) + frame(HEADERS, END_HEADERS | END_STREAM, 1, h2_head(path=b"/%d" % SIZE)))
+c.listen(lambda f: f[0] == DATA)
+plane.p.send_signal(signal.SIGTERM)
+# It opens windows nobody needs: what is said and not read when a socket is closed takes the answer's tail with it.
+while c.listen(lambda f: f[0] == DATA) and not c.heard[-1][1] & END_STREAM:
+    c.say(frame(WINDOW, 0, 1, struct.pack(">I", 1)))
+c.listen(limit=3)
+got = len(c.content(1))
+tap.check("an answer that is under way in a drain arrives whole, to its close_notify", got == SIZE and c.clean and
+          any(f[0] == GOAWAY for f in c.heard), (got, c.clean, c.over))
+c.close()
+tap.same("and then it is over", plane.stop(), 0)
+
+# ---- a client that does not even take the end -------------------------------------------------------------------------------
+# Answers of many sizes, so that of some just the close_notify finds no room.
+path = os.path.join(TMP, "ingress")
+plane = Plane(service, {"ingress": dict(TLS, listen="unix:" + path, idle_ms=1000)})
+conns = []
+for i in range(100):
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(WAIT)
+    s.connect(path)
+    s = ssl.create_default_context(cafile=CERT).wrap_socket(s, server_hostname="127.0.0.1")
+    s.sendall(b"GET /%d HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n" % (100000 + 2000 * i))
+    conns.append(s)
+tap.check("a close_notify that finds no room is waited for no longer than any byte", plane.health()[1]["connections"] > 0 and
+          until(lambda: plane.health()[1]["connections"] == 0, 6), plane.health())
+for s in conns:
+    s.close()
+plane.stop()
 tap.done()
