@@ -7,14 +7,20 @@
 // Each inflater only knows how to go on inside; rows, refills, early ends and what may begin a member are decided here
 // once, so that all behave alike. zlib and isa-l check the member's CRC and length themselves, zstd its checksum if
 // the frame has one.
+//
+// A zstd frame says how far back it may refer, and that window has to be in memory. Windows to 8 MiB, which is what
+// builders write and all that RFC 8878 asks of a reader, are taken as they come; for longer ones, to 128 MiB, there is
+// one permit in the process, so that what a run needs does not grow with the threads that meet such frames.
 #include "layerfs/inflate.h"
 
 #include "base/cleanup.h"
 #include "base/mem.h"
 
+#include <pthread.h>
 #include <string.h>
 #include <zlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #if __has_include(<isa-l/igzip_lib.h>)
 #define HAVE_ISAL 1
@@ -23,7 +29,15 @@
 #define HAVE_ISAL 0
 #endif
 
-enum { INPUT = 128 * 1024, GZIP_HEADER_SEEN = 4 };
+enum {
+	INPUT = 128 * 1024,
+	GZIP_HEADER_SEEN = 4,
+	HEADER_SEEN = 18, // the longest header of a zstd frame, so that none is taken in two pieces
+	WINDOW_LOG = 23,
+	LONG_WINDOW_LOG = 27,
+};
+
+static pthread_mutex_t long_window_permit = PTHREAD_MUTEX_INITIALIZER;
 
 struct inflate {
 	struct byte_source from;
@@ -36,6 +50,7 @@ struct inflate {
 	size_t left;
 	z_stream zlib;
 	ZSTD_DStream *zstd;
+	bool long_window; // it has the permit
 #if HAVE_ISAL
 	struct inflate_state *isal;
 #endif
@@ -108,12 +123,28 @@ static int zstd_begin(struct inflate *z, struct err *err)
 	return 0;
 }
 
+// Waits for the permit and keeps it: whoever has it waits for nothing. The frame begins again.
+static int zstd_lengthen(struct inflate *z, struct err *err)
+{
+	pthread_mutex_lock(&long_window_permit);
+	z->long_window = true;
+	if (ZSTD_isError(ZSTD_DCtx_reset(z->zstd, ZSTD_reset_session_only)) ||
+	    ZSTD_isError(ZSTD_DCtx_setParameter(z->zstd, ZSTD_d_windowLogMax, LONG_WINDOW_LOG)))
+		return err_set(err, ERR_INPUT, "zstd: the inflater does not start");
+	return 0;
+}
+
 static ssize_t zstd_step(struct inflate *z, void *out, size_t n, bool *done, struct err *err)
 {
 	ZSTD_inBuffer in = {z->in, z->left, 0};
 	ZSTD_outBuffer to = {out, n, 0};
 	size_t rc = ZSTD_decompressStream(z->zstd, &to, &in);
 
+	if (ZSTD_getErrorCode(rc) == ZSTD_error_frameParameter_windowTooLarge) {
+		if (z->long_window)
+			return err_set(err, ERR_INPUT, "zstd: a window of more than %d MiB", 1 << (LONG_WINDOW_LOG - 20));
+		return zstd_lengthen(z, err) ? -1 : zstd_step(z, out, n, done, err);
+	}
 	if (ZSTD_isError(rc))
 		return err_set(err, ERR_INPUT, "zstd: %s", ZSTD_getErrorName(rc));
 	z->in += in.pos;
@@ -149,7 +180,7 @@ static int early_end(const struct inflate *z, struct err *err)
 // 1: a member begins; 0: the row is at its end.
 static int next_member(struct inflate *z, struct err *err)
 {
-	if (refill(z, GZIP_HEADER_SEEN, err))
+	if (refill(z, HEADER_SEEN, err))
 		return -1;
 	if (!z->left)
 		return z->any ? 0 : early_end(z, err);
@@ -221,10 +252,12 @@ static int gzip_setup(struct inflate *z, enum inflate_engine engine, struct err 
 
 static int zstd_setup(struct inflate *z, struct err *err)
 {
-	z->zstd = ZSTD_createDStream(); // refuses windows past 128 MiB
+	z->zstd = ZSTD_createDStream();
 	z->begin = zstd_begin;
 	z->step = zstd_step;
-	return z->zstd ? 0 : err_nomem(err);
+	if (!z->zstd || ZSTD_isError(ZSTD_DCtx_setParameter(z->zstd, ZSTD_d_windowLogMax, WINDOW_LOG)))
+		return err_nomem(err);
+	return 0;
 }
 
 int inflate_new(enum image_compression kind, enum inflate_engine engine, struct byte_source from, struct inflate **out,
@@ -258,6 +291,8 @@ void inflate_free(struct inflate *z)
 	if (z->step == zlib_step)
 		inflateEnd(&z->zlib);
 	ZSTD_freeDStream(z->zstd);
+	if (z->long_window)
+		pthread_mutex_unlock(&long_window_permit);
 #if HAVE_ISAL
 	free(z->isal);
 #endif

@@ -13,7 +13,7 @@ import os, re, subprocess, sys
 TABLE = {
     "base": ((), ()),
     "epoch": (("base",), ("git2.h",)),
-    "layerfs": (("base",), ("archive.h", "archive_entry.h", "zlib.h", "zstd.h", "libdeflate.h", "isa-l.h", "isa-l/", "igzip_lib.h", "curl/",
+    "layerfs": (("base",), ("archive.h", "archive_entry.h", "zlib.h", "zstd.h", "zstd_errors.h", "libdeflate.h", "isa-l.h", "isa-l/", "igzip_lib.h", "curl/",
                             "openssl/", "cjson/")),
     "pcr": (("base",), ("openssl/",)),
     "eifgen": (("base", "epoch", "layerfs", "pcr"), ("openssl/", "cjson/", "zlib.h", "sqlite3.h")),

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Both gzip inflaters say the same of the same bytes: whole, in members, cut anywhere, with any byte wrong, with bytes
-// behind, read in pieces of any size.
+// behind, read in pieces of any size. zstd's frames may refer 128 MiB back, one inflater at a time more than 8.
 #include "layerfs/inflate.h"
 
 #include "base/buf.h"
 #include "tests/unit/unit.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 #include <zlib.h>
+#include <zstd.h>
 
 static struct buf packed;
 static uint8_t plain[200000];
@@ -61,8 +65,26 @@ static void teardown(void)
 	buf_free(&packed);
 }
 
+// A zstd frame that says it refers back 2^log bytes; it need not do so.
+static void frame(size_t at, size_t n, int log)
+{
+	ZSTD_CCtx *c = ZSTD_createCCtx();
+	ZSTD_inBuffer in = {plain + at, n, 0};
+	ZSTD_outBuffer out;
+
+	ck_assert_int_eq(buf_reserve(&packed, ZSTD_compressBound(n), NULL), 0);
+	out = (ZSTD_outBuffer){packed.data + packed.len, ZSTD_compressBound(n), 0};
+	ZSTD_CCtx_setParameter(c, ZSTD_c_windowLog, 10);
+	ZSTD_CCtx_setParameter(c, ZSTD_c_contentSizeFlag, 0);
+	ck_assert_uint_eq(ZSTD_compressStream2(c, &out, &in, ZSTD_e_end), 0);
+	ZSTD_freeCCtx(c);
+	packed.data[packed.len + 5] = (uint8_t)((log - 10) << 3);
+	packed.len += out.pos;
+}
+
 // Length of what came out into `out`, or -1 with err.
-static ssize_t inflate_all(enum inflate_engine engine, size_t piece, struct buf *out, struct err *err)
+static ssize_t inflate_kind(enum image_compression kind, enum inflate_engine engine, size_t piece, struct buf *out,
+			    struct err *err)
 {
 	struct feed f = {packed.data, packed.len, piece};
 	struct inflate *z = NULL;
@@ -70,12 +92,17 @@ static ssize_t inflate_all(enum inflate_engine engine, size_t piece, struct buf 
 	ssize_t n;
 
 	out->len = 0;
-	if (inflate_new(IMAGE_GZIP, engine, (struct byte_source){feed_read, &f}, &z, err))
+	if (inflate_new(kind, engine, (struct byte_source){feed_read, &f}, &z, err))
 		ck_abort_msg("%s", err->msg);
 	while ((n = inflate_read(z, buf, piece < sizeof(buf) ? piece + 1 : sizeof(buf), err)) > 0)
 		ck_assert_int_eq(buf_add(out, buf, (size_t)n, NULL), 0);
 	inflate_free(z);
 	return n < 0 ? -1 : (ssize_t)out->len;
+}
+
+static ssize_t inflate_all(enum inflate_engine engine, size_t piece, struct buf *out, struct err *err)
+{
+	return inflate_kind(IMAGE_GZIP, engine, piece, out, err);
 }
 
 static bool has_isal(void)
@@ -157,6 +184,80 @@ START_TEST(test_inflate_bytes_behind_are_refused)
 }
 END_TEST
 
+START_TEST(test_inflate_zstd_windows_to_128_mib_are_taken)
+{
+	static const int logs[] = {10, 23, 24, 27};
+	static const size_t pieces[] = {1, 1000000};
+	_cleanup_buf_ struct buf out = BUF_INIT(0);
+	struct err err = ERR_INIT;
+
+	for (size_t k = 0; k < 4; k++) {
+		int log = logs[k];
+
+		for (size_t i = 0; i < 2; i++) {
+			packed.len = 0;
+			frame(0, 5000, 10);
+			frame(5000, 15000, log);
+			frame(20000, 40000, 20);
+			ck_assert_msg(inflate_kind(IMAGE_ZSTD, INFLATE_BEST, pieces[i], &out, &err) == 60000,
+				      "window 2^%d, pieces of %zu: %s", log, pieces[i], err.msg);
+			ck_assert_mem_eq(out.data, plain, 60000);
+		}
+	}
+}
+END_TEST
+
+START_TEST(test_inflate_zstd_windows_past_128_mib_are_refused)
+{
+	_cleanup_buf_ struct buf out = BUF_INIT(0);
+
+	for (int log = 28; log <= 41; log++) {
+		struct err err = ERR_INIT;
+
+		packed.len = 0;
+		frame(0, 5000, 10);
+		frame(5000, 15000, log);
+		ck_assert_int_eq(inflate_kind(IMAGE_ZSTD, INFLATE_BEST, 1000, &out, &err), -1);
+		ck_assert_str_eq(err.msg, "zstd: a window of more than 128 MiB");
+	}
+}
+END_TEST
+
+static atomic_bool other_is_through;
+
+static void *inflate_beside(void *ctx)
+{
+	_cleanup_buf_ struct buf out = BUF_INIT(0);
+	struct err err = ERR_INIT;
+
+	ck_assert_int_eq(inflate_kind(IMAGE_ZSTD, INFLATE_BEST, 1000, &out, &err), 5000);
+	atomic_store(&other_is_through, true);
+	return ctx;
+}
+
+START_TEST(test_inflate_zstd_long_windows_are_one_at_a_time)
+{
+	struct feed f;
+	struct inflate *z = NULL;
+	struct err err = ERR_INIT;
+	pthread_t other;
+	uint8_t byte;
+
+	frame(0, 5000, 24);
+	f = (struct feed){packed.data, packed.len, 1000};
+	assert_ok(inflate_new(IMAGE_ZSTD, INFLATE_BEST, (struct byte_source){feed_read, &f}, &z, &err));
+	ck_assert_int_eq(inflate_read(z, &byte, 1, &err), 1);
+	ck_assert_int_eq(pthread_create(&other, NULL, inflate_beside, NULL), 0);
+	usleep(50000);
+	ck_assert(!atomic_load(&other_is_through));
+	inflate_free(z);
+	pthread_join(other, NULL);
+	ck_assert(atomic_load(&other_is_through));
+}
+END_TEST
+
 UNIT_MAIN("layerfs/inflate", tcase_add_checked_fixture(tc_, setup, teardown);
 	  ADD(test_inflate_members_in_any_pieces_come_out_whole) ADD(test_inflate_cut_anywhere_is_refused)
-	  ADD(test_inflate_wrong_bytes_are_never_taken_for_others) ADD(test_inflate_bytes_behind_are_refused))
+	  ADD(test_inflate_wrong_bytes_are_never_taken_for_others) ADD(test_inflate_bytes_behind_are_refused)
+	  ADD(test_inflate_zstd_windows_to_128_mib_are_taken) ADD(test_inflate_zstd_windows_past_128_mib_are_refused)
+	  ADD(test_inflate_zstd_long_windows_are_one_at_a_time))
