@@ -2,6 +2,10 @@
 //
 // A record never straddles two chunks, so that it is read and written in one piece; a record larger than a chunk gets
 // one of its own.
+//
+// Decoding believes nothing: bytes run out and then all reads are zeros, which is found at the record's end; what a list
+// from bytes may say is bounded, and its paths must be what path_clean leaves. That costs a comparison a number, and a
+// look at those bytes of a path that the one before does not share.
 #include "layerfs/entry_list.h"
 
 #include "base/be.h"
@@ -26,6 +30,9 @@ struct entry_list {
 	struct chunk *at;
 	size_t pos;
 	bool started;
+	bool foreign; // from bytes: held against `bounds`
+	struct entry_bounds bounds;
+	uint64_t handed; // entries handed out since the first
 };
 
 struct entry_list *entry_list_new(uint64_t content_base, struct err *err)
@@ -145,30 +152,149 @@ int entry_list_add(struct entry_list *l, const struct list_entry *e, struct err 
 
 // ---- reading -------------------------------------------------------------------------------------------------------
 
-static uint64_t get(const uint8_t **p)
+struct cursor {
+	const uint8_t *at, *end;
+	bool wrong; // something was past the end, or no number
+};
+
+static uint8_t get_byte(struct cursor *c)
+{
+	if (c->at < c->end)
+		return *c->at++;
+	c->wrong = true;
+	return 0;
+}
+
+static uint64_t get(struct cursor *c)
 {
 	uint64_t v = 0;
 
-	for (unsigned shift = 0;; shift += 7) {
-		uint8_t c = *(*p)++;
+	for (unsigned shift = 0; shift < 64; shift += 7) {
+		uint8_t b = get_byte(c);
 
-		v |= (uint64_t)(c & 0x7f) << shift;
-		if (c < 0x80)
+		v |= (uint64_t)(b & 0x7f) << shift;
+		if (b < 0x80)
 			return v;
 	}
+	c->wrong = true;
+	return 0;
 }
 
-static const char *get_bytes(const uint8_t **p, struct buf *b, size_t keep, struct err *err)
+static uint64_t get_most(struct cursor *c, uint64_t most)
 {
-	size_t n = (size_t)get(p);
-	char *s;
+	uint64_t v = get(c);
 
-	b->len = keep;
-	if (buf_add(b, *p, n, err))
+	c->wrong |= v > most;
+	return v;
+}
+
+// Appends to the first `keep` bytes of b; NULL only without memory.
+static const char *get_bytes(struct cursor *c, struct buf *b, uint64_t keep, struct err *err)
+{
+	uint64_t n = get(c);
+
+	if (keep > b->len || n > (uint64_t)(c->end - c->at)) {
+		c->wrong = true;
+		return "";
+	}
+	b->len = (size_t)keep;
+	if (buf_add(b, c->at, (size_t)n, err))
 		return NULL;
-	*p += n;
-	s = buf_cstr(b, err);
-	return s;
+	c->at += n;
+	return buf_cstr(b, err);
+}
+
+// A component that a cleaned path can have.
+static bool is_name(const uint8_t *p, size_t n)
+{
+	return n && !(p[0] == '.' && (n == 1 || (n == 2 && p[1] == '.')));
+}
+
+// Whether the path is as path_clean leaves it, if the first `known` bytes are those of one that was.
+static bool is_clean(const struct buf *path, size_t known)
+{
+	const uint8_t *p = path->data, *end = p + path->len, *at, *slash;
+
+	if (!path->len)
+		return true;
+	if (memchr(p + known, 0, path->len - known))
+		return false;
+	at = known ? memrchr(p, '/', known) : NULL; // a component may go on behind what is known
+	for (at = at ? at + 1 : p; (slash = memchr(at, '/', (size_t)(end - at))); at = slash + 1) {
+		if (!is_name(at, (size_t)(slash - at)))
+			return false;
+	}
+	return is_name(at, (size_t)(end - at));
+}
+
+static int get_path(struct entry_list *l, struct cursor *c, struct list_entry *e, struct err *err)
+{
+	uint64_t shared = get(c);
+
+	e->path = get_bytes(c, &l->path, shared, err);
+	if (!e->path)
+		return -1;
+	e->path_len = l->path.len;
+	if (l->foreign && !c->wrong)
+		c->wrong = e->path_len > l->bounds.path || !is_clean(&l->path, (size_t)shared);
+	return 0;
+}
+
+static int get_target(struct entry_list *l, struct cursor *c, struct list_entry *e, struct err *err)
+{
+	e->target = get_bytes(c, &l->target, 0, err);
+	if (!e->target)
+		return -1;
+	e->target_len = l->target.len;
+	if (l->foreign && !c->wrong)
+		c->wrong = e->target_len > l->bounds.path || memchr(e->target, 0, e->target_len) ||
+			   (e->kind == LIST_HARDLINK && !is_clean(&l->target, 0));
+	return 0;
+}
+
+static void get_content(const struct entry_list *l, struct cursor *c, struct list_entry *e)
+{
+	uint64_t off;
+
+	e->size = get(c);
+	off = get(c);
+	e->content = off + l->base;
+	for (int i = 0; i < 4; i++)
+		e->crc = e->crc << 8 | get_byte(c);
+	if (l->foreign)
+		c->wrong |= e->size > l->bounds.content || off > l->bounds.content - e->size;
+}
+
+static int decode(struct entry_list *l, struct cursor *c, struct list_entry *e, struct err *err)
+{
+	uint8_t flags;
+	uint64_t v;
+
+	*e = (struct list_entry){.kind = (enum list_kind)get_byte(c), .target = ""};
+	flags = get_byte(c);
+	e->has_xattr = flags & 1;
+	e->has_capability = flags & 2;
+	if (l->foreign)
+		c->wrong |= e->kind < l->bounds.first || e->kind > l->bounds.last;
+	if (get_path(l, c, e, err))
+		return -1;
+	if (e->kind < LIST_WHITEOUT) {
+		e->perm = (uint32_t)get_most(c, 07777);
+		e->uid = (uint32_t)get_most(c, UINT32_MAX);
+		e->gid = (uint32_t)get_most(c, UINT32_MAX);
+		v = get(c);
+		e->mtime = (int64_t)(v >> 1 ^ -(v & 1));
+		e->mtime_nsec = (uint32_t)get_most(c, 999999999);
+	}
+	if (e->kind == LIST_FILE || e->kind == LIST_AUFS_LINK) {
+		get_content(l, c, e);
+	} else if (e->kind == LIST_CHAR || e->kind == LIST_BLOCK) {
+		e->dev_major = (uint32_t)get_most(c, UINT32_MAX);
+		e->dev_minor = (uint32_t)get_most(c, UINT32_MAX);
+	} else if ((e->kind == LIST_SYMLINK || e->kind == LIST_HARDLINK) && get_target(l, c, e, err)) {
+		return -1;
+	}
+	return c->wrong ? err_set(err, ERR_MISMATCH, "a list of entries is damaged") : 0;
 }
 
 void entry_list_rewind(struct entry_list *l)
@@ -176,48 +302,13 @@ void entry_list_rewind(struct entry_list *l)
 	l->at = l->first;
 	l->pos = 0;
 	l->path.len = 0;
+	l->handed = 0;
 	l->started = true;
-}
-
-static int decode(struct entry_list *l, const uint8_t **p, struct list_entry *e, struct err *err)
-{
-	uint8_t flags;
-	uint64_t v;
-
-	*e = (struct list_entry){.kind = (enum list_kind) * (*p)++, .target = ""};
-	flags = *(*p)++;
-	e->has_xattr = flags & 1;
-	e->has_capability = flags & 2;
-	e->path = get_bytes(p, &l->path, (size_t)get(p), err);
-	if (!e->path)
-		return -1;
-	e->path_len = l->path.len;
-	if (e->kind < LIST_WHITEOUT) {
-		e->perm = (uint32_t)get(p);
-		e->uid = (uint32_t)get(p);
-		e->gid = (uint32_t)get(p);
-		v = get(p);
-		e->mtime = (int64_t)(v >> 1 ^ -(v & 1));
-		e->mtime_nsec = (uint32_t)get(p);
-	}
-	if (e->kind == LIST_FILE || e->kind == LIST_AUFS_LINK) {
-		e->size = get(p);
-		e->content = get(p) + l->base;
-		e->crc = get_be32(*p);
-		*p += 4;
-	} else if (e->kind == LIST_CHAR || e->kind == LIST_BLOCK) {
-		e->dev_major = (uint32_t)get(p);
-		e->dev_minor = (uint32_t)get(p);
-	} else if (e->kind == LIST_SYMLINK || e->kind == LIST_HARDLINK) {
-		e->target = get_bytes(p, &l->target, 0, err);
-		e->target_len = l->target.len;
-	}
-	return e->target ? 0 : -1;
 }
 
 int entry_list_next(struct entry_list *l, bool consume, struct list_entry *e, struct err *err)
 {
-	const uint8_t *p;
+	struct cursor c;
 
 	if (!l->started)
 		entry_list_rewind(l);
@@ -232,12 +323,16 @@ int entry_list_next(struct entry_list *l, bool consume, struct list_entry *e, st
 			free(done);
 		}
 	}
+	if (l->foreign && (l->at ? l->handed == l->count : l->handed < l->count))
+		return err_set(err, ERR_MISMATCH, "a list has %s than %llu entries", l->at ? "more" : "fewer",
+			       (unsigned long long)l->count);
 	if (!l->at)
 		return 0;
-	p = l->at->data + l->pos;
-	if (decode(l, &p, e, err))
+	c = (struct cursor){l->at->data + l->pos, l->at->data + l->at->used, false};
+	if (decode(l, &c, e, err))
 		return -1;
-	l->pos = (size_t)(p - l->at->data);
+	l->handed++;
+	l->pos = (size_t)(c.at - l->at->data);
 	return 1;
 }
 
@@ -261,11 +356,19 @@ uint64_t entry_list_bytes(const struct entry_list *l)
 	return n;
 }
 
-struct entry_list *entry_list_read(const void *p, size_t n, uint64_t count, uint64_t content_base, struct err *err)
+struct entry_list *entry_list_read(const void *p, size_t n, const struct entry_bounds *bounds, uint64_t content_base,
+				   struct err *err)
 {
-	struct entry_list *l = entry_list_new(content_base, err);
-	struct chunk *c = l && n ? room(l, n, err) : NULL;
+	enum { RECORD_MIN = 4 }; // kind, flags, two lengths
+	struct entry_list *l;
+	struct chunk *c;
 
+	if (bounds->count > n / RECORD_MIN) { // the tree makes room for that many
+		err_set(err, ERR_MISMATCH, "a list has fewer than %llu entries", (unsigned long long)bounds->count);
+		return NULL;
+	}
+	l = entry_list_new(content_base, err);
+	c = l && n ? room(l, n, err) : NULL;
 	if (c) {
 		memcpy(c->data, p, n);
 		c->used = n;
@@ -273,7 +376,10 @@ struct entry_list *entry_list_read(const void *p, size_t n, uint64_t count, uint
 		entry_list_free(l);
 		return NULL;
 	}
-	if (l)
-		l->count = count;
+	if (l) {
+		l->count = bounds->count;
+		l->bounds = *bounds;
+		l->foreign = true;
+	}
 	return l;
 }

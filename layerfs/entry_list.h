@@ -51,15 +51,25 @@ void entry_list_free(struct entry_list *l); // NULL fine
 int entry_list_add(struct entry_list *l, const struct list_entry *e, struct err *err);
 uint64_t entry_list_count(const struct entry_list *l);
 
-// Hands out the entries from the first on: 1, 0 at the end, -1 (out of memory). *e borrows until the next call; both
-// strings are NUL-terminated. With `consume` memory goes as the list is read; it can be read once then.
+// Hands out the entries from the first on: 1, 0 at the end, -1 (out of memory, or ERR_MISMATCH for a list that was read
+// from bytes and is none). *e borrows until the next call; both strings are NUL-terminated. With `consume` memory goes as
+// the list is read; it can be read once then.
 int entry_list_next(struct entry_list *l, bool consume, struct list_entry *e, struct err *err);
 void entry_list_rewind(struct entry_list *l);
 
-// The packed form, as bytes: appended to `to`, and made a list again (bytes copied; they must come from
-// entry_list_write of this version, unharmed: nothing is checked).
+// What a list from bytes may say; entry_list_next holds each entry against it, and paths against their normal form.
+struct entry_bounds {
+	uint64_t count;		       // of entries, not one more or less
+	uint64_t content;	       // spans end within this many bytes behind content_base
+	uint64_t path;		       // length of a path or target
+	enum list_kind first, last;    // kinds
+};
+
+// The packed form, as bytes: appended to `to`, and made a list again (bytes copied). Any bytes may come: what is wrong
+// with them entry_list_next says. ERR_MISMATCH at once if there are not enough bytes for that many entries.
 int entry_list_write(const struct entry_list *l, struct sink to, struct err *err);
 uint64_t entry_list_bytes(const struct entry_list *l);
-struct entry_list *entry_list_read(const void *p, size_t n, uint64_t count, uint64_t content_base, struct err *err);
+struct entry_list *entry_list_read(const void *p, size_t n, const struct entry_bounds *bounds, uint64_t content_base,
+				   struct err *err);
 
 #endif

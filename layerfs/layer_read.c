@@ -365,12 +365,22 @@ static int list_targets(struct reader *r, const struct tar_entry *e, struct list
 	return 0;
 }
 
+// What limits are held against, for a cache to hold other runs' limits against.
+static void note_entry(struct layer_content *c, const struct tar_entry *e)
+{
+	c->listed++;
+	c->holes += e->sparse ? e->size : 0;
+	c->path = e->name_len > c->path ? e->name_len : c->path;
+	c->path = e->link_len > c->path ? e->link_len : c->path;
+}
+
 static int take_entry(struct reader *r, const struct tar_entry *e, struct err *err)
 {
 	struct list_entry le = {.target = ""};
 	struct layer_budget *b = r->budget;
 	int wh;
 
+	note_entry(&r->content, e);
 	if (spend(b, &b->entries, 1, b->limits->entries, "entries", "--max-entries", err) || fill(e, &le, err) ||
 	    path_clean(e->name, e->name_len, &r->path, err))
 		return -1;
@@ -537,7 +547,7 @@ void layer_content_clear(struct layer_content *c)
 {
 	entry_list_free(c->entries);
 	entry_list_free(c->removals);
-	*c = (struct layer_content){NULL, NULL, 0, 0, 0, 0};
+	*c = (struct layer_content){.entries = NULL};
 }
 
 static int read_and_check(struct reader *r, struct err *err)
@@ -573,7 +583,7 @@ int layer_read(const struct image_layer *what, struct byte_source from, struct s
 		r.content.expanded = r.expanded;
 		r.content.content = spool_position(spool, file) - r.content.base;
 		*out = r.content;
-		r.content = (struct layer_content){NULL, NULL, 0, 0, 0, 0};
+		r.content = (struct layer_content){.entries = NULL};
 	}
 	reader_clear(&r);
 	return rc;

@@ -23,6 +23,7 @@ struct layer_budget {
 struct layer_content {
 	struct entry_list *entries, *removals; // owned
 	uint64_t stored, expanded;	       // bytes of the blob and of the tar
+	uint64_t holes, listed, path;	       // sizes of sparse files, entries met, the longest name or target met
 	uint64_t base, content;		       // where its file contents begin in the spool, and their length
 };
 

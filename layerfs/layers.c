@@ -25,7 +25,10 @@
 #include <pthread.h>
 #include <string.h>
 
-enum { THREADS_MAX = 16 }; // two descriptors and two megabytes each
+enum {
+	THREADS_MAX = 16, // two descriptors and two megabytes each
+	INFLATES_TO = 4,  // times a blob's size, for real images
+};
 
 enum slot_state { WAITING, DONE, FAILED };
 
@@ -53,6 +56,7 @@ struct pool {
 	bool threads; // more than the caller's
 	struct layer_cache *cache;
 	atomic_uint_fast64_t *known; // layer_options.known
+	uint64_t ahead; // bytes that the run may write, spool and output: a guess for the cache
 	struct slot *slots;
 };
 
@@ -93,7 +97,7 @@ static int read_layer(struct pool *p, size_t i, unsigned file, struct err *err)
 	p->set->close(p->set->ctx, &from);
 	base_delay();
 	if (!rc && p->cache)
-		layer_cache_store(p->cache, what, p->spool, content);
+		layer_cache_store(p->cache, what, p->spool, content, p->ahead);
 	return rc;
 }
 
@@ -188,8 +192,11 @@ static int apply_all(struct pool *p, struct tree *tree, struct err *err)
 
 		if (await(p, i, err))
 			return -1;
-		if (tree_apply_layer(tree, (int32_t)i, c->entries, c->removals, err))
+		if (tree_apply_layer(tree, (int32_t)i, c->entries, c->removals, err)) {
+			if (err->class == ERR_MISMATCH && p->cache) // only lists from the cache can be that
+				layer_cache_spoilt(p->cache, p->set->what(p->set->ctx, i));
 			return layer_fail(p, i, err);
+		}
 		tree->layer_bases[i] = c->base;
 		layer_content_clear(c);
 	}
@@ -243,6 +250,15 @@ static int larger_first(const void *va, const void *vb)
 	return a->layer < b->layer ? -1 : 1;
 }
 
+// What a layer may take of a disk, once in the spool and once in the output.
+static uint64_t ahead_of(const struct image_layer *what)
+{
+	const uint64_t most = UINT64_C(1) << 40; // past the caps in any case
+	uint64_t size = what->size < most ? what->size : most;
+
+	return 2 * size * (what->compression == IMAGE_PLAIN ? 1 : INFLATES_TO);
+}
+
 static int choose_order(struct pool *p, struct err *err)
 {
 	size_t n = p->set->count;
@@ -255,9 +271,15 @@ static int choose_order(struct pool *p, struct err *err)
 
 		tell_known(p, i, p->cache && layer_cache_holds(p->cache, what));
 		p->order[i] = (struct sized){p->slots[i].known ? 0 : what->size, i};
+		p->ahead += ahead_of(what);
 	}
 	qsort(p->order, n, sizeof(*p->order), larger_first);
 	return 0;
+}
+
+static bool yield(void *ctx)
+{
+	return layer_cache_yield(ctx);
 }
 
 CLEANUP_DEFINE(struct tree, tree_cleanup, tree_free)
@@ -288,6 +310,8 @@ int layer_set_merge(const struct layer_set *set, const struct layer_options *opt
 	p.slots = tree->layer_bases ? mem_zalloc(set->count, sizeof(*p.slots), err) : NULL;
 	if (!p.slots)
 		return -1;
+	if (p.cache)
+		spool_on_full(p.spool, yield, p.cache);
 	rc = choose_order(&p, err) || run(&p, threads, tree, err) ? -1 : 0;
 	for (size_t i = 0; i < set->count; i++) {
 		layer_content_clear(&p.slots[i].content);

@@ -6,16 +6,14 @@
 //
 // Descriptors are few: when a quarter of those that the process may have are in use here, a piece goes behind the one
 // before it into the same file of the system's. Such a file is given back only at the end.
-#include "layerfs/spool.h"
+#include "layerfs/spool_priv.h"
 
-#include "base/be.h"
 #include "base/checked.h"
 #include "base/io.h"
 #include "base/mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -23,7 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SPOOL_BUFFER = 256 * 1024, OFFSET_BITS = 48, OPEN_SHARE = 4 };
+enum { SPOOL_BUFFER = 256 * 1024, OFFSET_BITS = 48, OPEN_SHARE = 4, ADOPTED_SHARE = 8 };
 static const char default_dir[] = "/var/tmp";
 static const uint64_t OFFSET_MAX = (UINT64_C(1) << OFFSET_BITS) - 1;
 
@@ -44,42 +42,23 @@ struct spool_file {
 	uint8_t *buffer;
 };
 
-struct adopted {
-	char *path;
-	int fd;
-	uint64_t size;
-	uint8_t seed[SPOOL_SEED];
-	uint8_t *sums;
-	atomic_uchar *checked; // a flag a piece
-	bool *damaged;
-};
-
-// The piece that was checked last stays in memory: what is read next most often lies in it, and it is those very bytes
-// that were found right.
-struct held {
-	pthread_mutex_t lock;
-	const struct adopted *of; // NULL: nothing
-	uint64_t piece;
-	uint8_t data[SPOOL_PIECE];
-};
-
 struct spool {
 	char *dir;
 	unsigned count;
 	unsigned open_max;
 	atomic_uint open; // the system's files of all writers
-	pthread_mutex_t lock; // over adopted_count
-	unsigned adopted_count;
-	struct adopted adopted[SPOOL_ADOPTED_MAX];
-	struct held *held; // NULL: nothing was adopted
+	bool (*free_some)(void *ctx); // NULL: nobody can
+	void *free_ctx;
+	pthread_mutex_t lock;	       // over the making of `adopted`
+	struct adopted_files *adopted; // NULL: nothing was adopted
 	struct spool_file files[];
 };
 
-static unsigned descriptors(void)
+static unsigned descriptors(unsigned share)
 {
 	struct rlimit l;
 
-	return getrlimit(RLIMIT_NOFILE, &l) || l.rlim_cur > UINT32_MAX ? UINT16_MAX : (unsigned)l.rlim_cur / OPEN_SHARE;
+	return getrlimit(RLIMIT_NOFILE, &l) || l.rlim_cur > UINT32_MAX ? UINT16_MAX : (unsigned)l.rlim_cur / share;
 }
 
 struct spool *spool_new(const char *tmpdir, unsigned files, struct err *err)
@@ -94,7 +73,7 @@ struct spool *spool_new(const char *tmpdir, unsigned files, struct err *err)
 	if (!s)
 		return NULL;
 	s->count = files;
-	s->open_max = descriptors();
+	s->open_max = descriptors(OPEN_SHARE);
 	pthread_mutex_init(&s->lock, NULL);
 	s->dir = mem_strdup(tmpdir ? tmpdir : default_dir, err);
 	if (!s->dir) {
@@ -124,15 +103,7 @@ void spool_free(struct spool *s)
 		free(s->files[i].pieces);
 		free(s->files[i].buffer);
 	}
-	for (unsigned i = 0; i < s->adopted_count; i++) {
-		close(s->adopted[i].fd);
-		free(s->adopted[i].path);
-		free(s->adopted[i].sums);
-		free(s->adopted[i].checked);
-	}
-	if (s->held)
-		pthread_mutex_destroy(&s->held->lock);
-	free(s->held);
+	adopted_free(s->adopted);
 	pthread_mutex_destroy(&s->lock);
 	free(s->dir);
 	free(s);
@@ -226,6 +197,26 @@ uint64_t spool_position(const struct spool *s, unsigned file)
 	return (uint64_t)file << OFFSET_BITS | (s->files[file].written + s->files[file].buffered);
 }
 
+void spool_on_full(struct spool *s, bool (*free_some)(void *ctx), void *ctx)
+{
+	s->free_some = free_some;
+	s->free_ctx = ctx;
+}
+
+// A full disk may become less so, once.
+static int write_piece(struct spool *s, const struct piece *p, const uint8_t *b, size_t n, uint64_t at, struct err *err)
+{
+	struct err why = ERR_INIT;
+
+	if (!io_pwrite(p->fd, b, n, p->at + at, &why))
+		return 0;
+	if ((why.errnum == ENOSPC || why.errnum == EDQUOT) && s->free_some && s->free_some(s->free_ctx))
+		return io_pwrite(p->fd, b, n, p->at + at, err) ? fail(s, err) : 0;
+	if (err)
+		*err = why;
+	return fail(s, err);
+}
+
 static int write_out(struct spool *s, struct spool_file *f, const void *data, size_t n, struct err *err)
 {
 	const uint8_t *b = data;
@@ -237,8 +228,8 @@ static int write_out(struct spool *s, struct spool_file *f, const void *data, si
 
 		if (!p)
 			return -1;
-		if (io_pwrite(p->fd, b, part, p->at + at, err))
-			return fail(s, err);
+		if (write_piece(s, p, b, part, at, err))
+			return -1;
 		p->length = at + part;
 		f->written += part;
 		b += part;
@@ -330,126 +321,27 @@ int spool_flush(struct spool *s, unsigned file, struct err *err)
 	return 0;
 }
 
-// ---- contents from earlier -----------------------------------------------------------------------------------------
+// ---- reading -------------------------------------------------------------------------------------------------------
 
-int spool_piece_sum(const uint8_t seed[SPOOL_SEED], uint64_t number, const void *p, size_t n, uint8_t sum[SPOOL_SUM],
-		    struct err *err)
+static struct adopted_files *adopted_ready(struct spool *s, struct err *err)
 {
-	uint8_t text[SPOOL_SEED + 8], key[32];
-	EVP_MAC *mac = EVP_MAC_fetch(NULL, "POLY1305", NULL);
-	EVP_MAC_CTX *c = mac ? EVP_MAC_CTX_new(mac) : NULL;
-	size_t len = 0;
-	int ok;
+	struct adopted_files *f;
 
-	memcpy(text, seed, SPOOL_SEED);
-	put_be64(text + SPOOL_SEED, number);
-	ok = c && EVP_Digest(text, sizeof(text), key, NULL, EVP_sha256(), NULL) == 1 &&
-	     EVP_MAC_init(c, key, sizeof(key), NULL) == 1 && EVP_MAC_update(c, p, n) == 1 &&
-	     EVP_MAC_final(c, sum, &len, SPOOL_SUM) == 1 && len == SPOOL_SUM;
-	EVP_MAC_CTX_free(c);
-	EVP_MAC_free(mac);
-	return ok ? 0 : err_nomem(err);
-}
-
-// With the lock held.
-static struct held *hold(struct spool *s, struct err *err)
-{
-	if (!s->held && (s->held = mem_alloc(sizeof(*s->held), err))) {
-		pthread_mutex_init(&s->held->lock, NULL);
-		s->held->of = NULL;
-	}
-	return s->held;
+	pthread_mutex_lock(&s->lock);
+	if (!s->adopted)
+		s->adopted = adopted_new(descriptors(ADOPTED_SHARE), err);
+	f = s->adopted;
+	pthread_mutex_unlock(&s->lock);
+	return f;
 }
 
 uint64_t spool_adopt(struct spool *s, const char *path, int fd, uint64_t size, const uint8_t seed[SPOOL_SEED],
 		     uint8_t *sums, bool *damaged, struct err *err)
 {
-	size_t pieces = (size_t)((size + SPOOL_PIECE - 1) / SPOOL_PIECE);
-	char *copy = mem_strdup(path, err);
-	atomic_uchar *checked = copy ? mem_zalloc(pieces, sizeof(*checked), err) : NULL;
-	unsigned i = SPOOL_ADOPTED_MAX;
+	struct adopted_files *f = adopted_ready(s, err);
+	int number = f ? adopted_add(f, path, fd, size, seed, sums, damaged, err) : -1;
 
-	if (!checked) {
-		free(copy);
-		return 0;
-	}
-	pthread_mutex_lock(&s->lock);
-	if (hold(s, err) && s->adopted_count < SPOOL_ADOPTED_MAX) {
-		i = s->adopted_count++;
-		s->adopted[i] = (struct adopted){.path = copy, .fd = fd, .size = size, .sums = sums, .checked = checked,
-						 .damaged = damaged};
-		memcpy(s->adopted[i].seed, seed, SPOOL_SEED);
-	}
-	pthread_mutex_unlock(&s->lock);
-	if (i == SPOOL_ADOPTED_MAX) {
-		free(copy);
-		free(checked);
-		return 0;
-	}
-	return (uint64_t)(SPOOL_FILES_MAX + i) << OFFSET_BITS;
-}
-
-// With the lock of `h` held: reads a piece into it and checks that.
-static int check_piece(struct held *h, const struct adopted *a, uint64_t piece, struct err *err)
-{
-	uint64_t at = piece * SPOOL_PIECE;
-	size_t n = a->size - at < SPOOL_PIECE ? (size_t)(a->size - at) : SPOOL_PIECE;
-	uint8_t sum[SPOOL_SUM];
-	int rc;
-
-	h->of = NULL;
-	rc = io_pread_full(a->fd, h->data, n, at, err);
-	if (!rc)
-		rc = spool_piece_sum(a->seed, piece, h->data, n, sum, err);
-	if (!rc && memcmp(sum, a->sums + piece * SPOOL_SUM, SPOOL_SUM))
-		rc = err_set(err, ERR_MISMATCH, "a cached layer is damaged");
-	if (rc) {
-		__atomic_store_n(a->damaged, true, __ATOMIC_RELAXED);
-		unlink(a->path);
-		return -1;
-	}
-	atomic_store(&a->checked[piece], 1);
-	h->of = a;
-	h->piece = piece;
-	return 0;
-}
-
-// n bytes within one piece. Who finds the held one in use reads the file, if the piece has been found right before.
-static int read_piece(struct held *h, const struct adopted *a, uint64_t at, void *p, size_t n, struct err *err)
-{
-	uint64_t piece = at / SPOOL_PIECE;
-	bool checked = atomic_load_explicit(&a->checked[piece], memory_order_relaxed), here;
-	int rc = 0;
-
-	if (!checked)
-		pthread_mutex_lock(&h->lock);
-	else if (pthread_mutex_trylock(&h->lock))
-		return io_pread_full(a->fd, p, n, at, err);
-	here = h->of == a && h->piece == piece;
-	if (!here && !checked) {
-		rc = check_piece(h, a, piece, err);
-		here = !rc;
-	}
-	if (here)
-		memcpy(p, h->data + at % SPOOL_PIECE, n);
-	pthread_mutex_unlock(&h->lock);
-	return rc || here ? rc : io_pread_full(a->fd, p, n, at, err);
-}
-
-static int read_adopted(struct held *h, const struct adopted *a, uint64_t at, uint8_t *p, size_t n, struct err *err)
-{
-	if (at > a->size || n > a->size - at)
-		return err_set(err, ERR_MISMATCH, "a cached layer is too short");
-	while (n) {
-		size_t left = SPOOL_PIECE - (size_t)(at % SPOOL_PIECE), part = n < left ? n : left;
-
-		if (read_piece(h, a, at, p, part, err))
-			return -1;
-		at += part;
-		p += part;
-		n -= part;
-	}
-	return 0;
+	return number < 0 ? 0 : (uint64_t)(SPOOL_FILES_MAX + number) << OFFSET_BITS;
 }
 
 int spool_read(const struct spool *s, uint64_t ref, uint64_t off, void *p, size_t n, struct err *err)
@@ -459,7 +351,7 @@ int spool_read(const struct spool *s, uint64_t ref, uint64_t off, void *p, size_
 	uint8_t *to = p;
 
 	if (file >= SPOOL_FILES_MAX)
-		return read_adopted(s->held, &s->adopted[file - SPOOL_FILES_MAX], (ref & OFFSET_MAX) + off, p, n, err);
+		return adopted_read(s->adopted, file - SPOOL_FILES_MAX, (ref & OFFSET_MAX) + off, p, n, err);
 	for (off += ref & OFFSET_MAX; n;) {
 		const struct piece *piece = &f->pieces[off / SPOOL_CHUNK];
 		uint64_t at = off % SPOOL_CHUNK;

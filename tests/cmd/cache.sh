@@ -143,6 +143,66 @@ spoil_late
 t_exit 1 "pcr --expect over a damaged one" eifgen pcr oci:img-nb:bench --blobs plat --no-nsm --epoch 7 --cache \
 	--expect e.eif.record.json
 t_says "… says why" "ramdisk-2"
+# What a cold run refuses a warm one refuses too: another size in the descriptor, and the caps.
+rm -rf "$cache"
+predict img-a warm --cache
+python3 - <<'PY'
+import hashlib, json, os, shutil
+shutil.copytree("img-a", "img-size")
+index = json.load(open("img-size/index.json"))
+d = index["manifests"][0]
+m = json.load(open("img-size/blobs/sha256/" + d["digest"].split(":")[1]))
+m["layers"][0]["size"] += 1
+text = json.dumps(m).encode()
+d["digest"], d["size"] = "sha256:" + hashlib.sha256(text).hexdigest(), len(text)
+open("img-size/blobs/sha256/" + d["digest"].split(":")[1], "wb").write(text)
+json.dump(index, open("img-size/index.json", "w"))
+PY
+refuse() { t_exit 2 "$1" eifgen -q pcr "oci:$2:bench" --blobs plat --no-nsm --epoch 7 "${@:4}"; t_says "… says why" "$3"; }
+refuse "a false size, cold" img-size "size"
+refuse "a false size, warm" img-size "size" --cache
+python3 - <<'PY'
+import io, tarfile
+def tar(name, *members):
+    out = tarfile.open(name, "w", format=tarfile.PAX_FORMAT)
+    for t in members: out.addfile(t, io.BytesIO(b"x" * (t.size if not t.pax_headers else 0)))
+    out.close()
+long, short, link = tarfile.TarInfo("./" * 300 + "f"), tarfile.TarInfo("f"), tarfile.TarInfo("l")
+link.type, link.linkname = tarfile.SYMTYPE, "x/" * 300
+tar("long.tar", long); tar("link.tar", link)
+tar("six.tar", *[tarfile.TarInfo(".wh..wh.aufs%d" % i) for i in range(5)], short)
+PY
+truncate -s 6000000 hole; echo end >>hole; tar --format=pax -Scf sparse.tar hole
+for x in long link six sparse; do python3 "$TOP/tests/bench/oci-layout.py" "img-$x" "$x.tar"; done
+for row in "long --max-path 500" "link --max-path 500" "six --max-entries 5" "sparse --max-expanded 5000000"; do
+	read -r x option n <<<"$row"
+	predict "img-$x" "cold-$x"
+	t "… without $option" warm_equals_cold "img-$x"
+	refuse "$option, cold" "img-$x" "($option)" "$option" "$n"
+	refuse "$option, warm" "img-$x" "($option)" "$option" "$n" --cache
+	t "… and the entry stays" test "$(inflated "img-$x")" = 0
+	t "… is used" warm_equals_cold "img-$x"
+done
+t "a hole takes no room in the cache" test "$(du -B1 "$cache"/*.layer | sort -n | awk '$1 < 1000000' | wc -l)" -ge 4
+
+# An entry is named by what made it: form, sources, libarchive, layer. Whoever changes one of them finds nothing.
+code=$(cd "$TOP" && printf '%s\n' base/*.[ch] layerfs/*.[ch] pcr/*.[ch] eifgen/eif_writer.c eifgen/warm.c | sort | xargs cat | sha256sum | cut -c1-32)
+digest=sha256:$(gzip -6nc long.tar | sha256sum | cut -c1-64)
+name=$(printf 'eifgenL4 %s libarchive %s %s sha256:%s 1' "$code" "$(pkg-config --modversion libarchive)" "$digest" \
+	"$(sha256sum <long.tar | cut -c1-64)" | sha256sum | cut -c1-64)
+t "the sources' digest is in an entry's name" test -f "$cache/$name.layer"
+
+# Few descriptors: no layer is read again for want of them.
+many=()
+for i in $(seq 30); do tar -cf "n-$i.tar" --transform "s,.*,n$i," plat/init; many+=("n-$i.tar"); done
+python3 "$TOP/tests/bench/oci-layout.py" img-many "${many[@]}"
+predict img-many cold-many
+few() { (ulimit -n 64; "$@"); }
+t "thirty layers and few descriptors" few warm_equals_cold img-many
+before=$(ls -i "$cache"/*.layer)
+t "… all are found" test "$(few inflated img-many)" = 0
+t "… with the same result" few warm_equals_cold img-many
+t "… and none is stored again" test "$before" = "$(ls -i "$cache"/*.layer)"
 
 rm -rf "$cache"
 for i in 1 2 3 4 5 6; do predict img-a "many-$i" --cache & done

@@ -11,6 +11,19 @@
 
 static struct err err;
 
+// Bounds within which all that is sound is allowed.
+static struct entry_bounds wide_bounds(uint64_t count)
+{
+	return (struct entry_bounds){count, UINT64_MAX, 1000000, LIST_FILE, LIST_OPAQUE};
+}
+
+static struct entry_list *back_again(const void *p, size_t n, uint64_t count, uint64_t base)
+{
+	struct entry_bounds b = wide_bounds(count);
+
+	return entry_list_read(p, n, &b, base, &err);
+}
+
 enum { PATH = 300, COUNT = 20000 }; // entries: several chunks of 64 KiB
 
 struct sample {
@@ -49,7 +62,7 @@ static void sample(struct sample *s, unsigned i, uint64_t base)
 		s->e.dev_major = i;
 		s->e.dev_minor = UINT32_MAX - i;
 	} else if (kind == LIST_SYMLINK || kind == LIST_HARDLINK) {
-		s->e.target_len = (size_t)snprintf(s->target, PATH, "../%u", i);
+		s->e.target_len = (size_t)snprintf(s->target, PATH, "%s/%u", kind == LIST_SYMLINK ? ".." : "up", i);
 	}
 }
 
@@ -123,7 +136,7 @@ START_TEST(test_entry_list_empty_has_nothing)
 
 	ck_assert_int_eq(entry_list_next(l, true, &e, &err), 0);
 	ck_assert_uint_eq(entry_list_bytes(l), 0);
-	back = entry_list_read("", 0, 0, 9, &err);
+	back = back_again("", 0, 0, 9);
 	ck_assert_int_eq(entry_list_next(back, false, &e, &err), 0);
 	entry_list_free(l);
 	entry_list_free(back);
@@ -167,7 +180,7 @@ START_TEST(test_entry_list_read_of_write_is_the_same_at_another_base)
 
 	assert_ok(entry_list_write(l, sink_buf(&b), &err));
 	ck_assert_uint_eq(b.len, entry_list_bytes(l));
-	back = entry_list_read(b.data, b.len, COUNT, 7000000, &err);
+	back = back_again(b.data, b.len, COUNT, 7000000);
 	ck_assert_ptr_nonnull(back);
 	expect(back, COUNT, 7000000, false);
 	assert_ok(entry_list_write(back, sink_buf(&again), &err));
@@ -198,6 +211,144 @@ START_TEST(test_entry_list_shared_paths_cost_little)
 }
 END_TEST
 
+// ---- lists that lie ------------------------------------------------------------------------------------------------
+
+static struct entry_bounds bounds;
+
+// What reading these bytes to the end says: "" if all is well.
+static const char *reading(const void *p, size_t n)
+{
+	struct entry_list *l = entry_list_read(p, n, &bounds, 1000, &err);
+	struct list_entry e;
+	int r = l ? 1 : -1;
+
+	err.msg[0] = 0;
+	while (r > 0)
+		r = entry_list_next(l, true, &e, &err);
+	entry_list_free(l);
+	if (r < 0)
+		ck_assert_int_eq(err.class, ERR_MISMATCH);
+	return r < 0 ? err.msg[0] ? err.msg : "refused" : "";
+}
+
+static const char *reading_one(const struct list_entry *e)
+{
+	struct entry_list *l = entry_list_new(1000, &err);
+	struct buf b = BUF_INIT(0);
+	const char *said;
+
+	assert_ok(entry_list_add(l, e, &err));
+	assert_ok(entry_list_write(l, sink_buf(&b), &err));
+	said = reading(b.data, b.len);
+	entry_list_free(l);
+	buf_free(&b);
+	return said;
+}
+
+static const char *reading_path(const char *path, size_t n)
+{
+	return reading_one(&(struct list_entry){.kind = LIST_DIR, .path = path, .path_len = n, .target = ""});
+}
+
+START_TEST(test_entry_list_read_paths_that_are_not_clean_are_refused)
+{
+	static const char *const bad[] = {"/", "/a", "a/", "a//b", ".", "..", "a/.", "a/..", "./a", "../a", "a/./b", "a/../b"};
+	static const char *const good[] = {"", "a", "a/b", "...", "a/...", ".a", "..a", "a./b..", "\xff"};
+	struct entry_list *l = entry_list_new(0, &err);
+	struct buf b = BUF_INIT(0);
+
+	bounds = wide_bounds(1);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		ck_assert_msg(*reading_path(bad[i], strlen(bad[i])), "%s", bad[i]);
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
+		ck_assert_str_eq(reading_path(good[i], strlen(good[i])), "");
+	ck_assert_str_ne(reading_path("a\0b", 3), "");
+	bounds = wide_bounds(2); // "a/." and then "a/.b": what is shared ends within a component
+	for (int i = 0; i < 2; i++) {
+		struct list_entry e = {.kind = LIST_DIR, .target = "", .path = i ? "a/.b" : "a/.c", .path_len = 4};
+
+		assert_ok(entry_list_add(l, &e, &err));
+	}
+	assert_ok(entry_list_write(l, sink_buf(&b), &err));
+	ck_assert_str_eq(reading(b.data, b.len), "");
+	b.data[b.len - 6] = '.'; // "a/.b" becomes "a/.."
+	ck_assert_str_ne(reading(b.data, b.len), "");
+	entry_list_free(l);
+	buf_free(&b);
+}
+END_TEST
+
+START_TEST(test_entry_list_read_numbers_out_of_bounds_are_refused)
+{
+	struct list_entry file = {.kind = LIST_FILE, .path = "f", .path_len = 1, .target = "", .content = 1090, .size = 10},
+			  link = {.kind = LIST_SYMLINK, .path = "l", .path_len = 1, .target = "../t", .target_len = 4}, e;
+
+	bounds = (struct entry_bounds){1, 100, 4, LIST_FILE, LIST_AUFS_LINK};
+	ck_assert_str_eq(reading_one(&file), "");
+	ck_assert_str_eq(reading_one(&link), "");
+	e = file, e.size = 11;
+	ck_assert_str_ne(reading_one(&e), "");
+	e = file, e.content = 1091;
+	ck_assert_str_ne(reading_one(&e), "");
+	e = file, e.content = 999; // before the base: a wrap
+	ck_assert_str_ne(reading_one(&e), "");
+	e = file, e.size = UINT64_MAX;
+	ck_assert_str_ne(reading_one(&e), "");
+	e = file, e.perm = 010000;
+	ck_assert_str_ne(reading_one(&e), "");
+	e = file, e.mtime_nsec = 1000000000;
+	ck_assert_str_ne(reading_one(&e), "");
+	e = file, e.path = "fffff", e.path_len = 5;
+	ck_assert_str_ne(reading_one(&e), "");
+	e = link, e.target = "12345", e.target_len = 5;
+	ck_assert_str_ne(reading_one(&e), "");
+	e = link, e.target = "a\0b", e.target_len = 3;
+	ck_assert_str_ne(reading_one(&e), "");
+	e = link, e.kind = LIST_HARDLINK;
+	ck_assert_str_ne(reading_one(&e), ""); // its target is a path
+	e = file, e.kind = LIST_WHITEOUT;
+	ck_assert_str_ne(reading_one(&e), "");
+	e = file, e.kind = (enum list_kind)77;
+	ck_assert_str_ne(reading_one(&e), "");
+}
+END_TEST
+
+// Cut anywhere, more or fewer entries than said, any byte another: refused or read, and never past the bytes (ASan).
+START_TEST(test_entry_list_read_any_bytes_stay_within_them)
+{
+	struct entry_list *l = make(60, 1000);
+	struct buf b = BUF_INIT(0);
+	uint8_t *copy;
+
+	assert_ok(entry_list_write(l, sink_buf(&b), &err));
+	bounds = wide_bounds(60);
+	ck_assert_str_eq(reading(b.data, b.len), "");
+	for (size_t n = 0; n < b.len; n++) {
+		copy = malloc(n ? n : 1);
+		memcpy(copy, b.data, n);
+		ck_assert_str_ne(reading(copy, n), "");
+		free(copy);
+	}
+	for (size_t i = 0; i < b.len; i++) {
+		for (int k = 0; k < 4; k++) {
+			uint8_t was = b.data[i];
+
+			b.data[i] = k == 0 ? 0xff : k == 1 ? 0x80 : k == 2 ? 0 : (uint8_t)(was + 1);
+			reading(b.data, b.len);
+			b.data[i] = was;
+		}
+	}
+	bounds.count = 59;
+	ck_assert_str_ne(reading(b.data, b.len), "");
+	bounds.count = 61;
+	ck_assert_str_ne(reading(b.data, b.len), "");
+	bounds.count = UINT64_MAX;
+	ck_assert_str_ne(reading(b.data, b.len), "");
+	entry_list_free(l);
+	buf_free(&b);
+}
+END_TEST
+
 static int fail_at;
 static bool hook(enum fault_point p)
 {
@@ -223,7 +374,7 @@ START_TEST(test_entry_list_every_failed_allocation_is_an_error)
 		}
 		rc = rc || entry_list_write(l, sink_buf(&b), &err) ? -1 : 0;
 		if (!rc)
-			rc = (back = entry_list_read(b.data, b.len, 12, 0, &err)) ? 0 : -1;
+			rc = (back = back_again(b.data, b.len, 12, 0)) ? 0 : -1;
 		for (unsigned i = 0; i < 12 && !rc; i++)
 			rc = entry_list_next(back, true, &e, &err) == 1 ? 0 : -1;
 		base_fault_hook = NULL;
@@ -243,4 +394,7 @@ UNIT_MAIN("layerfs/entry_list",
 	  ADD(test_entry_list_next_gives_what_add_took) ADD(test_entry_list_next_consume_frees_as_it_goes)
 	  ADD(test_entry_list_empty_has_nothing) ADD(test_entry_list_add_long_names_come_back)
 	  ADD(test_entry_list_read_of_write_is_the_same_at_another_base) ADD(test_entry_list_shared_paths_cost_little)
+	  ADD(test_entry_list_read_paths_that_are_not_clean_are_refused)
+	  ADD(test_entry_list_read_numbers_out_of_bounds_are_refused)
+	  ADD(test_entry_list_read_any_bytes_stay_within_them)
 	  ADD(test_entry_list_every_failed_allocation_is_an_error))

@@ -19,6 +19,7 @@
 
 static struct err err;
 static struct spool *s;
+static struct spool_summer *summer;
 static char dir[] = "/tmp/eifgen-spool-XXXXXX";
 
 static void setup(void)
@@ -27,11 +28,14 @@ static void setup(void)
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	s = spool_new(dir, 2, &err);
 	ck_assert_ptr_nonnull(s);
+	summer = spool_summer_new(&err);
+	ck_assert_ptr_nonnull(summer);
 }
 
 static void teardown(void)
 {
 	spool_free(s);
+	spool_summer_free(summer);
 	ck_assert_int_eq(rmdir(dir), 0); // so nothing with a name was left in it
 }
 
@@ -213,6 +217,13 @@ END_TEST
 
 // ---- contents from earlier -----------------------------------------------------------------------------------------
 
+static int fail_at;
+static enum fault_point fail_what;
+static bool hook(enum fault_point p)
+{
+	return p == fail_what && --fail_at == 0;
+}
+
 static char earlier[64];
 static const uint8_t seed[SPOOL_SEED] = {1, 2, 3};
 
@@ -229,7 +240,8 @@ static int make_earlier(uint64_t from, size_t n, uint8_t **sums)
 	ck_assert_int_eq(write(fd, p, n), (ssize_t)n);
 	*sums = malloc((n / SPOOL_PIECE + 1) * SPOOL_SUM);
 	for (size_t at = 0; at < n; at += SPOOL_PIECE)
-		assert_ok(spool_piece_sum(seed, at / SPOOL_PIECE, p + at, n - at < SPOOL_PIECE ? n - at : SPOOL_PIECE,
+		assert_ok(spool_piece_sum(summer, seed, at / SPOOL_PIECE, p + at,
+					  n - at < SPOOL_PIECE ? n - at : SPOOL_PIECE,
 					  *sums + at / SPOOL_PIECE * SPOOL_SUM, &err));
 	free(p);
 	return fd;
@@ -256,7 +268,7 @@ START_TEST(test_spool_adopt_sound_contents_are_read)
 }
 END_TEST
 
-enum { SHIFT = 12345, ADOPTED_SIZE = 3 * SPOOL_PIECE + 5 };
+enum { SHIFT = 12345, ADOPTED_SIZE = 40 * SPOOL_PIECE + 5 }; // more than are held
 static uint64_t two[2];
 
 static void adopt_two(bool *damaged)
@@ -289,7 +301,7 @@ static void *read_by_turns(void *ctx)
 	return NULL;
 }
 
-// One piece is held in memory; who wants another, or wants it at the same time, gets the right bytes all the same.
+// Some pieces are held in memory; who wants others, or the same at the same time, gets the right bytes all the same.
 START_TEST(test_spool_adopt_two_read_by_turns_and_threads_give_their_own_bytes)
 {
 	static uint8_t room[4][20000];
@@ -332,19 +344,98 @@ START_TEST(test_spool_adopt_damage_is_found_and_removed)
 }
 END_TEST
 
+// What was right when it was read first must be right again when it is read again: bytes that are no longer in memory.
+START_TEST(test_spool_adopt_damage_after_the_first_read_is_found)
+{
+	size_t n = ADOPTED_SIZE;
+	bool damaged = false;
+	uint8_t *sums, byte = (uint8_t)(byte_at(5) ^ 1), got[10];
+	int fd = make_earlier(0, n, &sums);
+	uint64_t ref = spool_adopt(s, earlier, fd, n, seed, sums, &damaged, &err);
+
+	expect(ref, 0, 0, n);
+	ck_assert_int_eq(pwrite(fd, &byte, 1, 5), 1);
+	ck_assert_int_eq(spool_read(s, ref, 0, got, sizeof(got), &err), -1);
+	ck_assert_int_eq(err.class, ERR_MISMATCH);
+	ck_assert(damaged);
+	ck_assert_int_eq(access(earlier, F_OK), -1);
+	damaged = false;
+	fd = make_earlier(0, n, &sums);
+	ref = spool_adopt(s, earlier, fd, n, seed, sums, &damaged, &err);
+	expect(ref, 0, 0, n);
+	ck_assert_int_eq(ftruncate(fd, 100), 0);
+	ck_assert_int_eq(spool_read(s, ref, n - 10, got, sizeof(got), &err), 0); // still held
+	ck_assert_int_eq(spool_read(s, ref, SPOOL_PIECE, got, sizeof(got), &err), -1);
+	ck_assert(damaged);
+}
+END_TEST
+
+// Past their share of descriptors files are opened when they are read; one that is gone by then counts as damaged.
+START_TEST(test_spool_adopt_few_descriptors_suffice)
+{
+	struct rlimit few = {32, 32};
+	uint64_t refs[20];
+	bool damaged = false;
+	uint8_t *sums, got;
+	int before;
+
+	spool_free(s);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	s = spool_new(dir, 2, &err);
+	before = open_files();
+	for (unsigned i = 0; i < 20; i++) {
+		int fd = make_earlier(0, 1000, &sums);
+
+		refs[i] = spool_adopt(s, earlier, fd, 1000, seed, sums, &damaged, &err);
+		ck_assert_uint_ne(refs[i], 0);
+	}
+	ck_assert_int_eq(open_files() - before, 4);
+	for (unsigned i = 0; i < 20; i++)
+		expect(refs[i], 3, 3, 500);
+	ck_assert(!damaged);
+	for (unsigned i = 0; i < SPOOL_ADOPTED_MAX / 10; i++) { // what is held gives way
+		int fd = make_earlier(0, 1000, &sums);
+
+		expect(spool_adopt(s, earlier, fd, 1000, seed, sums, &damaged, &err), 0, 0, 1);
+	}
+	ck_assert_int_eq(unlink(earlier), 0);
+	ck_assert_int_eq(spool_read(s, refs[19], 0, &got, 1, &err), -1);
+	ck_assert(damaged);
+}
+END_TEST
+
+// A shortage of our own says nothing about the file: it stays, and nobody is told that it is damaged.
+START_TEST(test_spool_adopt_shortage_is_no_damage)
+{
+	bool damaged = false;
+	uint8_t *sums, got;
+	int fd = make_earlier(0, 1000, &sums);
+	uint64_t ref = spool_adopt(s, earlier, fd, 1000, seed, sums, &damaged, &err);
+
+	fail_what = FAULT_ALLOC;
+	fail_at = 1;
+	base_fault_hook = hook;
+	ck_assert_int_eq(spool_read(s, ref, 0, &got, 1, &err), -1);
+	base_fault_hook = NULL;
+	ck_assert_int_eq(err.class, ERR_MEMORY);
+	ck_assert(!damaged);
+	ck_assert_int_eq(unlink(earlier), 0);
+}
+END_TEST
+
 // Neither another seed nor another place gives the same sum: pieces cannot change places unseen.
 START_TEST(test_spool_piece_sum_depends_on_seed_number_and_bytes)
 {
 	uint8_t a[SPOOL_SUM], b[SPOOL_SUM], other[SPOOL_SEED] = {1, 2, 4};
 
-	assert_ok(spool_piece_sum(seed, 7, "piece", 5, a, &err));
-	assert_ok(spool_piece_sum(seed, 7, "piece", 5, b, &err));
+	assert_ok(spool_piece_sum(summer, seed, 7, "piece", 5, a, &err));
+	assert_ok(spool_piece_sum(summer, seed, 7, "piece", 5, b, &err));
 	ck_assert_mem_eq(a, b, SPOOL_SUM);
-	assert_ok(spool_piece_sum(seed, 8, "piece", 5, b, &err));
+	assert_ok(spool_piece_sum(summer, seed, 8, "piece", 5, b, &err));
 	ck_assert_mem_ne(a, b, SPOOL_SUM);
-	assert_ok(spool_piece_sum(other, 7, "piece", 5, b, &err));
+	assert_ok(spool_piece_sum(summer, other, 7, "piece", 5, b, &err));
 	ck_assert_mem_ne(a, b, SPOOL_SUM);
-	assert_ok(spool_piece_sum(seed, 7, "piecf", 5, b, &err));
+	assert_ok(spool_piece_sum(summer, seed, 7, "piecf", 5, b, &err));
 	ck_assert_mem_ne(a, b, SPOOL_SUM);
 }
 END_TEST
@@ -395,10 +486,19 @@ START_TEST(test_spool_open_unnamed_is_where_it_should_be)
 }
 END_TEST
 
+static unsigned given_way;
+static bool gives_way(void *ctx)
+{
+	given_way++;
+	return ctx != NULL;
+}
+
 START_TEST(test_spool_full_disk_names_the_directory)
 {
 	struct rlimit small = {1 << 20, 1 << 20};
 	uint8_t *p = calloc(1, 2 << 20);
+
+	spool_on_full(s, gives_way, NULL); // a limit on files is no full disk
 
 	signal(SIGXFSZ, SIG_IGN);
 	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
@@ -412,13 +512,6 @@ START_TEST(test_spool_full_disk_names_the_directory)
 	free(p);
 }
 END_TEST
-
-static int fail_at;
-static enum fault_point fail_what;
-static bool hook(enum fault_point p)
-{
-	return p == fail_what && --fail_at == 0;
-}
 
 START_TEST(test_spool_every_fault_is_an_error)
 {
@@ -464,6 +557,7 @@ UNIT_MAIN("layerfs/spool", tcase_add_checked_fixture(tc_, setup, teardown);
 	  ADD(test_spool_drop_without_expect_does_nothing) ADD(test_spool_adopt_sound_contents_are_read)
 	  ADD(test_spool_adopt_two_read_by_turns_and_threads_give_their_own_bytes)
 	  ADD(test_spool_adopt_damage_is_found_and_removed) ADD(test_spool_piece_sum_depends_on_seed_number_and_bytes)
-	  ADD(test_spool_adopt_too_many_is_refused) ADD(test_spool_new_bad_file_count_is_refused)
+	  ADD(test_spool_adopt_damage_after_the_first_read_is_found) ADD(test_spool_adopt_few_descriptors_suffice)
+	  ADD(test_spool_adopt_shortage_is_no_damage) ADD(test_spool_adopt_too_many_is_refused) ADD(test_spool_new_bad_file_count_is_refused)
 	  ADD(test_spool_open_unnamed_is_where_it_should_be)
 	  ADD(test_spool_full_disk_names_the_directory) ADD(test_spool_every_fault_is_an_error))
