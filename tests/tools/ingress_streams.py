@@ -333,19 +333,20 @@ tap.same("the end", plane.stop(), 0)
 def flood(c, service):
     """A host that answers a batch without end, for three seconds."""
     c.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8 << 20)
-    end = time.monotonic() + 3
+    block, end = bytes(64 << 20), time.monotonic() + 3
     while time.monotonic() < end:
-        c.sendall(bytes(8 << 20))
+        c.sendall(block)
 
 
 metrics.handler = flood
 n = metrics.conns
 plane = Plane(service, {"report": {"metrics": metrics.address, "interval_ms": 100}})
 until(lambda: metrics.conns > n)
-time.sleep(0.3)
-start, code = time.monotonic(), plane.status(G)
-tap.check("a host that answers without end does not keep clients waiting", code == 200 and time.monotonic() - start < 1,
-          (code, time.monotonic() - start))
+waits, start = [], time.monotonic()
+while time.monotonic() - start < 2.5:
+    waits.append((plane.status(G), time.monotonic()))
+longest = max(b[1] - a[1] for a, b in zip([(0, start)] + waits, waits))
+tap.check("a host that answers without end does not keep clients waiting", longest < 0.7 and {w[0] for w in waits} == {200}, longest)
 plane.stop()
 metrics.handler = sink(lines)
 
