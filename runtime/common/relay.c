@@ -192,8 +192,7 @@ static void flow_splice(struct flow *f, size_t *moved)
 		f->piped = (size_t)n;
 		*moved += (size_t)n;
 	} else if (n == 0) {
-		f->src->eof = true;
-		flow_no_bytes(f, STREAM_EOF);
+		flow_no_bytes(f, stream_at_end(f->src));
 	} else if (errno == EAGAIN) {
 		flow_no_bytes(f, STREAM_AGAIN);
 	} else if (errno != EINTR) {

@@ -9,6 +9,7 @@
 #include <event2/event.h>
 #include <limits.h>
 #include <openssl/err.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 struct stream stream_plain(int fd)
@@ -112,6 +113,16 @@ static ssize_t tls_read(struct stream *s, void *p, size_t n)
 	return tls_verdict(s, rc, &s->read_on);
 }
 
+// A peer with whole ends that reads no more before we have ended our direction has closed both at once. (Once we have,
+// its close is due, and tells nothing.) A send of no bytes asks, and sends nothing.
+int stream_at_end(struct stream *s)
+{
+	if (s->whole_ends && s->kind != ADDR_TCP && !s->shut && send(s->fd, "", 0, MSG_NOSIGNAL) < 0)
+		return read_failed(s, ECONNRESET);
+	s->eof = true;
+	return STREAM_EOF;
+}
+
 static ssize_t read_once(struct stream *s, void *p, size_t n)
 {
 	ssize_t r;
@@ -127,10 +138,8 @@ static ssize_t read_once(struct stream *s, void *p, size_t n)
 	while (r < 0 && errno == EINTR);
 	if (r > 0)
 		return r;
-	if (r == 0) {
-		s->eof = true;
-		return STREAM_EOF;
-	}
+	if (r == 0)
+		return stream_at_end(s);
 	return errno == EAGAIN || errno == EWOULDBLOCK ? STREAM_AGAIN : read_failed(s, errno);
 }
 

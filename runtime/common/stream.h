@@ -9,7 +9,9 @@
 // with the same bytes in front (the buffer may move).
 //
 // An EOF here is always a clean one: under TLS only close_notify counts, a bare TCP FIN is STREAM_ERROR, since an
-// attacker can make the latter (truncation).
+// attacker can make the latter (truncation). vsock and unix sockets know no reset: there a stream that was aborted looks
+// like one that has ended. Where both ends keep to one rule, that each ends its direction by a half-close and closes only
+// when both have ended, a close without one is known for what it is (`whole_ends`).
 #ifndef RUNTIME_STREAM_H
 #define RUNTIME_STREAM_H
 
@@ -28,6 +30,7 @@ struct stream {
 	enum addr_kind kind;
 	size_t write_max;               // the largest single write
 	short read_on, write_on;        // EV_READ/EV_WRITE: what the last STREAM_AGAIN of each direction waits for
+	bool whole_ends;                // the peer keeps to the rule above; set by who made the stream
 	bool dry;                       // the last read met STREAM_AGAIN
 	bool eof, shut;                 // EOF seen; write side ended
 	bool read_broken, write_broken; // an error was seen; under TLS one breaks both
@@ -54,6 +57,8 @@ int stream_connect_tls(struct stream *s);
 ssize_t stream_read(struct stream *s, void *p, size_t n);
 // Up to n (> 0) bytes, never more than write_max at once: their number, STREAM_AGAIN or STREAM_ERROR.
 ssize_t stream_write(struct stream *s, const void *p, size_t n);
+// For who reads the descriptor himself and met its end: STREAM_EOF, or STREAM_ERROR where it was cut.
+int stream_at_end(struct stream *s);
 // Bytes that stream_read would give without the descriptor becoming readable.
 bool stream_pending(const struct stream *s);
 

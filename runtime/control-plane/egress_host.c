@@ -146,6 +146,7 @@ static void on_gate(void *ctx, enum sni_verdict verdict, const uint8_t *data, si
 	}
 	struct stream enclave = stream_plain(steal_fd(&c->enclave)), upstream = stream_plain(steal_fd(&c->upstream));
 
+	enclave.whole_ends = true;
 	c->relay = relay_start_with(c->e->loop, &enclave, &upstream, data, n, &options, on_relay_end, c, &err);
 	free(steal_ptr(&c->frame));
 	if (!c->relay)

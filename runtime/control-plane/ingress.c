@@ -86,6 +86,7 @@ static void on_dialled(void *ctx, int fd, int errnum)
 	}
 	if (in->o.send_proxy)
 		n = proxy_format(&c->src, &c->dst, header);
+	// The data plane's HTTP and TLS close when they are done, not when the client is: no `whole_ends` there.
 	struct stream client = stream_plain(steal_fd(&c->client)), enclave = stream_plain(fd);
 
 	in->stats.relayed++;

@@ -102,6 +102,8 @@ static void start_relay(struct egress_conn *c, const uint8_t *first, size_t n)
 	struct stream client = stream_plain(steal_fd(&c->client)), host = stream_plain(steal_fd(&c->host));
 	struct err err = ERR_INIT;
 
+	host.whole_ends = true;
+
 	c->s->stats.relayed++;
 	c->relay = relay_start_with(c->s->loop, &client, &host, first, n, &options, on_relay_end, c, &err);
 	if (!c->relay)

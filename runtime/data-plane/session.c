@@ -289,6 +289,7 @@ void arrival_open(struct shared *shared, int fd, const struct addr *peer)
 	}
 	session_enter(&a->session, shared, arrival_drain, arrival_kill);
 	a->s = stream_plain(fd);
+	a->s.whole_ends = true; // the host's relay
 	if (peer->kind == ADDR_TCP)
 		a->who.addr = *peer;
 	a->ev = event_new(loop_base(shared->loop), fd, EV_READ | EV_PERSIST, on_ready, a);

@@ -3,7 +3,7 @@
 """Both planes together, with unmodified programs in the enclave: what leaves, what does not, what survives.
 
 Runs under `unshare -rnm` (tests/cmd/planes.sh), prints TAP numbered from its argument on."""
-import http.client, os, signal, struct, subprocess, sys
+import http.client, os, signal, socket, struct, subprocess, sys, time
 
 import peers
 from cage_local import Cage, host_world
@@ -61,6 +61,12 @@ def http_upstream(c):
     c.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
 
 
+def half_then_reset(c):
+    c.sendall(b"half")
+    time.sleep(0.3)
+    c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
 def greet(c):
     c.sendall(b"220 mail\r\n")
     echo(c)
@@ -73,6 +79,8 @@ def upstreams():
         tcp_server(host, 443, echo)
         tcp_server(host, 5432, echo)
     tcp_server(GOOD4, 25, greet)
+    tcp_server(GOOD4, 7003, half_then_reset)
+    tcp_server(GOOD4, 7004, lambda c: c.sendall(b"whole"))
     tcp_server("127.0.0.1", 443, echo)
 
 
@@ -112,6 +120,9 @@ def reach(cage):
     say(cage, "a name that resolves to the metadata service", ECHO % ("imds.example", 443), "reset")
     say(cage, "a name at a port not listed", ECHO % ("mail.example", 443), "reset")
     say(cage, "a loopback-range address that stands for nobody", ECHO % ("127.234.5.6", 443), "reset")
+    drain = "def go():\n c = dial('api.example.com', %d); b = b''\n while True:\n  x = c.recv(99)\n  if not x: return b.decode()\n  b += x\n"
+    say(cage, "a server's reset is one for the program", drain % 7003 + "print(outcome(go))", "reset")
+    say(cage, "and its end is an end", drain % 7004 + "print(outcome(go))", "whole")
     say(cage, "a server that speaks first", "print(dial('mail.example', 25).recv(10).decode().strip())", "220 mail")
     say(cage, "rebinding: the first connection goes where the name pointed", ECHO % ("rebind.example", 443), "ping")
     say(cage, "rebinding: the second finds loopback and is refused", ECHO % ("rebind.example", 443), "reset")
@@ -222,6 +233,48 @@ print("serving", flush=True)
 while True:
     threading.Thread(target=one, args=(s.accept()[0],), daemon=True).start()
 '''
+
+
+NOTES = r'''
+import socket, threading
+seen = []
+def one(c):
+    c.sendall(b"%s\n" % b",".join(seen))
+    try:
+        while c.recv(65536): pass
+        seen.append(b"end")
+    except ConnectionResetError:
+        seen.append(b"reset")
+    c.close()
+s = socket.create_server(("127.0.0.1", 8008))
+print("serving", flush=True)
+while True:
+    threading.Thread(target=one, args=(s.accept()[0],), daemon=True).start()
+'''
+
+
+def ends_of_clients():
+    """What a client did to its raw stream, the service learns through both planes."""
+    tmp = TMP + "/e"
+    os.mkdir(tmp)
+    cage = Cage(tmp, ALLOW, protocol="tcp", tls=False)
+    try:
+        cage.control_plane()
+        cage.data_plane()
+        cage.service(NOTES)
+        notes = []
+        for hard in (False, True, False):
+            time.sleep(0.3)
+            c = socket.create_connection(("127.0.0.1", 8443), timeout=20)
+            notes.append(c.recv(100))
+            c.sendall(b"half an upload")
+            time.sleep(0.2)
+            if hard:
+                c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            c.close()
+        check("a client's end is an end for the service, its reset a reset", notes == [b"\n", b"end\n", b"end,reset\n"], notes)
+    finally:
+        cage.end()
 
 
 def in_and_out():
@@ -363,6 +416,7 @@ def main():
     finally:
         cage.end()
     in_and_out()
+    ends_of_clients()
     without_redirect()
     without_egress()
     on_loopback()

@@ -15,7 +15,7 @@ struct rig {
 	struct loop *loop;
 	struct relay *relay;
 	int x, y; // the test's ends: x ═ a, b ═ y
-	bool done;
+	bool done, whole_ends;
 	struct relay_result result;
 	struct relay_options opt;
 };
@@ -43,6 +43,7 @@ static void rig_up(struct rig *r, const void *first, size_t n)
 	r->y = q[0];
 	a = stream_plain(p[1]);
 	b = stream_plain(q[1]);
+	a.whole_ends = r->whole_ends;
 	r->relay = relay_start_with(r->loop, &a, &b, first, n, &r->opt, on_end, r, &err);
 	ck_assert_ptr_nonnull(r->relay);
 	ck_assert_int_eq(a.fd, -1);
@@ -160,6 +161,61 @@ START_TEST(test_relay_half_close_keeps_other_way_open)
 }
 END_TEST
 
+// What a relay that keeps to half-closes makes of a peer that closes without one, after n bytes.
+static void assert_cut(size_t n)
+{
+	struct rig r = {.whole_ends = true};
+	char c;
+
+	rig_up(&r, NULL, 0);
+	push(&r, r.x, r.y, n, 65536);
+	close(r.x);
+	r.x = -1;
+	turn(&r);
+	ck_assert(r.done);
+	ck_assert_int_eq(r.result.end, RELAY_ERROR);
+	ck_assert_int_eq(r.result.errnum, ECONNRESET);
+	ck_assert_uint_eq(r.result.a_to_b, n);
+	ck_assert_int_eq(read(r.y, &c, 1), 0);
+	rig_down(&r);
+}
+
+START_TEST(test_relay_close_without_half_close_is_a_cut)
+{
+	assert_cut(5);
+	assert_cut(3 << 20); // by splice
+}
+END_TEST
+
+START_TEST(test_relay_half_close_or_close_after_ours_is_an_end)
+{
+	struct rig r = {.whole_ends = true};
+	char c[8];
+
+	rig_up(&r, NULL, 0);
+	shutdown(r.x, SHUT_WR);
+	turn(&r);
+	ck_assert_int_eq(read(r.y, c, sizeof(c)), 0);
+	ck_assert(!r.done);
+	shutdown(r.y, SHUT_WR);
+	turn(&r);
+	ck_assert_int_eq(r.result.end, RELAY_DONE);
+	rig_down(&r);
+	r = (struct rig){.whole_ends = true};
+	rig_up(&r, NULL, 0);
+	shutdown(r.y, SHUT_WR);
+	turn(&r);
+	ck_assert_int_eq(write(r.x, "tail", 4), 4);
+	close(r.x);
+	r.x = -1;
+	turn(&r);
+	ck_assert_int_eq(read(r.y, c, sizeof(c)), 4);
+	ck_assert(r.done);
+	ck_assert_int_eq(r.result.end, RELAY_DONE);
+	rig_down(&r);
+}
+END_TEST
+
 START_TEST(test_relay_slow_reader_bounds_what_is_held)
 {
 	static char block[65536];
@@ -256,5 +312,7 @@ END_TEST
 UNIT_MAIN("runtime/relay",
 	  ADD(test_stream_write_to_vsock_is_at_most_32_kib)
 	  ADD(test_relay_bytes_both_ways_arrive_in_order) ADD(test_relay_half_close_keeps_other_way_open)
+	      ADD(test_relay_close_without_half_close_is_a_cut)
+	      ADD(test_relay_half_close_or_close_after_ours_is_an_end)
 	      ADD(test_relay_slow_reader_bounds_what_is_held) ADD(test_relay_early_answer_survives_a_broken_upload)
 		  ADD(test_relay_idle_limit_ends_it) ADD(test_relay_linger_limit_is_shorter))
