@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,19 +41,40 @@ static int pipe_open(struct pipe_pair *p, struct err *err)
 	return 0;
 }
 
+// What main ignores for itself is the helper's own business: a script's pipes end by SIGPIPE.
+static int restore_signals(posix_spawnattr_t *attr)
+{
+	sigset_t set;
+	int rc;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	sigaddset(&set, SIGXFSZ);
+	rc = posix_spawnattr_setsigdefault(attr, &set);
+	return rc ? rc : posix_spawnattr_setflags(attr, POSIX_SPAWN_SETSIGDEF);
+}
+
 static int spawn(const char *program, int in, int out, pid_t *pid, struct err *err)
 {
 	char *argv[] = {(char *)program, (char *)"get", NULL};
 	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
 	int rc;
 
 	if (posix_spawn_file_actions_init(&actions))
 		return err_nomem(err);
-	rc = posix_spawn_file_actions_adddup2(&actions, in, 0);
+	if (posix_spawnattr_init(&attr)) {
+		posix_spawn_file_actions_destroy(&actions);
+		return err_nomem(err);
+	}
+	rc = restore_signals(&attr);
+	if (!rc)
+		rc = posix_spawn_file_actions_adddup2(&actions, in, 0);
 	if (!rc)
 		rc = posix_spawn_file_actions_adddup2(&actions, out, 1);
 	if (!rc)
-		rc = posix_spawnp(pid, program, &actions, NULL, argv, environ);
+		rc = posix_spawnp(pid, program, &actions, &attr, argv, environ);
+	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&actions);
 	return rc ? err_sys(err, rc, "run %s", program) : 0;
 }

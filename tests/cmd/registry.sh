@@ -98,6 +98,7 @@ rm "$TEST_TMP/.config/containers/auth.json"
 cat >"$TEST_TMP/bin/docker-credential-test" <<'END'
 #!/bin/sh
 read -r server
+grep SigIgn /proc/self/status >"$0.ignored"
 case $server in
 127.0.0.1:*) printf '{"ServerURL":"%s","Username":"user","Secret":"secret"}' "$server" ;;
 *) echo "credentials not found in native keychain"; exit 1 ;;
@@ -106,6 +107,8 @@ END
 chmod +x "$TEST_TMP/bin/docker-credential-test"
 printf '{"credHelpers":{"%s":"test"}}' "$REGISTRY" >"$TEST_TMP/.docker/config.json"
 PATH=$TEST_TMP/bin:$PATH same "a credential helper" "${ca[@]}" "docker://$REGISTRY/app:v1"
+ignored=$((16#$(awk '{ print $2 }' "$TEST_TMP/bin/docker-credential-test.ignored")))
+t "it ignores neither SIGPIPE nor SIGXFSZ because we do" test $((ignored >> 12 & 1 | ignored >> 24 & 1)) = 0
 echo '{"credsStore":"test"}' >"$TEST_TMP/.docker/config.json"
 PATH=$TEST_TMP/bin:$PATH same "a credential store" "${ca[@]}" "docker://$REGISTRY/app:v1"
 PATH=$TEST_TMP/bin:$PATH same "a store that does not know the host" "docker://localhost:${plain#*:}/team/app:v1"
