@@ -142,14 +142,28 @@ static char *make_text(const struct request *r, struct err *err)
 	return text ? mem_strdup(text, err) : NULL;
 }
 
-// Writes a file that must not be there yet.
-static int write_new(const char *path, const char *text, struct err *err)
+static bool is_there(const char *path)
 {
 	struct stat st;
 
-	if (lstat(path, &st) == 0) // a link to nothing, too
-		return err_set(err, ERR_USAGE, "%s is there already: it was not changed", path);
-	return io_write_file(path, text, strlen(text), err);
+	return lstat(path, &st) == 0; // a link to nothing, too
+}
+
+static int write_part(struct atomic_file *f, const char *path, const char *text, struct err *err)
+{
+	return atomic_file_open(f, path, err) || io_write(f->fd, text, strlen(text), err) ? -1 : 0;
+}
+
+// cage.json comes last: with it there, nothing is begun anew.
+static int write_both(const char *path, const char *text, const char *ignore, struct err *err)
+{
+	_cleanup_atomic_file_ struct atomic_file project = ATOMIC_FILE_INIT, builds = ATOMIC_FILE_INIT;
+
+	if (!is_there(ignore) && write_part(&builds, ignore, "cage.json\n.git\n*.eif\n*.eif.*\n", err))
+		return -1;
+	if (write_part(&project, path, text, err))
+		return -1;
+	return cmd_finish((struct atomic_file *[]){&builds, &project}, 2, text);
 }
 
 static int init(struct request *r, struct err *err)
@@ -158,18 +172,17 @@ static int init(struct request *r, struct err *err)
 	_cleanup_free_ char *path = mem_printf(err, "%s/cage.json", r->dir);
 	_cleanup_free_ char *ignore = mem_printf(err, "%s/.dockerignore", r->dir);
 	_cleanup_(cage_config_freep) struct cage_config *check = NULL;
-	struct stat st;
 
 	if (r->file[0] == '/')
 		return err_set(err, ERR_USAGE, "--file wants a path relative to %s, as cage.json will have it", r->dir);
 	if (!docker || !path || !ignore || find_name(r, err) || ask_dockerfile(r, docker, err))
 		return -1;
 	text = make_text(r, err);
-	if (!text || cage_config_parse(text, strlen(text), &check, err) || write_new(path, text, err))
+	if (!text || cage_config_parse(text, strlen(text), &check, err))
 		return -1;
-	if (lstat(ignore, &st) && write_new(ignore, "cage.json\n.git\n*.eif\n*.eif.*\n", err))
-		return -1;
-	return cmd_print(text);
+	if (is_there(path))
+		return err_set(err, ERR_USAGE, "%s is there already: it was not changed", path);
+	return write_both(path, text, ignore, err);
 }
 
 int cage_init_run(int argc, char **argv)

@@ -97,6 +97,13 @@ t_says "with the reason" "--file wants a path relative to $TEST_TMP/two-ports.d"
 mkdir "$TEST_TMP/link.d"; cp "$TEST_TMP/two-ports" "$TEST_TMP/link.d/Dockerfile"; ln -s /nonexistent/c.json "$TEST_TMP/link.d/cage.json"
 t_exit 2 "init leaves a link to nothing, too" eifgen cage init -q "$TEST_TMP/link.d" --name pair
 t "as it was" test "$(readlink "$TEST_TMP/link.d/cage.json")" = /nonexistent/c.json
+# A directory so deep that cage.json can be written and .dockerignore, by four bytes of its name, cannot.
+deep=$(cd "$TEST_TMP" && while [ ${#PWD} -lt 3850 ]; do d=$(printf %0200d 0) && mkdir "$d" && cd "$d" || exit 1; done &&
+	d=$(printf "%0$((4071 - ${#PWD}))d" 0) && mkdir "$d" && cp "$TEST_TMP/two-ports" "$d/Dockerfile" && echo "$PWD/$d")
+t "a deep directory" test ${#deep} = 4072
+t_not "init that cannot write its second file fails" eifgen cage init -q "$deep" --name pair
+t "and leaves neither" test "$(cd "$TEST_TMP" && find 0* -type f -printf "%f ")" = "Dockerfile "
+rm -rf "$TEST_TMP"/0*
 t_exit 2 "a project without cage.json" eifgen cage dockerfile "$TEST_TMP/two-ports.d/nowhere" --runtime "$TEST_TMP/bundle"
 t_says "is told what makes one" 'eifgen cage init'
 t_exit 2 "a reference as Docker has it" eifgen pcr docker.io/library/redis:7

@@ -55,6 +55,8 @@ build="--blobs $W/blobs --threads 1 --epoch 1700000000"
 	sweep "extract" 100 11 extract "$W/s.eif" -C "$W"
 	sweep "attest" 200 7 -q attest --document testdata/attestation/production.doc --at 1665651482 \
 		--pcr0 "$(jq -r '.pcrs["0"]' testdata/attestation/production.json)"
+	printf 'FROM scratch\nEXPOSE 80\n' >"$W/Dockerfile"
+	sweep "cage init" 1000 1 cage init @OUT@ --name x -f ../../Dockerfile
 	sweep "epoch" 1000 1 epoch --epoch 1700000000
 }
 t_done
