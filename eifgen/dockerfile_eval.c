@@ -33,9 +33,9 @@ struct evaluation {
 };
 
 // ---- words -----------------------------------------------------------------------------------------------------------
-// The next blank-separated word of *p (quotes and escapes keep it together), raw, as a fresh text; NULL with no error at
-// the end.
-static char *next_word(const char **p, char escape, struct err *err)
+// The next blank-separated word of *p (quotes and escapes keep it together), raw, as a fresh text in *word, which is freed
+// first; NULL at the end. -1 is not the end: what follows would be taken for another instruction.
+static int next_word(const char **p, char escape, char **word, struct err *err)
 {
 	const char *start = *p + strspn(*p, " \t"), *q = start;
 	char quote = 0;
@@ -47,7 +47,9 @@ static char *next_word(const char **p, char escape, struct err *err)
 			quote = quote ? 0 : *q;
 	}
 	*p = q;
-	return q == start ? NULL : mem_dup(start, (size_t)(q - start), err);
+	free(*word);
+	*word = q == start ? NULL : mem_dup(start, (size_t)(q - start), err);
+	return q == start || *word ? 0 : -1;
 }
 
 // Skips --flag words.
@@ -174,9 +176,10 @@ static int do_arg(const struct evaluation *e, struct stage *s, struct docker_lis
 		  struct err *err)
 {
 	struct docker_list vars = {NULL, 0, 0, false};
+	_cleanup_free_ char *word = NULL;
 	int rc = s ? stage_vars(e, s, &vars, err) : 0;
 
-	for (char *word; !rc && (word = next_word(&args, e->d->escape, err)); free(word))
+	while (!rc && !(rc = next_word(&args, e->d->escape, &word, err)) && word)
 		rc = do_one_arg(e, s, global, word, s ? &vars : global, err);
 	docker_list_clear(&vars);
 	return rc;
@@ -215,14 +218,16 @@ static int do_pair(const struct evaluation *e, struct stage *s, char *word, cons
 static int do_env(const struct evaluation *e, struct stage *s, const char *args, struct err *err)
 {
 	const char *rest = args;
-	_cleanup_free_ char *first = next_word(&rest, e->d->escape, err);
+	_cleanup_free_ char *word = NULL;
 	struct docker_list vars = {NULL, 0, 0, false};
-	int rc = stage_vars(e, s, &vars, err); // values as they were before this instruction
+	int rc = next_word(&rest, e->d->escape, &word, err);
 
-	if (!rc && (!first || !strchr(first, '=')))
+	if (!rc)
+		rc = stage_vars(e, s, &vars, err); // values as they were before this instruction
+	if (!rc && (!word || !strchr(word, '=')))
 		rc = do_old_env(e, s, args, &vars, err);
 	else
-		for (char *word; !rc && (word = next_word(&args, e->d->escape, err)); free(word))
+		while (!rc && !(rc = next_word(&args, e->d->escape, &word, err)) && word)
 			rc = do_pair(e, s, word, &vars, err);
 	docker_list_clear(&vars);
 	return rc;
@@ -343,16 +348,17 @@ static int do_triggers(struct evaluation *e, const struct docker_list *triggers,
 static int do_from(struct evaluation *e, const char *args, struct err *err)
 {
 	const char *p = skip_flags(args);
-	_cleanup_free_ char *raw = next_word(&p, e->d->escape, err),
-			    *as = raw ? next_word(&p, e->d->escape, err) : NULL,
-			    *name = as ? next_word(&p, e->d->escape, err) : NULL,
-			    *more = name ? next_word(&p, e->d->escape, err) : NULL;
-	_cleanup_free_ char *ref = raw ? docker_expand(raw, e->d->escape, &e->global, e->work, err) : NULL;
+	_cleanup_free_ char *raw = NULL, *as = NULL, *name = NULL, *more = NULL, *ref = NULL;
 	const struct docker_image *base = NULL;
 	const struct stage *from = NULL;
+	char **const words[] = {&raw, &as, &name, &more};
 
+	for (size_t i = 0; i < 4; i++)
+		if (next_word(&p, e->d->escape, words[i], err))
+			return -1;
 	if (!raw || more || (as && (strcasecmp(as, "AS") || !name)))
 		return err_set(err, ERR_INPUT, "FROM wants IMAGE [AS NAME]");
+	ref = docker_expand(raw, e->d->escape, &e->global, e->work, err);
 	if (!ref)
 		return -1;
 	if (!*ref)

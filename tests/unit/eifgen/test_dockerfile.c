@@ -4,6 +4,7 @@
 // comes of them.
 #include "eifgen/dockerfile.h"
 
+#include "base/fault.h"
 #include "tests/unit/unit.h"
 
 #include <stdlib.h>
@@ -313,6 +314,42 @@ START_TEST(test_dockerfile_evaluate_cost_is_limited)
 }
 END_TEST
 
+static int fail_at;
+static bool fail_nth_alloc(enum fault_point p)
+{
+	return p == FAULT_ALLOC && --fail_at == 0;
+}
+
+// Without memory for a word there is no image, and not one without that word.
+START_TEST(test_dockerfile_evaluate_without_memory_is_never_another_image)
+{
+	static const char text[] = "ARG V=1 W=2\nFROM a:$V AS one\nARG X=$V Y\nENV A=1 B=2\nENV C the rest\nFROM one\nUSER u";
+	const struct docker_build build = {.arch = "amd64"};
+	struct dockerfile *d = parse(text);
+	int n = 0, rc;
+
+	do {
+		struct docker_image i = {.stages = 0};
+		struct err err = ERR_INIT;
+		char v[256];
+
+		fail_at = ++n;
+		base_fault_hook = fail_nth_alloc;
+		rc = dockerfile_evaluate(d, &build, &i, &err);
+		base_fault_hook = NULL;
+		if (rc) {
+			ck_assert_msg(err.class == ERR_MEMORY, "allocation %d: %s", n, err.msg);
+			continue;
+		}
+		join(&i.env, v, sizeof(v));
+		ck_assert_msg(!strcmp(v, "<A=1><B=2><C=the rest>") && !strcmp(i.base, "a:1"), "allocation %d: %s", n, v);
+		docker_image_clear(&i);
+	} while (rc || fail_at <= 0);
+	ck_assert_int_gt(n, 50);
+	dockerfile_free(d);
+}
+END_TEST
+
 #define LOOP(test, table) tcase_add_loop_test(tc_, test, 0, (int)(sizeof(table) / sizeof(table[0])));
 UNIT_MAIN("eifgen/dockerfile", LOOP(test_dockerfile_parse_cuts, cut)
 	  ADD(test_dockerfile_parse_places_are_whole_lines)
@@ -320,5 +357,6 @@ UNIT_MAIN("eifgen/dockerfile", LOOP(test_dockerfile_parse_cuts, cut)
 	  LOOP(test_dockerfile_refused_with_the_line, refused)
 	  LOOP(test_dockerfile_evaluate_gives_the_config, evaluated)
 	  ADD(test_dockerfile_evaluate_pattern_takes_no_time)
+	  ADD(test_dockerfile_evaluate_without_memory_is_never_another_image)
 	  ADD(test_dockerfile_evaluate_cost_is_limited)
 	  ADD(test_dockerfile_evaluate_begins_with_the_base_config))
