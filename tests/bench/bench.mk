@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # make bench: makes its images from Debian packages under build/bench (once), measures, prints tables, writes
-# build/bench/results.json and RESULTS.md beside it (BENCH_RESULTS says where else). make bench-plot: an SVG of time
-# against image size from those results.
+# build/bench/results.json and RESULTS.md here (BENCH_RESULTS says where else). make bench-plot: an SVG of time against
+# image size from those results.
 .PHONY: bench bench-plot
 BENCH_RUNS ?= 5
-BENCH_RESULTS ?= build/bench/RESULTS.md
+BENCH_RESULTS ?= tests/bench/RESULTS.md
 bench:
 	$(Q)tests/setup bench
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all

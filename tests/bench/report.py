@@ -7,18 +7,33 @@ import json, math, sys
 FLOOR, PEERS, RECORD = 1.3, 5.0, 60.0  # build at most so many floors; so much faster than the pipeline; a million entries, s
 LAST_FIFTH, PASS = 0.2, 1.2  # of a cold prediction; of one SHA-384 pass over the rest and reading it
 MEMORY, ENTRY = 64 << 10, 300  # KB, and bytes an entry
+OTHERS = 0.1  # of the processors' time, at most, for wall times to mean something
 LINEAR = 1.1  # exponent of cost over size: 1 is linear
+BESIDE = {"floor": "the floor", "umoci + cpio + assemble": "umoci + cpio", "tar2sqfs (lz4), layer by layer": "tar2sqfs",
+          "skopeo copy to dir": "skopeo"}  # what every row is held against, and its short name
+
+
+def add_ratios(result):
+    """Into the JSON: of each row its wall time over that of the floor and of each peer, and bytes a second."""
+    for size in result["sizes"].values():
+        rows = size["rows"]
+        for m in filter(None, rows.values()):
+            m["bytes/s"] = size["bytes"] / m["wall"]
+            m["wall over"] = {peer: m["wall"] / rows[peer]["wall"] for peer in BESIDE if rows.get(peer)}
+    result["promised"] = [{"what": what, "measured": value, "promised": want, "reached": bool(reached)}
+                          for what, value, want, reached in verdicts(result)]
 
 
 def table(name, size):
-    rows, floor, build = size["rows"], size["rows"].get("floor"), size["rows"].get("eifgen build")
+    rows, floor = size["rows"], size["rows"].get("floor")
+    peers = [p for p in BESIDE if rows.get(p)]
     out = ["### %s, %.0f MB of EIF" % (name, size["bytes"] / 1e6), "",
-           "| | wall s | CPU s | peak MB | MB/s | of the floor's wall | of build's wall |", "|---|---|---|---|---|---|---|"]
+           "| | wall s | CPU s | peak MB | MB/s |" + "".join(" wall over %s |" % BESIDE[p] for p in peers), "|---" * (5 + len(peers)) + "|"]
     for k, m in rows.items():
         if m:
-            out.append("| %s | %.2f | %.2f | %s | %.0f | %s | %s |" % (
+            out.append("| %s | %.2f | %.2f | %s | %.0f |%s" % (
                 k, m["wall"], m["cpu"], "%.0f" % (m["kb"] / 1024) if m["kb"] else "", size["bytes"] / 1e6 / m["wall"],
-                "%.2f" % (m["wall"] / floor["wall"]) if floor else "", "%.2f" % (m["wall"] / build["wall"]) if build else ""))
+                "".join(" %.2f |" % (m["wall"] / rows[p]["wall"]) for p in peers)))
     if floor:
         out += ["", "The floor's CPU seconds (inflater: `%s`): %s." % (
             floor["inflater"], ", ".join("%s %.2f" % (k, v) for k, v in floor["parts"].items()))]
@@ -31,10 +46,13 @@ def over(kb, n):
 
 
 def entries(result):
-    out = ["### Entries: `pcr`, cold, of one layer of small files", "",
-           "| entries | wall s | CPU s | CPU microseconds an entry | peak MB | peak bytes an entry over 64 MB |", "|---|---|---|---|---|---|"]
-    for n, m in sorted(((int(n), m) for n, m in result["entries"].items() if m), key=lambda p: p[0]):
-        out.append("| %d | %.2f | %.2f | %.1f | %.0f | %.0f |" % (n, m["wall"], m["cpu"], m["cpu"] * 1e6 / n, m["kb"] / 1024, over(m["kb"], n)))
+    out = ["### Entries: one layer of small files, cold", "",
+           "| entries | | wall s | CPU s | CPU microseconds an entry | peak MB | peak bytes an entry over 64 MB |", "|---|---|---|---|---|---|---|"]
+    for n, rows in sorted((int(n), rows) for n, rows in result["entries"].items()):
+        for name, m in rows.items():
+            if m:
+                out.append("| %d | %s | %.2f | %.2f | %.1f | %.0f | %.0f |" % (
+                    n, name, m["wall"], m["cpu"], m["cpu"] * 1e6 / n, m["kb"] / 1024, over(m["kb"], n)))
     return "\n".join(out) + "\n"
 
 
@@ -87,22 +105,30 @@ def linear_goals(result):
         if len(points) > 1:
             e = exponent(points)
             yield "`%s` over image size: exponent" % row, e, "at most %.1f (1: linear)" % LINEAR, e <= LINEAR
-    counts = sorted((int(n), m) for n, m in result["entries"].items() if m)
+    for name in ("pcr", "build"):
+        yield from entry_goals(name, sorted((int(n), rows[name]) for n, rows in result["entries"].items() if rows.get(name)))
+
+
+def entry_goals(name, counts):
     if len(counts) > 1:
         e = exponent([(n, m["cpu"]) for n, m in counts])
-        yield "`pcr` over entries: exponent of CPU time", e, "at most %.1f (1: linear)" % LINEAR, e <= LINEAR
-        yield ("`pcr`: CPU time an entry, of the largest against the second largest", counts[-1][1]["cpu"] / counts[-1][0] / (counts[-2][1]["cpu"] / counts[-2][0]),
-               "near 1", counts[-1][1]["cpu"] / counts[-1][0] <= 1.2 * counts[-2][1]["cpu"] / counts[-2][0])
+        yield "`%s` over entries: exponent of CPU time" % name, e, "at most %.1f (1: linear)" % LINEAR, e <= LINEAR
+        last, before = (m["cpu"] / n for n, m in (counts[-1], counts[-2]))
+        yield "`%s`: CPU time an entry, of the largest against the second largest" % name, last / before, "near 1", last <= 1.2 * before
     for n, m in counts:
         if n == 1000000:
-            yield "a million entries: seconds", m["wall"], "below %.0f" % RECORD, m["wall"] < RECORD
-        yield "%d entries: peak bytes an entry over 64 MB" % n, over(m["kb"], n), "below %d" % ENTRY, over(m["kb"], n) < ENTRY
+            yield "`%s` of a million entries: seconds" % name, m["wall"], "below %.0f" % RECORD, m["wall"] < RECORD
+        yield "`%s` of %d entries: peak bytes an entry over 64 MB" % (name, n), over(m["kb"], n), "below %d" % ENTRY, over(m["kb"], n) < ENTRY
+
+
+def verdicts(result):
+    yield from (r for name, s in result["sizes"].items() for r in size_goals(name, s))
+    yield from linear_goals(result)
 
 
 def goals(result):
     out = ["### What was promised", "", "| | measured | promised | |", "|---|---|---|---|"]
-    rows = [r for name, s in result["sizes"].items() for r in size_goals(name, s)] + list(linear_goals(result))
-    for what, value, want, reached in rows:
+    for what, value, want, reached in verdicts(result):
         out.append("| %s | %s | %s | %s |" % (what, "%d" % value if isinstance(value, int) else "%.2f" % value, want, "reached" if reached else "**not reached**"))
     return "\n".join(out) + "\n"
 
@@ -115,8 +141,10 @@ def markdown(result):
             "where the time goes.", "",
             "%d x %s, %d GiB, Linux %s; medians of %d runs (peers: %d); load average %.1f at the start, %.1f at the end." % (
                 m["processors"], m["processor"], m["memory GiB"], m["kernel"], m["runs"], m["peer runs"], m["load at start"],
-                m.get("load at end", m["load at start"]))]
-    if m["load at start"] > 0.75 * m["processors"]:
+                m["load at end"]),
+            "Others took %.0f %% of the processors' time in the second before and %.0f %% in that after." % (
+                100 * m["busy at start"], 100 * m["busy at end"])]
+    if max(m["busy at start"], m["busy at end"]) > OTHERS:
         head += ["", "The machine was busy with something else: read the CPU seconds, not the wall times."]
     parts = [goals(result)] + [table(n, s) for n, s in result["sizes"].items()] + ([entries(result)] if result["entries"] else [])
     return "\n".join(head) + "\n\n" + "\n".join(parts)
