@@ -84,10 +84,8 @@ static int read_layer(struct pool *p, size_t i, unsigned file, struct err *err)
 	const struct image_layer *what = p->set->what(p->set->ctx, i);
 	struct layer_content *content = &p->slots[i].content;
 	struct byte_source from;
-	int rc;
+	int rc = p->cache ? layer_cache_load(p->cache, what, p->spool, &p->budget, content, err) : 0;
 
-	base_delay();
-	rc = p->cache ? layer_cache_load(p->cache, what, p->spool, &p->budget, content, err) : 0;
 	tell_known(p, i, rc > 0);
 	if (rc)
 		return rc < 0 ? -1 : 0;
@@ -95,7 +93,6 @@ static int read_layer(struct pool *p, size_t i, unsigned file, struct err *err)
 		return -1;
 	rc = layer_read(what, from, p->spool, file, &p->budget, &p->slots[i].stop, p->threads, content, err);
 	p->set->close(p->set->ctx, &from);
-	base_delay();
 	if (!rc && p->cache)
 		layer_cache_store(p->cache, what, p->spool, content, p->ahead);
 	return rc;

@@ -94,12 +94,15 @@ int build_job_check(const struct build_job *job, struct err *err)
 	return -1;
 }
 
-// An archive that is compressed or comes out of a daemon is taken whole before anything else: that may last.
+// An archive that is compressed or comes out of a daemon is taken whole before anything else: that may last. A registry is
+// asked for little here, and a credential helper may ask the user for a password: no line is put over that.
 static int open_slowly(const char *ref, const struct image_options *io, struct image **out, struct err *err)
 {
 	struct progress line;
 	int rc;
 
+	if (!strncmp(ref, "docker://", 9))
+		return image_open(ref, io, out, err);
 	progress_start(&line, NULL);
 	rc = image_open(ref, io, out, err);
 	progress_stop(&line, NULL, 0);
