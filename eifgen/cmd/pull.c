@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // `eifgen pull`: an EIF and its record out of a registry, verified before they appear: every byte against its digest,
-// the EIF's own structure and CRC, the record against the EIF's bytes and its registers.
+// the EIF's own structure and CRC, the record against the EIF's bytes and its registers. Both are on the disk before the
+// first gets its name, so that a failure leaves the pair that was there.
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/mem.h"
@@ -24,6 +25,7 @@ struct pull {
 	struct artifact artifact;
 	const struct artifact_part *eif, *record; // into artifact; record may be NULL
 	struct pcr_values pcrs;
+	struct atomic_file files[2]; // EIF, record
 };
 
 // FILE given with -o, or the repository's last component and ".eif" here.
@@ -75,32 +77,34 @@ static int check_record(const struct pull *p, const char *path, struct err *err)
 	return rc;
 }
 
-// Both files are fetched and checked under their temporary names; then both appear.
+// Under their temporary names; which they lose is the caller's affair.
 static int fetch(struct pull *p, struct registry *r, struct err *err)
 {
-	_cleanup_atomic_file_ struct atomic_file eif = ATOMIC_FILE_INIT, record = ATOMIC_FILE_INIT;
+	struct atomic_file *eif = &p->files[0], *record = &p->files[1];
 
-	if (atomic_file_open(&eif, p->eif_path, err) || artifact_fetch(r, p->eif, eif.fd, err) ||
-	    eif_reader_pcrs(eif.tmp, &p->pcrs, err))
+	if (atomic_file_open(eif, p->eif_path, err) || artifact_fetch(r, p->eif, eif->fd, err) ||
+	    eif_reader_pcrs(eif->tmp, &p->pcrs, err))
 		return -1;
-	if (p->record && (atomic_file_open(&record, p->record_path, err) ||
-			  artifact_fetch(r, p->record, record.fd, err) || check_record(p, record.tmp, err)))
-		return -1;
-	if (p->record && atomic_file_commit(&record, err))
-		return -1;
-	return atomic_file_commit(&eif, err);
+	if (!p->record)
+		return 0;
+	return atomic_file_open(record, p->record_path, err) || artifact_fetch(r, p->record, record->fd, err) ||
+			       check_record(p, record->tmp, err)
+		       ? -1
+		       : 0;
 }
 
-// A record that stands there already is of what the EIF replaced.
+// A record that stands there already is of what the EIF replaces, unless they are the same bytes.
 static int warn_of_old_record(const struct pull *p, struct err *err)
 {
 	_cleanup_free_ char *path = mem_printf(err, "%s.record.json", p->eif_path), *text = NULL;
+	struct err why = ERR_INIT;
 
 	if (!path)
 		return -1;
-	if (p->record || access(path, F_OK))
+	if (p->record || access(path, F_OK) || !check_record(p, path, &why))
 		return 0;
-	text = mem_printf(err, "%s is another EIF's record: the one that was pulled has none", path);
+	text = mem_printf(err, "%s is %s: the one that was pulled has none", path,
+			  why.class == ERR_MISMATCH ? "another EIF's record" : "no record of this EIF");
 	if (!text)
 		return -1;
 	cmd_warn(NULL, text);
@@ -123,7 +127,7 @@ static int pull(struct pull *p, struct err *err)
 	return fetch(p, r, err) || warn_of_old_record(p, err) ? -1 : 0;
 }
 
-static int report(const struct pull *p)
+static int finish(struct pull *p)
 {
 	_cleanup_jout_ struct jout o = JOUT_INIT(true);
 	struct err err = ERR_INIT;
@@ -138,14 +142,15 @@ static int report(const struct pull *p)
 	jout_str(&o, "Subject", *p->artifact.subject.digest ? p->artifact.subject.digest : NULL);
 	jout_close(&o, '}');
 	text = jout_text(&o, &err);
-	return text ? cmd_print(text) : cmd_fail("pull", p->reference, &err);
+	return text ? cmd_finish((struct atomic_file *[]){&p->files[0], &p->files[1]}, 2, text)
+		    : cmd_fail("pull", p->reference, &err);
 }
 
 static int run(int argc, char **argv)
 {
 	static const struct option longs[] = {
 	    {"output", required_argument, NULL, 'o'}, REGISTRY_LONGS, {NULL, 0, NULL, 0}};
-	struct pull p = {0};
+	struct pull p = {.files = {ATOMIC_FILE_INIT, ATOMIC_FILE_INIT}};
 	struct err err = ERR_INIT;
 	int option, status;
 
@@ -161,7 +166,9 @@ static int run(int argc, char **argv)
 	if (argc - optind != 1)
 		return cmd_usage_error("pull", "one docker:// reference is needed");
 	p.reference = argv[optind];
-	status = pull(&p, &err) ? cmd_fail("pull", p.reference, &err) : report(&p);
+	status = pull(&p, &err) ? cmd_fail("pull", p.reference, &err) : finish(&p);
+	atomic_file_discard(&p.files[0]);
+	atomic_file_discard(&p.files[1]);
 	free(p.eif_path);
 	free(p.record_path);
 	return status;

@@ -119,9 +119,35 @@ t_exit 0 "an EIF that is cut twice" eifgen pull "docker://$PROXY/team/app:v1-eif
 t "comes whole" cmp "$T/in/kept.eif" "$T/app.eif"
 rules "POST status:500 1" "PUT status:503:1 1"
 t_exit 0 "a push that meets trouble" eifgen push "$T/two.eif" --no-record "docker://$PROXY/fresh:one"
-echo other >"$T/in/fresh.eif.record.json"
-t_exit 0 "an EIF without a record, where there is one" eifgen pull "docker://$REGISTRY/fresh:one" -o "$T/in/fresh.eif"
+bare() { t_exit 0 "$1" eifgen pull "docker://$REGISTRY/fresh:one" -o "$T/in/fresh.eif"; }
+cp "$T/app.eif.record.json" "$T/in/fresh.eif.record.json"
+bare "an EIF without a record, where there is one of another"
 t_says "is warned of" "fresh.eif.record.json is another EIF's record"
+echo other >"$T/in/fresh.eif.record.json"
+bare "where there is something else"
+t_says "is warned of, too" "fresh.eif.record.json is no record of this EIF"
+eifgen build "$image" -o "$T/again.eif" --record "$T/in/fresh.eif.record.json" --cmd '["/other"]' "${platform[@]}" >/dev/null
+bare "where there is its own"
+t "is the same file" cmp "$T/again.eif" "$T/in/fresh.eif"
+t "and nothing is said" test ! -s "$T/err"
+
+# ---- a disk that fails at any write: the pair that was there stays
+cp "$T/two.eif" "$T/in/pair.eif"; echo old >"$T/in/pair.eif.record.json"
+faulty() { EIFGEN_FAIL=write:$1 "$TOP/build/san/bin/eifgen" pull "docker://$REGISTRY/team/app:v1-eif" -o "$T/in/pair.eif" >"$T/out" 2>&1; }
+high=32 low=0 bad=''
+while ! faulty $high && [ $high -lt 4096 ]; do high=$((high * 2)); done
+while [ $((high - low)) -gt 1 ]; do if faulty $(((low + high) / 2)); then high=$(((low + high) / 2)); else low=$(((low + high) / 2)); fi; done
+failed=0
+for n in 1 $(seq $((low > 14 ? low - 12 : 2)) $((low + 4))); do # how many there are depends on how the bytes come; the last are the files'
+	cp "$T/two.eif" "$T/in/pair.eif"; echo old >"$T/in/pair.eif.record.json"
+	faulty "$n" && continue
+	failed=$((failed + 1))
+	cmp -s "$T/two.eif" "$T/in/pair.eif" && grep -qx old "$T/in/pair.eif.record.json" || bad+=" $n"
+done
+t "a pull meets failing writes" test $failed -gt 3
+t "and leaves what was there" test -z "$bad"
+faulty $high
+t "when none fails both come" cmp "$T/app.eif.record.json" "$T/in/pair.eif.record.json"
 rules "PUT /v2/fresh3/blobs partial:100 2"
 t_exit 0 "a push whose uploads are cut" eifgen push "$T/two.eif" --no-record "docker://$PROXY/fresh3:one"
 t "begins a new upload each time" test "$(grep -c 'POST /v2/fresh3/blobs/uploads/ ' "$PROXY_LOG")" = 4
