@@ -80,4 +80,21 @@ kill -TERM $pid; wait $pid 2>/dev/null
 t "the signal ended it" test $? -eq 143
 exec 7>&-
 t "and nothing is left behind" test "$(ls "$TEST_TMP/sig")" = ramdisk
+# So it does with more files than a program usually makes.
+mkdir "$TEST_TMP/many"
+head -c 300000 /dev/zero >"$TEST_TMP/many.cpio"
+ramdisks=(); for _ in $(seq 24); do ramdisks+=(--ramdisk "$TEST_TMP/many.cpio"); done
+a --kernel "$TOP/testdata/eif/inputs/kernel1.bin" "${ramdisks[@]}" -o "$TEST_TMP/many.eif" >/dev/null
+python3 - "$EIFGEN_BIN/eifgen" "$TEST_TMP" <<'PY'
+import os, signal, subprocess, sys, time
+# Ended when there are twenty temporary files, unless it was faster than that.
+many = sys.argv[2] + "/many"
+p = subprocess.Popen([sys.argv[1], "extract", many + ".eif", "-C", many], stdout=subprocess.DEVNULL)
+while p.poll() is None and len(os.listdir(many)) < 20:
+    time.sleep(0.001)
+p.send_signal(signal.SIGINT)
+sys.exit(0 if p.wait() == -signal.SIGINT else 1)
+PY
+t "a signal ends extract" test $? -eq 0
+t "and nothing of twenty files is left" test -z "$(ls -A "$TEST_TMP/many")"
 t_done
