@@ -98,6 +98,7 @@ static int sign(const char *path, struct signer_options *opt)
 	_cleanup_buf_ struct buf section = BUF_INIT(0);
 	_cleanup_jout_ struct jout o = JOUT_INIT(true);
 	struct err err = ERR_INIT;
+	const char *given = path;
 	_cleanup_free_ char *target = sign_target(path, &err); // nitro-cli writes through a symlink
 	struct pcr_values pcrs;
 	const char *text;
@@ -106,7 +107,7 @@ static int sign(const char *path, struct signer_options *opt)
 		return cmd_fail("sign", path, &err);
 	path = target;
 	if (time_option(NULL, &opt->at, &err) || signer_open(opt, &signer, &err) || eif_file_open(path, &f, &err) ||
-	    eif_sign_allowed(f, &err) || sign_record_find(&record, path, NULL, f, &err))
+	    eif_sign_allowed(f, &err) || sign_record_find(&record, path, given, NULL, f, &err))
 		return cmd_fail("sign", path, &err);
 	pcrs = f->pcrs;
 	pcrs.has_pcr8 = true;

@@ -19,7 +19,8 @@
 enum { SIGNATURE_FILE_MAX = 4096 }; // r || s or DER: at most 141 bytes
 
 struct sign {
-	const char *path, *out, *at_text, *attach;
+	const char *path, *given; // path: what `given` leads to, if it is signed in place
+	const char *out, *at_text, *attach;
 	bool detached, digest;
 	struct signer_options signer;
 	struct sign_record record;
@@ -86,7 +87,7 @@ static int parse(int argc, char **argv, struct sign *s)
 	}
 	if (argc - optind != 1)
 		return 1 + cmd_usage_error("sign", "one EIF is needed");
-	s->path = argv[optind];
+	s->path = s->given = argv[optind];
 	if (!s->signer.cert)
 		return 1 + cmd_usage_error("sign", "--cert is needed");
 	if (!!s->signer.key + s->detached + !!s->attach != 1)
@@ -141,7 +142,7 @@ static int write_signed(struct sign *s, const struct signer *signer, const struc
 	struct pcr_values pcrs = f->pcrs;
 	const char *text;
 
-	if (sign_record_find(&s->record, s->path, s->out, f, err) || make_section(s, signer, f, &section, err) ||
+	if (sign_record_find(&s->record, s->path, s->given, s->out, f, err) || make_section(s, signer, f, &section, err) ||
 	    signer_pcr8(signer, pcrs.pcr8, err))
 		return -1;
 	pcrs.has_pcr8 = true;
@@ -207,8 +208,8 @@ const struct cmd cmd_sign = {
 	"      --detached             print the bytes to be signed; their digest is said on standard error\n"
 	"      --digest               with --detached: print the digest's bytes instead (as KMS and HSMs want it)\n"
 	"      --attach FILE          a signature made elsewhere: r and s, or DER\n"
-	"      --record FILE          the EIF's record (default: FILE.eif.record.json, if there is one); with -o the signed\n"
-	"                             one's is OUT.record.json, else the same\n"
+	"      --record FILE          the EIF's record (default: FILE.eif.record.json, if there is one, beside the file or\n"
+	"                             the link that names it); with -o the signed one's is OUT.record.json, else the same\n"
 	"      --no-record            leave it as it is\n"
 	"      --at TIME              judge the certificate's dates then, not now\n"
 	"  -o, --output FILE          the signed file (default: FILE.eif is replaced)\n"

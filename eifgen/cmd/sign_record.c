@@ -4,12 +4,14 @@
 // signed one for the digest that takes its place.
 #include "eifgen/cmd/sign_record.h"
 
+#include "base/cleanup.h"
 #include "base/hex.h"
 #include "base/mem.h"
 #include "eifgen/cmd/cmd.h"
 #include "layerfs/digest.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -51,17 +53,44 @@ static int load(struct sign_record *s, const struct eif_file *f, struct err *err
 	return 0;
 }
 
-int sign_record_find(struct sign_record *s, const char *eif, const char *out, const struct eif_file *f, struct err *err)
+static bool same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+// The record's default place in s->from; NULL there if none is there.
+static int find_default(struct sign_record *s, const char *eif, const char *given, struct err *err)
+{
+	_cleanup_free_ char *at_target = mem_printf(err, "%s.record.json", eif),
+			    *at_link = mem_printf(err, "%s.record.json", given);
+	char text[ERR_MSG_MAX];
+	bool target, link;
+
+	if (!at_target || !at_link)
+		return -1;
+	target = !access(at_target, F_OK);
+	link = !access(at_link, F_OK);
+	if (target && link && !same_file(at_target, at_link)) {
+		snprintf(text, sizeof(text), "%s is left as it is: %s goes before it", at_link, at_target);
+		cmd_warn(NULL, text);
+	}
+	s->from = target ? steal_ptr(&at_target) : link ? steal_ptr(&at_link) : NULL;
+	return 0;
+}
+
+int sign_record_find(struct sign_record *s, const char *eif, const char *given, const char *out,
+		     const struct eif_file *f, struct err *err)
 {
 	struct err why = ERR_INIT;
 	char text[ERR_MSG_MAX + 64];
 
 	if (s->none)
 		return 0;
-	s->from = s->path ? mem_strdup(s->path, err) : mem_printf(err, "%s.record.json", eif);
-	if (!s->from)
+	if (s->path ? !(s->from = mem_strdup(s->path, err)) : find_default(s, eif, given, err))
 		return -1;
-	if (!s->path && access(s->from, F_OK))
+	if (!s->from)
 		return 0;
 	if (load(s, f, &why)) {
 		if (s->path || (why.class != ERR_MISMATCH && why.class != ERR_INPUT && why.class != ERR_UNSUPPORTED)) {
@@ -72,7 +101,7 @@ int sign_record_find(struct sign_record *s, const char *eif, const char *out, co
 		cmd_warn(NULL, text);
 		return 0;
 	}
-	s->to = out ? mem_printf(err, "%s.record.json", out) : mem_strdup(s->from, err);
+	s->to = out ? mem_printf(err, "%s.record.json", out) : sign_target(s->from, err);
 	return s->to ? 0 : -1;
 }
 

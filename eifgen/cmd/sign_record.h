@@ -15,7 +15,7 @@
 char *sign_target(const char *path, struct err *err);
 
 struct sign_record {
-	const char *path; // --record, or NULL: FILE.record.json, if there is one
+	const char *path; // --record, or NULL: FILE.record.json beside the file or the link that leads to it, if there is one
 	bool none;	  // --no-record
 	char *from, *to;  // owned; NULL: no record is written
 	struct record *record;
@@ -25,10 +25,11 @@ struct sign_record {
 #define SIGN_RECORD_INIT {.file = ATOMIC_FILE_INIT}
 
 // Finds the record of the EIF at `eif`, open as f, and decides where the signed file's goes: OUT.record.json, or, if
-// the EIF is signed in place (out NULL), where it is. A default record that is another file's, or none at all, is
-// warned of and left alone; one that --record names is ERR_MISMATCH or ERR_INPUT.
-int sign_record_find(struct sign_record *s, const char *eif, const char *out, const struct eif_file *f,
-		     struct err *err);
+// the EIF is signed in place (out NULL), where it is. `given` is what the EIF was called by: the same, or a link to it. The
+// default is the record beside the EIF, else the one beside the link. A default that is another file's record, or none at
+// all, is warned of and left alone, as is a second one beside the link; one that --record names is ERR_MISMATCH or ERR_INPUT.
+int sign_record_find(struct sign_record *s, const char *eif, const char *given, const char *out,
+		     const struct eif_file *f, struct err *err);
 
 // Writes the record of the signed EIF, open as fd, into s->file, for the caller to commit. Nothing to do without one.
 int sign_record_write(struct sign_record *s, const struct signer *signer, bool attached, const uint8_t pcr8[PCR_SIZE],

@@ -101,6 +101,27 @@ cp "$B" "$W/private.eif"
 t_exit 0 "as nitro-cli does" eifgen sign-eif --eif-path "$W/link.eif" --private-key "$W/p384.key" --signing-certificate "$W/p384.crt"
 t "here, too" cmp "$W/private.eif" "$W/p384.eif"
 t "with its permissions" test "$(stat -c %a "$W/private.eif")" = 600
+mkdir "$W/store" # the record beside the link that the EIF is called by, as build, push and pull name it
+signed_record() { test "$(jq -r .Eif.Sha256 "$1")" = "$(sha256sum <"$2" | cut -c1-64)"; }
+for how in "sign LINK --key KEY --cert CERT" "sign-eif --eif-path LINK --private-key KEY --signing-certificate CERT"; do
+	rm -f "$W"/store/* "$W"/named*
+	eifgen -q build testdata/images/plain --blobs testdata/images/platform -o "$W/named" >/dev/null
+	mv "$W/named" "$W/store/n.eif"; ln -s store/n.eif "$W/named"
+	how=${how//LINK/$W/named}; how=${how//KEY/$W/p384.key}; how=${how//CERT/$W/p384.crt}
+	# shellcheck disable=SC2086 # words
+	t_exit 0 "${how%% *}: the record is beside the link" eifgen $how
+	t "… it is the signed file's now" signed_record "$W/named.record.json" "$W/store/n.eif"
+	t "… and nothing was said" test ! -s "$W/err"
+	cp "$W/named.record.json" "$W/store/n.eif.record.json"
+	# shellcheck disable=SC2086
+	t_exit 0 "${how%% *}: there are two" eifgen $how
+	t_says "… the one beside the link is told of" "named.record.json is left as it is"
+done
+ln -sf store/n.eif.record.json "$W/named.record.json"
+t_exit 0 "a link to the record beside the file" eifgen sign "$W/named" --key "$W/p521.key" --cert "$W/p521.crt"
+t "is one record" test ! -s "$W/err"
+t "and stays a link" test -L "$W/named.record.json"
+t "to what was signed" signed_record "$W/named.record.json" "$W/store/n.eif"
 ln -s nowhere "$W/loose.eif"
 t_exit 2 "a link that leads nowhere" eifgen sign "$W/loose.eif" --key "$W/p384.key" --cert "$W/p384.crt"
 t_exit 0 "a broken signature can be replaced" eifgen sign "$W/broken.eif" --key "$W/p384.key" --cert "$W/p384.crt"
