@@ -2,7 +2,8 @@
 //
 // One head at a time. Everything above (typed reads, skipping, walking a container) is built on cbor_next, which is the
 // only place that looks at bytes, and which proves each of these before it returns: the head is whole; in strict mode
-// minimal and definite; a string lies inside the input; a container's items could fit in what is left (each needs a byte).
+// minimal and definite; a string lies inside the input; a container's items could fit in what is left (each needs a
+// byte).
 #include "base/cbor.h"
 
 #include "base/be.h"

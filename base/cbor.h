@@ -9,7 +9,8 @@
 // The reader walks a borrowed byte range, never allocates except for indefinite strings, never recurses. It is strict
 // by default: only minimal heads, only definite lengths, only UTF-8 in text. CBOR_LENIENT takes non-minimal heads and
 // indefinite lengths, as AWS's EIF reader does. No count that it hands out can exceed the bytes that are left, so a
-// caller may size an allocation by it. Duplicate map keys are the caller's to find: it alone knows which keys there are.
+// caller may size an allocation by it. Duplicate map keys are the caller's to find: it alone knows which keys there
+// are.
 #ifndef BASE_CBOR_H
 #define BASE_CBOR_H
 
@@ -86,8 +87,8 @@ int cbor_seq_next(struct cbor_reader *r, struct cbor_seq *seq, struct err *err);
 // True if a text (p, n) as cbor_get_text gives it is the C string s.
 bool cbor_text_is(const char *p, size_t n, const char *s);
 
-// Writing: appends minimal heads and definite lengths, so equal calls give equal bytes. 0 or -1 as buf_add. The order of
-// a map's keys is the caller's.
+// Writing: appends minimal heads and definite lengths, so equal calls give equal bytes. 0 or -1 as buf_add. The order
+// of a map's keys is the caller's.
 int cbor_put_uint(struct buf *b, uint64_t v, struct err *err);
 int cbor_put_int(struct buf *b, int64_t v, struct err *err);
 int cbor_put_bytes(struct buf *b, const void *p, size_t n, struct err *err);

@@ -9,7 +9,8 @@
 // Writes 2 * n digits and a NUL into out (which holds 2 * n + 1 bytes). Returns out.
 char *hex_encode(const void *data, size_t n, char *out);
 
-// Decodes exactly 2 * n digits from text (text_len of them) into out (n bytes). 0, or -1 if the length or a digit is off.
+// Decodes exactly 2 * n digits from text (text_len of them) into out (n bytes). 0, or -1 if the length or a digit is
+// off.
 int hex_decode(const char *text, size_t text_len, void *out, size_t n);
 
 #endif

@@ -3,7 +3,8 @@
 // RFC 3629 table 3-7 of Unicode in code: the first byte gives the length and the range of the second; every further
 // byte is 80..bf.
 //
-//   00..7f | c2..df 80.. | e0 a0..bf .. | e1..ec,ee,ef 80..bf .. | ed 80..9f .. | f0 90..bf .. .. | f1..f3 .. | f4 80..8f ..
+//   00..7f | c2..df 80.. | e0 a0..bf .. | e1..ec,ee,ef 80..bf .. | ed 80..9f ..
+//          | f0 90..bf .. .. | f1..f3 .. | f4 80..8f ..
 #include "base/utf8.h"
 
 size_t utf8_next(const void *data, size_t n, uint32_t *c)

@@ -22,7 +22,8 @@ struct attest_target {
 	const char *name; // the cage's host name, for SNI and Host; NULL: host (without SNI if that is an address)
 	const void *nonce; // NULL: none is sent, and what comes may be a cached document
 	size_t nonce_len;  // at most 256
-	unsigned timeout;  // seconds, for connecting to each address and for every wait; three times that for all the talk
+	// seconds, for connecting to each address and for every wait; three times that for all the talk
+	unsigned timeout;
 };
 
 struct attest_answer {

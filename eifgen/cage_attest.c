@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Writing the measurements back into cage.json by changing nothing else: the person's order, indentation and spacing are
-// theirs. The text has been parsed before, so a scanner that only knows strings and brackets finds the member's bytes.
+// Writing the measurements back into cage.json by changing nothing else: the person's order, indentation and spacing
+// are theirs. The text has been parsed before, so a scanner that only knows strings and brackets finds the member's
+// bytes.
 #include "eifgen/cage_config.h"
 #include "base/hex.h"
 
@@ -61,8 +62,8 @@ static bool key_is(const uint8_t *p, size_t n, const char *key)
 	return !*key && i == n;
 }
 
-// Finds the value of top-level member `key`; *last is where the last member's value ends (or behind `{`), *empty whether
-// there is none. False if the key is not there.
+// Finds the value of top-level member `key`; *last is where the last member's value ends (or behind `{`), *empty
+// whether there is none. False if the key is not there.
 static bool find_member(const uint8_t *p, size_t n, const char *key, struct span *value, size_t *last, bool *empty)
 {
 	size_t at = (size_t)((const uint8_t *)memchr(p, '{', n) - p) + 1;

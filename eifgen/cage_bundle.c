@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The archive's reader knows just what installer/build writes: ustar headers of 512 bytes, regular files, directories and
-// symlinks below runtime-dependencies/, names of less than 100 bytes. Anything else is an error, not a guess.
+// The archive's reader knows just what installer/build writes: ustar headers of 512 bytes, regular files, directories
+// and symlinks below runtime-dependencies/, names of less than 100 bytes. Anything else is an error, not a guess.
 #include "eifgen/cage_bundle.h"
 #include "base/checked.h"
 #include "base/hex.h"
@@ -16,7 +16,7 @@
 #define TOP "runtime-dependencies/"
 enum { BLOCK = 512, NAME_AT = 0, NAME_SIZE = 100, SIZE_AT = 124, TYPE_AT = 156, LINK_AT = 157, MAGIC_AT = 257 };
 
-// ---- the archive -----------------------------------------------------------------------------------------------------
+// ---- the archive ----------------------------------------------------------------------------------------------------
 struct member {
 	char name[NAME_SIZE + 1], link[NAME_SIZE + 1];
 	char type;
@@ -141,7 +141,7 @@ int cage_bundle_read_tools(const void *tar, size_t n, struct cage_bundle *b, str
 	return 0;
 }
 
-// ---- the directory ---------------------------------------------------------------------------------------------------
+// ---- the directory --------------------------------------------------------------------------------------------------
 // One file of the bundle, held against its digest in bundle.json.
 static int load_file(const char *dir, const cJSON *files, const char *name, struct buf *out, struct err *err)
 {

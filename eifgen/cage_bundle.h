@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The runtime bundle that `make bundle` makes and --runtime names: a directory of measured programs with bundle.json. What a
-// cage takes from it is read once into memory, and each byte of it is held against bundle.json's digests.
+// The runtime bundle that `make bundle` makes and --runtime names: a directory of measured programs with bundle.json.
+// What a cage takes from it is read once into memory, and each byte of it is held against bundle.json's digests.
 //
 //   bundle.json                {"bundle":1,"files":{NAME: sha256 …},"packages":{…}}
 //   cage-service               starts the services (runtime/service)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The text is cut into host and ports as the allowlist cuts it: at `]`, else at its only colon. A host that inet_pton takes,
-// or that holds a slash, is an address; all else is a name. The first fault is said.
+// The text is cut into host and ports as the allowlist cuts it: at `]`, else at its only colon. A host that inet_pton
+// takes, or that holds a slash, is an address; all else is a name. The first fault is said.
 #include "eifgen/cage_destination.h"
 
 #include <arpa/inet.h>
@@ -47,7 +47,7 @@ static const char *ports_fault(struct span s)
 	return NULL;
 }
 
-// ---- addresses -------------------------------------------------------------------------------------------------------
+// ---- addresses ------------------------------------------------------------------------------------------------------
 // 4 or 16 bytes into out; 0: no address.
 static size_t parse_address(struct span s, uint8_t out[16])
 {
@@ -102,7 +102,7 @@ static bool take_address(struct span s, bool bracketed, const char **fault)
 	return true;
 }
 
-// ---- names -----------------------------------------------------------------------------------------------------------
+// ---- names ----------------------------------------------------------------------------------------------------------
 static const char *label_fault(struct span s)
 {
 	if (s.n == 0)
@@ -154,7 +154,7 @@ static const char *pattern_fault(struct span s, size_t count)
 	return name_fault(name);
 }
 
-// ---- the whole -------------------------------------------------------------------------------------------------------
+// ---- the whole ------------------------------------------------------------------------------------------------------
 const char *cage_destination_fault(const char *text, size_t count)
 {
 	const char *end = text + strlen(text), *colon = strchr(text, ':'), *close = strchr(text, ']'), *fault;

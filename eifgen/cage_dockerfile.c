@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is appended runs as root under /bin/sh, whatever USER and SHELL the project's text ends with, and each step is one
-// line, so that neither escape directive nor continuation matters. Words go through single quotes, bytes of the
+// What is appended runs as root under /bin/sh, whatever USER and SHELL the project's text ends with, and each step is
+// one line, so that neither escape directive nor continuation matters. Words go through single quotes, bytes of the
 // configuration through octal: nothing in them is live.
 #include "eifgen/cage_dockerfile.h"
 #include "base/mem.h"
@@ -12,8 +12,8 @@
 
 static const char default_path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-// The image's own passwd and group, read as the canonical layout reads them. $u and $v hold USER's two parts; afterwards
-// $i, $g, $l are uid, gid, supplementary groups and $h the home directory.
+// The image's own passwd and group, read as the canonical layout reads them. $u and $v hold USER's two parts;
+// afterwards $i, $g, $l are uid, gid, supplementary groups and $h the home directory.
 static const char resolve_user[] =
 	"n= i= g=0 h= l=; if [ -f /etc/passwd ]; then while IFS=: read -r a b c d e f s || [ -n \"$a\" ]; do "
 	"case $a:$c:$d in :*|*::*|*:) continue;; esac; case $c$d in *[!0-9]*) continue;; esac; "
@@ -49,7 +49,7 @@ static int put_digest(struct buf *out, const struct buf *file, const char *name,
 		   : 0;
 }
 
-// ---- the runtime -----------------------------------------------------------------------------------------------------
+// ---- the runtime ----------------------------------------------------------------------------------------------------
 static int put_runtime(const struct cage_dockerfile *c, struct buf *out, struct err *err)
 {
 	static const char tar[] = "runtime-dependencies.tar";
@@ -80,7 +80,7 @@ static int put_runtime(const struct cage_dockerfile *c, struct buf *out, struct 
 			  plane, plane, tar, tar);
 }
 
-// ---- the services ----------------------------------------------------------------------------------------------------
+// ---- the services ---------------------------------------------------------------------------------------------------
 static int put_config(const struct cage_dockerfile *c, struct buf *out, struct err *err)
 {
 	_cleanup_buf_ struct buf cbor = BUF_INIT(CAGE_FILE_MAX);
@@ -181,7 +181,7 @@ int cage_dockerfile_print(const struct cage_dockerfile *c, struct buf *out, stru
 			  c->config->egress.enabled ? ", \"127.0.0.1\"" : "");
 }
 
-// ---- the base image's config -----------------------------------------------------------------------------------------
+// ---- the base image's config ----------------------------------------------------------------------------------------
 static int take_strings(const cJSON *config, const char *key, struct docker_list *out, struct err *err)
 {
 	const cJSON *list = NULL, *item;

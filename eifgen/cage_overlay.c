@@ -17,7 +17,7 @@
 
 static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-// ---- the tree --------------------------------------------------------------------------------------------------------
+// ---- the tree -------------------------------------------------------------------------------------------------------
 // Whether a file system is mounted over the directory at run time (the canonical layout's init does, below these).
 static bool is_hidden(const struct node *dir)
 {
@@ -60,7 +60,7 @@ static int put_text(struct tree *tree, struct node *dir, const char *name, const
 	return tree_add_file(tree, dir, name, 0644, text, strlen(text), err) ? 0 : -1;
 }
 
-// ---- tools -----------------------------------------------------------------------------------------------------------
+// ---- tools ----------------------------------------------------------------------------------------------------------
 static const char *image_path(const struct image_config *config)
 {
 	for (size_t i = 0; i < config->env_count; i++)
@@ -135,8 +135,9 @@ static const char *tool_path(const struct cage_overlay *o, const char *name)
 	return NULL;
 }
 
-// ---- services --------------------------------------------------------------------------------------------------------
-// A directory that holds nothing but what we put there: a `user`, `down` or `finish` that the image brought would act, too.
+// ---- services -------------------------------------------------------------------------------------------------------
+// A directory that holds nothing but what we put there: a `user`, `down` or `finish` that the image brought would act,
+// too.
 static struct node *service_dir(const struct cage_overlay *o, struct tree *tree, const char *name, struct err *err)
 {
 	struct node *top = make_dir(tree, SERVICE_DIR, err),
@@ -228,7 +229,7 @@ static int add_service(const struct cage_overlay *o, struct tree *tree, const st
 	       put(tree, dir, "workdir", 0644, &where, err) ? -1 : 0;
 }
 
-// ---- what the data plane will open -----------------------------------------------------------------------------------
+// ---- what the data plane will open ----------------------------------------------------------------------------------
 static int warn(const struct cage_overlay *o, const char *key, const char *what, const char *path, const char *then,
 		struct err *err)
 {
@@ -241,8 +242,8 @@ static int warn(const struct cage_overlay *o, const char *key, const char *what,
 	return 0;
 }
 
-// A file that cage.json names is in the image, or something in the enclave makes it before the data plane can serve. The
-// private key is better made there: what is in the image is in the EIF, for whoever has it.
+// A file that cage.json names is in the image, or something in the enclave makes it before the data plane can serve.
+// The private key is better made there: what is in the image is in the EIF, for whoever has it.
 static int check_file(const struct cage_overlay *o, const struct tree *tree, const char *key, const char *path,
 		      bool secret, struct err *err)
 {

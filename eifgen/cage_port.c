@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one rule for the port at which a cage's service listens, whoever asks: a build over an image's config, the Dockerfile
-// way over EXPOSE's words, `cage init` over both.
+// The one rule for the port at which a cage's service listens, whoever asks: a build over an image's config, the
+// Dockerfile way over EXPOSE's words, `cage init` over both.
 #include "eifgen/cage_config.h"
 
 #include <stdlib.h>

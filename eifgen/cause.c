@@ -75,8 +75,8 @@ static int slurp(const struct entropy_file *f, struct buf *out, struct err *err)
 	return 0;
 }
 
-// rule: one that speaks of a stamp, or NULL. Where its stamp is a number, it is the word for what differs if numbers alone
-// do; formats have their own.
+// rule: one that speaks of a stamp, or NULL. Where its stamp is a number, it is the word for what differs if numbers
+// alone do; formats have their own.
 static int by_bytes(const char *path, const struct entropy_rule *rule, const struct entropy_file *a,
 		    const struct entropy_file *b, struct cause *out, struct err *err)
 {
@@ -96,7 +96,8 @@ static int by_bytes(const char *path, const struct entropy_rule *rule, const str
 	return r < 0 ? -1 : 0;
 }
 
-// A file that both sides have, or (DIFF_ADDED, DIFF_REMOVED) one of them: its rule's word for it, else what can be seen.
+// A file that both sides have, or (DIFF_ADDED, DIFF_REMOVED) one of them: its rule's word for it, else what can be
+// seen.
 static int judge_file(const char *path, unsigned what, const struct entropy_file *a, const struct entropy_file *b,
 		      struct cause *out, struct err *err)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Whether two files differ in numbers alone, and whether those are dates. Both are walked side by side, a token at a
-// time: a number with the blanks before it (" 6" and "21" are both days), a name of a month or weekday, a run of blanks,
-// or one other byte. Tokens must agree in kind, and all but numbers and names in text. Only what differs decides: a
-// version that moved beside a date that stands still is no date.
+// time: a number with the blanks before it (" 6" and "21" are both days), a name of a month or weekday, a run of
+// blanks, or one other byte. Tokens must agree in kind, and all but numbers and names in text. Only what differs
+// decides: a version that moved beside a date that stands still is no date.
 #include "eifgen/cause_bytes.h"
 
 #include <string.h>

@@ -14,7 +14,8 @@
 
 enum {
 	COMPARE_BLOCK = 256 * 1024,
-	LINKED_READ_MAX = 1 << 30, // to judge hard links: every name reads the bytes anew, and they may be a million names
+	// to judge hard links: every name reads the bytes anew, and they may be a million names
+	LINKED_READ_MAX = 1 << 30,
 };
 
 // What each fact moves, and what it means when it differs. Facts of a side that are not here are compared silently

@@ -2,12 +2,12 @@
 //
 // The cutting. Line by line:
 //
-//   # directive=value        only before anything else: `escape` is ours, `syntax` and `check` the builder's; another name
-//                            is a comment, and ends them
+//   # directive=value        only before anything else: `escape` is ours, `syntax` and `check` the builder's; another
+//                            name is a comment, and ends them
 //   # comment, empty line    skipped, between the lines of an instruction too
 //   WORD rest \              one escape character, then nothing but blanks: the next line belongs to it
-//   RUN <<EOF …              RUN, COPY and ADD, behind ONBUILD too: each word <<NAME, <<-NAME, <<"NAME" takes whole lines
-//                            up to one that is NAME
+//   RUN <<EOF …              RUN, COPY and ADD, behind ONBUILD too: each word <<NAME, <<-NAME, <<"NAME" takes whole
+//                            lines up to one that is NAME
 #include "eifgen/dockerfile.h"
 #include "base/buf.h"
 #include "base/mem.h"
@@ -64,7 +64,7 @@ static int fail(unsigned line, struct err *err, const char *what)
 	return err_set(err, ERR_INPUT, "line %u: %s", line, what);
 }
 
-// ---- parser directives -----------------------------------------------------------------------------------------------
+// ---- parser directives ----------------------------------------------------------------------------------------------
 static bool is_named(struct span s, const char *name)
 {
 	return s.n == strlen(name) && !strncasecmp(s.p, name, s.n);
@@ -110,7 +110,7 @@ static int take_directives(struct scan *s, struct err *err)
 	return 0;
 }
 
-// ---- heredocs --------------------------------------------------------------------------------------------------------
+// ---- heredocs -------------------------------------------------------------------------------------------------------
 struct heredoc {
 	char name[256];
 	bool strip; // <<-: leading tabs do not count
@@ -191,7 +191,7 @@ static int skip_heredocs(struct scan *s, const char *args, unsigned first, struc
 	return 0;
 }
 
-// ---- instructions ----------------------------------------------------------------------------------------------------
+// ---- instructions ---------------------------------------------------------------------------------------------------
 // Appends one physical line without its continuation mark. True if another line follows.
 static bool add_piece(const struct scan *s, struct span line, struct buf *out, struct err *err, int *rc)
 {

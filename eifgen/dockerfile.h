@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A Dockerfile as its reference describes it: parser directives, comments, continuation lines, heredocs, JSON and shell
-// forms, stages, ARG and ENV with their expansion. Two steps: dockerfile_parse cuts the text into instructions and keeps
-// where each stood, so that a writer can leave what it does not change byte for byte; dockerfile_evaluate works out what
-// the last stage's image config will be, as far as the text (and a base image's config, if one is given) says.
+// forms, stages, ARG and ENV with their expansion. Two steps: dockerfile_parse cuts the text into instructions and
+// keeps where each stood, so that a writer can leave what it does not change byte for byte; dockerfile_evaluate works
+// out what the last stage's image config will be, as far as the text (and a base image's config, if one is given) says.
 #ifndef EIFGEN_DOCKERFILE_H
 #define EIFGEN_DOCKERFILE_H
 
@@ -27,7 +27,7 @@ struct docker_instruction {
 
 struct dockerfile {
 	char escape;	     // '\\', or what the escape directive says
-	bool open;	     // the text ends with a continuation mark: what is put behind it belongs to the last instruction
+	bool open; // the text ends with a continuation mark: what is put behind it belongs to the last instruction
 	struct docker_instruction *items; // owned
 	size_t count, cap;
 };
@@ -65,22 +65,24 @@ struct docker_build {
 	const char *const *args; // NAME=VALUE of the command line
 	size_t arg_count;
 	const char *arch;		 // OCI name, of TARGETARCH and its kin
-	const struct docker_image *base; // the config of the last stage's base image, or NULL: then nothing of it is known
+	// the config of the last stage's base image, or NULL: then nothing of it is known
+	const struct docker_image *base;
 };
 
-// out is cleared first; ERR_INPUT with `line N: ` for what no builder would take, ERR_LIMIT for what would cost too much.
+// out is cleared first; ERR_INPUT with `line N: ` for what no builder would take, ERR_LIMIT for what would cost too
+// much.
 int dockerfile_evaluate(const struct dockerfile *d, const struct docker_build *build, struct docker_image *out,
 			struct err *err);
 void docker_image_clear(struct docker_image *i);
 
-// What working out one Dockerfile may cost, in bytes copied and variables and patterns looked at: far more than one that
-// is meant to be built, and some seconds at most.
+// What working out one Dockerfile may cost, in bytes copied and variables and patterns looked at: far more than one
+// that is meant to be built, and some seconds at most.
 enum { DOCKERFILE_WORK_MAX = 1 << 27 };
 // Takes steps off what is left: ERR_LIMIT if that is less.
 int docker_spend(uint64_t *work, uint64_t steps, struct err *err);
 
-// The value of a word with quotes removed and variables expanded from `vars` (NAME=VALUE, the last one counts), in every
-// form that the reference has. The caller's; NULL with err. What it costs is taken off *work.
+// The value of a word with quotes removed and variables expanded from `vars` (NAME=VALUE, the last one counts), in
+// every form that the reference has. The caller's; NULL with err. What it costs is taken off *work.
 char *docker_expand(const char *word, char escape, const struct docker_list *vars, uint64_t *work, struct err *err);
 
 #endif

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // From instructions to an image's config, as a builder would do it: stages in order, each beginning with the config of
-// what its FROM names, an earlier stage's ARG and SHELL included; variables from ARG (command line first) and ENV (which
-// wins over ARG); the last stage is the image.
+// what its FROM names, an earlier stage's ARG and SHELL included; variables from ARG (command line first) and ENV
+// (which wins over ARG); the last stage is the image.
 #include "base/buf.h"
 #include "base/mem.h"
 #include "eifgen/dockerfile.h"
@@ -32,9 +32,9 @@ struct evaluation {
 	size_t count;
 };
 
-// ---- words -----------------------------------------------------------------------------------------------------------
-// The next blank-separated word of *p (quotes and escapes keep it together), raw, as a fresh text in *word, which is freed
-// first; NULL at the end. -1 is not the end: what follows would be taken for another instruction.
+// ---- words ----------------------------------------------------------------------------------------------------------
+// The next blank-separated word of *p (quotes and escapes keep it together), raw, as a fresh text in *word, which is
+// freed first; NULL at the end. -1 is not the end: what follows would be taken for another instruction.
 static int next_word(const char **p, char escape, char **word, struct err *err)
 {
 	const char *start = *p + strspn(*p, " \t"), *q = start;
@@ -133,7 +133,7 @@ static int set_text(char **member, char *value)
 	return 0;
 }
 
-// ---- instructions ----------------------------------------------------------------------------------------------------
+// ---- instructions ---------------------------------------------------------------------------------------------------
 static const char *find_build_arg(const struct docker_build *b, const char *name, size_t n)
 {
 	const char *found = NULL;
@@ -170,8 +170,8 @@ static int do_one_arg(const struct evaluation *e, struct stage *s, struct docker
 	return value ? set_var(e, s ? &s->args : global, name, strlen(name), value, err) : -1;
 }
 
-// ARG NAME[=default]: the command line's value, the default, or (in a stage) the value of the global ARG of that name. In a
-// stage all words are expanded as things were before this instruction; outside of one each sees those before it.
+// ARG NAME[=default]: the command line's value, the default, or (in a stage) the value of the global ARG of that name.
+// In a stage all words are expanded as things were before this instruction; outside of one each sees those before it.
 static int do_arg(const struct evaluation *e, struct stage *s, struct docker_list *global, const char *args,
 		  struct err *err)
 {
@@ -307,7 +307,7 @@ static int do_shell(const struct evaluation *e, struct stage *s, const struct do
 	return do_command(e, s, i, &s->image.shell, err);
 }
 
-// ---- stages ----------------------------------------------------------------------------------------------------------
+// ---- stages ---------------------------------------------------------------------------------------------------------
 static int image_copy(const struct evaluation *e, struct docker_image *to, const struct docker_image *from,
 		      struct err *err)
 {
@@ -427,7 +427,8 @@ static int do_one(struct evaluation *e, const struct docker_instruction *i, stru
 	}
 	if (!strcmp(i->word, "ONBUILD")) {
 		s->image.onbuild = true;
-		return is_inert(i->args) ? 0 : docker_list_add(&s->image.triggers, i->args, err); // those may hold heredocs
+		// those may hold heredocs
+		return is_inert(i->args) ? 0 : docker_list_add(&s->image.triggers, i->args, err);
 	}
 	return is_inert(i->word) ? 0 : err_set(err, ERR_INPUT, "unknown instruction %.32s", i->word);
 }

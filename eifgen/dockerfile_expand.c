@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A builder's reading of words: quotes, the escape character, and variables, as the reference has them for ENV, USER,
-// WORKDIR, EXPOSE and FROM. Inside single quotes nothing is special; inside double quotes the escape character keeps its
-// meaning before itself, `"` and `$` only. Of a variable:
+// WORKDIR, EXPOSE and FROM. Inside single quotes nothing is special; inside double quotes the escape character keeps
+// its meaning before itself, `"` and `$` only. Of a variable:
 //
 //   $NAME ${NAME}                      its value, or nothing
 //   ${NAME:-word} ${NAME:+word} ${NAME:?word}   by whether it has a value; without the colon, by whether it is set
 //   ${NAME#glob} ## % %%               without its shortest or longest beginning or end that is like the glob
 //   ${NAME/glob/text} ${NAME//glob/text}        its first, or every, longest part like the glob replaced
 //
-// A word is expanded in turn, at most eight deep. A Dockerfile may come from a stranger, and a short line may ask for much
-// (long values put together, patterns held against them), so every step is taken off what the whole file may cost.
+// A word is expanded in turn, at most eight deep. A Dockerfile may come from a stranger, and a short line may ask for
+// much (long values put together, patterns held against them), so every step is taken off what the whole file may cost.
 #include "base/buf.h"
 #include "base/mem.h"
 #include "eifgen/dockerfile.h"
@@ -53,7 +53,7 @@ static int lookup(struct expansion *e, const char *name, size_t n, const char **
 	return docker_spend(e->work, 1 + (vars ? vars->count : 0), err);
 }
 
-// ---- globs -----------------------------------------------------------------------------------------------------------
+// ---- globs ----------------------------------------------------------------------------------------------------------
 struct glob {
 	char c[GLOB_MAX];
 	char kind[GLOB_MAX]; // '*', '?', or 'c' for the byte itself
@@ -85,8 +85,8 @@ static int pick(int a, int b, bool longest)
 	return (a > b) == longest ? a : b;
 }
 
-// end[i], for each i in 0..n: where the longest, or the shortest, part of text (n bytes) that is like the glob ends if it
-// begins at i, or NO_END. Worked out from the end of the text to its beginning, a row of the table
+// end[i], for each i in 0..n: where the longest, or the shortest, part of text (n bytes) that is like the glob ends if
+// it begins at i, or NO_END. Worked out from the end of the text to its beginning, a row of the table
 //
 //   row[k]   where a part ends that begins here and is like the glob from its position k on
 //
@@ -116,8 +116,8 @@ static int cut_front(const int *end, const char *value, struct buf *out, struct 
 	return buf_add_str(out, value + (end[0] == NO_END ? 0 : end[0]), err);
 }
 
-// `longest`: the first place from which the glob reaches the value's end, else the last. end holds the longest parts, so
-// whoever can reach it does.
+// `longest`: the first place from which the glob reaches the value's end, else the last. end holds the longest parts,
+// so whoever can reach it does.
 static int cut_back(const int *end, const char *value, size_t n, bool longest, struct buf *out, struct err *err)
 {
 	size_t keep = n;
@@ -149,7 +149,7 @@ static int replace(const int *end, const char *value, const char *with, bool all
 	return 0;
 }
 
-// ---- words -----------------------------------------------------------------------------------------------------------
+// ---- words ----------------------------------------------------------------------------------------------------------
 static int until(struct expansion *e, char stop, bool raw, struct buf *out, struct err *err);
 
 // The text up to `stop`, expanded, as a text of its own.
@@ -337,7 +337,7 @@ char *docker_expand(const char *word, char escape, const struct docker_list *var
 	return (char *)out.data;
 }
 
-// ---- lists -----------------------------------------------------------------------------------------------------------
+// ---- lists ----------------------------------------------------------------------------------------------------------
 int docker_list_add(struct docker_list *l, const char *text, struct err *err)
 {
 	if (l->count == DOCKERFILE_WORDS_MAX)

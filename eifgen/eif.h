@@ -2,8 +2,9 @@
 //
 // The Enclave Image File, version 4 (facts/eif-format.md 1). All integers big-endian, no padding:
 //
-//   0x000 magic ".eif"  0x004 version u16  0x006 flags u16 (bit 0: aarch64)  0x008 default_mem u64  0x010 default_cpus u64
-//   0x018 reserved u16  0x01a num_sections u16  0x01c offsets u64[32]  0x11c sizes u64[32]  0x21c unused u32  0x220 crc u32
+//   0x000 magic ".eif"  0x004 version u16  0x006 flags u16 (bit 0: aarch64)  0x008 default_mem u64
+//   0x010 default_cpus u64  0x018 reserved u16  0x01a num_sections u16  0x01c offsets u64[32]  0x11c sizes u64[32]
+//   0x21c unused u32  0x220 crc u32
 //   then per section: type u16, flags u16, size u64, data
 //
 // The writer streams: sections are appended, digests and CRC run beside, header and section sizes are patched last.
@@ -56,14 +57,14 @@ struct sink eif_writer_sink(struct eif_writer *w); // eif_writer_write as a sink
 int eif_writer_measure(struct eif_writer *w, struct pcr_values *pcrs, struct err *err);
 int eif_writer_finish(struct eif_writer *w, struct err *err);
 // Within the last section, before its data, of a file that is written: says how long that section will be and what its
-// CRC will be. Then the whole header is known, and from here on the file's SHA-256 is taken as the data goes by (what is
-// on the disk already is read back for it), on a thread of its own if there are threads.
+// CRC will be. Then the whole header is known, and from here on the file's SHA-256 is taken as the data goes by (what
+// is on the disk already is read back for it), on a thread of its own if there are threads.
 int eif_writer_foresee(struct eif_writer *w, uint64_t size, uint32_t crc, struct err *err);
-// After eif_writer_finish: the file's SHA-256 as `sha256:…` into room for DIGEST_TEXT_MAX. Returns false, and says nothing,
-// if nothing was foreseen or another header came about than the one foreseen: then the file has to be read.
+// After eif_writer_finish: the file's SHA-256 as `sha256:…` into room for DIGEST_TEXT_MAX. Returns false, and says
+// nothing, if nothing was foreseen or another header came about than the one foreseen: then the file has to be read.
 bool eif_writer_digest(struct eif_writer *w, char *text);
-// Measuring only (fd -1), within a section: the registers' state, and taking one up that `skipped` bytes of this section
-// led to, which then count as written. Waits for the consumers.
+// Measuring only (fd -1), within a section: the registers' state, and taking one up that `skipped` bytes of this
+// section led to, which then count as written. Waits for the consumers.
 int eif_writer_save(struct eif_writer *w, uint8_t out[PCR_MEASURE_STATE], struct err *err);
 // The same without waiting for the registers: they put their state as of here into `out` when they get there. It is
 // complete, and need not stay where it is any longer, after eif_writer_settle.

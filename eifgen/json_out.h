@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // JSON text, written front to back: what the commands print, and the EIF's metadata. The caller says objects, keys and
-// values in order; equal calls give equal bytes. Strings are escaped as the reference's JSON library does: `"` `\` \b \f
-// \n \r \t, other control characters as \u00xx in lower-case hex, everything else raw UTF-8; a byte that belongs to no
-// UTF-8 sequence becomes U+FFFD. Errors (memory) stick and are told once, by jout_text.
+// values in order; equal calls give equal bytes. Strings are escaped as the reference's JSON library does: `"` `\` \b
+// \f \n \r \t, other control characters as \u00xx in lower-case hex, everything else raw UTF-8; a byte that belongs to
+// no UTF-8 sequence becomes U+FFFD. Errors (memory) stick and are told once, by jout_text.
 //
 //	struct jout o = JOUT_INIT(true);
 //	jout_open(&o, NULL, '{'); jout_str(&o, "Name", name); jout_close(&o, '}');

@@ -3,8 +3,9 @@
 // A recursive-descent parser whose recursion is bounded by the depth that the caller grants (never more than 128), into
 // one array of nodes linked by index, so that growing it moves nothing. Strings are decoded into one shared buffer.
 //
-// Doubles are written as the shortest digits that read back as the same double, then laid out by where the decimal point
-// falls (position = digits before it): 1..16 plain with `.0` if whole, -4..0 as 0.000ddd, anything else d.ddde<exponent>.
+// Doubles are written as the shortest digits that read back as the same double, then laid out by where the decimal
+// point falls (position = digits before it): 1..16 plain with `.0` if whole, -4..0 as 0.000ddd, anything else
+// d.ddde<exponent>.
 #include "eifgen/json_value.h"
 
 #include "base/cleanup.h"
@@ -175,8 +176,9 @@ static double power_of_ten(int n)
 	return strtod(text, NULL); // the locale is C: no program of ours sets another
 }
 
-// The reference's double: as many digits as fit 64 bits make an integer, which is then scaled by one rounded multiplication
-// or division (two when the exponent is below what a double holds). `text` is a sound JSON number without its sign.
+// The reference's double: as many digits as fit 64 bits make an integer, which is then scaled by one rounded
+// multiplication or division (two when the exponent is below what a double holds). `text` is a sound JSON number
+// without its sign.
 static double scale_as_reference(const char *text)
 {
 	uint64_t significand = 0, grown;
@@ -196,7 +198,8 @@ static double scale_as_reference(const char *text)
 		exponent += full ? !fraction : -fraction;
 	}
 	if (*text)
-		written = strtol(text + 1, NULL, 10); // LONG_MAX at most; a number's text is short, so the sum cannot wrap
+		// LONG_MAX at most; a number's text is short, so the sum cannot wrap
+		written = strtol(text + 1, NULL, 10);
 	if (written > INT32_MAX || written < -INT32_MAX)
 		return significand && written > 0 ? HUGE_VAL : 0.0;
 	d = (double)significand;

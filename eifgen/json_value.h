@@ -9,8 +9,8 @@
 // arithmetic, so that a writer gives the bytes that AWS's would; JDOC_EXACT rounds correctly, so that what either has
 // written reads and prints as it stands.
 //
-// Refused, as there: anything but RFC 8259, bytes that are no UTF-8, lone surrogates, a byte order mark, text behind the
-// value, numbers past the range of a double, and nesting past the caller's depth.
+// Refused, as there: anything but RFC 8259, bytes that are no UTF-8, lone surrogates, a byte order mark, text behind
+// the value, numbers past the range of a double, and nesting past the caller's depth.
 #ifndef EIFGEN_JSON_VALUE_H
 #define EIFGEN_JSON_VALUE_H
 

@@ -48,13 +48,14 @@ struct layout_options {
 	bool strict;	  // every warning becomes an error
 	bool allow_large; // a ramdisk past 4 GiB
 	bool drop;	  // the tree's contents are not needed once they are written: they may go (tree_content_drop)
-	// Takes the place of reading a file's content and writing it into `out` (warm.h); NULL: read and write. Called after
-	// everything before it has gone to `out`.
+	// Takes the place of reading a file's content and writing it into `out` (warm.h); NULL: read and write. Called
+	// after everything before it has gone to `out`.
 	int (*content)(void *ctx, const struct tree *tree, const struct inode *inode, struct err *err);
 	void *content_ctx;
 	const struct newc_watch *watch; // told of each entry as it is written (not with `content`); NULL: nobody
 	void (*warn)(void *ctx, const char *text);	    // one line; may be NULL
-	void (*unpredictable)(void *ctx, const char *path); // nitro-cli: what Docker's own result would not fix; may be NULL
+	// nitro-cli: what Docker's own result would not fix; may be NULL
+	void (*unpredictable)(void *ctx, const char *path);
 	void *ctx;
 };
 

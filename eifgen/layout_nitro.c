@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The nitro-cli layout, version 1: byte for byte what `nitro-cli build-enclave` 1.4/1.5 writes through Docker (overlay2)
-// and linuxkit 1.5.2 with AWS's patches (facts/build.md 2.2-2.5, 3, 9). In the order in which the bytes appear:
+// The nitro-cli layout, version 1: byte for byte what `nitro-cli build-enclave` 1.4/1.5 writes through Docker
+// (overlay2) and linuxkit 1.5.2 with AWS's patches (facts/build.md 2.2-2.5, 3, 9). In the order in which the bytes
+// appear:
 //
 //   rootfs                                   2017 stamp
 //   rootfs/…    the image under Docker's init layer, walked component-wise, directories with a trailing slash,

@@ -11,7 +11,7 @@
 #include "layerfs/newc.h"
 
 enum {
-	LAYOUT_NAME_MAX = 4095,	     // bytes of a name or symlink target in a ramdisk: the kernel drops longer ones silently
+	LAYOUT_NAME_MAX = 4095, // bytes of a name or symlink target in a ramdisk: the kernel drops longer ones silently
 	LAYOUT_COMPONENT_MAX = 255,  // NAME_MAX of the kernel's file systems
 	LAYOUT_PATH_SPACE = 32768,   // room to name a path that is too long
 	LAYOUT_FILE_MAX = 16 << 20,  // cmd, env, /etc/passwd, /etc/group: far past any real one

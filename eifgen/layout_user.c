@@ -80,7 +80,8 @@ static int read_file(const struct tree *tree, const char *path, struct buf *out,
 	return 0;
 }
 
-// The next line with a name and at least `least` fields; up to `want` of them in f, empty where missing. False at the end.
+// The next line with a name and at least `least` fields; up to `want` of them in f, empty where missing. False at the
+// end.
 static bool next_line(const struct buf *text, size_t *at, struct field *f, size_t least, size_t want)
 {
 	while (*at < text->len) {

@@ -23,7 +23,8 @@ struct listing_entry {
 	uint32_t order;	     // place in the archive, from 0
 	uint64_t data_offset;
 	struct newc_header h;
-	const struct listing_entry *data; // whose bytes are this entry's: itself, or the name of its inode that carries them
+	// whose bytes are this entry's: itself, or the name of its inode that carries them
+	const struct listing_entry *data;
 	int layer; // index of the layer that brought it, or -1 where not known (an EIF does not say)
 };
 

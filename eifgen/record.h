@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The record of a build: what went in by digest, which rules by version, what came out. Canonical JSON (members sorted by
-// bytes, no white space, integers only) and one LF, so that equal builds give equal records, and a record can be signed.
-// Its schema, version 1, is eifgen-record(5). Nothing in it speaks of the machine or the time of day.
+// The record of a build: what went in by digest, which rules by version, what came out. Canonical JSON (members sorted
+// by bytes, no white space, integers only) and one LF, so that equal builds give equal records, and a record can be
+// signed. Its schema, version 1, is eifgen-record(5). Nothing in it speaks of the machine or the time of day.
 #ifndef EIFGEN_RECORD_H
 #define EIFGEN_RECORD_H
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reading a record, and holding a build's inputs against one. For the latter the inputs of the build at hand are written
-// as a record themselves and the two documents compared member by member, so that no field can be forgotten here.
+// Reading a record, and holding a build's inputs against one. For the latter the inputs of the build at hand are
+// written as a record themselves and the two documents compared member by member, so that no field can be forgotten
+// here.
 //
-// Not compared: how the image was named and how its layers are compressed (its config names them by their content), the tool's own
-// version (its rules have versions of their own), where the epoch came from (the epoch itself is), package versions of
-// the runtime (its digests are).
+// Not compared: how the image was named and how its layers are compressed (its config names them by their content), the
+// tool's own version (its rules have versions of their own), where the epoch came from (the epoch itself is), package
+// versions of the runtime (its digests are).
 #include "base/hex.h"
 #include "base/mem.h"
 #include "eifgen/record.h"

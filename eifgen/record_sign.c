@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A signature that is put on a finished EIF changes five members of its record: Eif, Measurements.PCR8, Sections (the
-// signature's row, always the last), Signature and nothing else. What comes out is what `build` with that key would have
-// written, byte for byte.
+// signature's row, always the last), Signature and nothing else. What comes out is what `build` with that key would
+// have written, byte for byte.
 #include "base/hex.h"
 #include "eifgen/eif.h"
 #include "eifgen/record.h"

@@ -9,8 +9,8 @@
 #include "eifgen/json_out.h"
 #include "pcr/pcr.h"
 
-// `"Measurements": {"HashAlgorithm": "Sha384 { ... }", "PCR0": …, "PCR1": …, "PCR2": …[, "PCR8": …]}` into an open object.
-// The odd text of HashAlgorithm is nitro-cli's, which scripts print but none should compare.
+// `"Measurements": {"HashAlgorithm": "Sha384 { ... }", "PCR0": …, "PCR1": …, "PCR2": …[, "PCR8": …]}` into an open
+// object. The odd text of HashAlgorithm is nitro-cli's, which scripts print but none should compare.
 void report_measurements(struct jout *o, const struct pcr_values *v);
 
 // Every key of nitro-cli's describe-eif, in its order, into an open object (facts/eif-format.md 8). What the file does

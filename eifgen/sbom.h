@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What software an image holds, as its own package databases say: dpkg (status and status.d), apk (installed), rpm
-// (rpmdb.sqlite, Packages, Packages.db), found at their usual places in the merged tree. Written as an SPDX 2.3 document in JSON
-// (spdx.github.io/spdx-spec/v2.3): one package for the image, one for each package it contains, with a package URL
-// (purl). The same image and epoch give the same bytes: packages are sorted, the namespace is made of the image's
-// digest.
+// (rpmdb.sqlite, Packages, Packages.db), found at their usual places in the merged tree. Written as an SPDX 2.3
+// document in JSON (spdx.github.io/spdx-spec/v2.3): one package for the image, one for each package it contains, with a
+// package URL (purl). The same image and epoch give the same bytes: packages are sorted, the namespace is made of the
+// image's digest.
 #ifndef EIFGEN_SBOM_H
 #define EIFGEN_SBOM_H
 

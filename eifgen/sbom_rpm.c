@@ -7,10 +7,10 @@
 //
 // Integers big-endian. Strings (type 6, and the first of type 9) end with NUL inside the data.
 //
-// The SQLite library reads the file from memory, and the file is somebody else's: its schema is code that would run here.
-// So the one SELECT may read columns and nothing else (a view that never ends is refused when it is compiled), no value
-// may be longer than the file, patterns match nothing (GLOB takes exponential time), and all rows together may not hold
-// more bytes than the file (pages that are reached again and again).
+// The SQLite library reads the file from memory, and the file is somebody else's: its schema is code that would run
+// here. So the one SELECT may read columns and nothing else (a view that never ends is refused when it is compiled), no
+// value may be longer than the file, patterns match nothing (GLOB takes exponential time), and all rows together may
+// not hold more bytes than the file (pages that are reached again and again).
 #include "eifgen/sbom_rpm.h"
 
 #include "base/be.h"
@@ -155,8 +155,8 @@ int sbom_read_rpm(struct sbom *s, uint8_t *bytes, size_t n, struct err *err)
 	sqlite3 *db = NULL;
 	int rc;
 
-	// A database in WAL mode cannot be opened without its log beside it; bytes 18 and 19 say which mode. What the log
-	// held was checkpointed when the last writer closed, or is no part of the image.
+	// A database in WAL mode cannot be opened without its log beside it; bytes 18 and 19 say which mode. What the
+	// log held was checkpointed when the last writer closed, or is no part of the image.
 	if (n > 19 && bytes[18] == 2 && bytes[19] == 2)
 		bytes[18] = bytes[19] = 1;
 	if (sqlite3_open_v2(":memory:", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_MEMORY, NULL) != SQLITE_OK ||

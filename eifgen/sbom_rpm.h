@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What sbom.c reads rpm's databases with, in each of their three forms, whole in memory. The packages of the database
-// are added to the list; ERR_INPUT for bytes that are no database of the form, or a broken one. Private to the sbom files.
+// are added to the list; ERR_INPUT for bytes that are no database of the form, or a broken one. Private to the sbom
+// files.
 #ifndef EIFGEN_SBOM_RPM_H
 #define EIFGEN_SBOM_RPM_H
 

@@ -5,8 +5,8 @@
 //
 // Berkeley DB, a hash (Packages; RHEL and CentOS to 8, Amazon Linux 2), in the byte order of the machine that wrote it:
 //   page 0     magic 0x061561 at 12, page size at 20, encryption at 24
-//   each page  next page at 16, entries u16 at 20, bytes u16 at 22, type at 25; then the entries' offsets, u16 each; the
-//              entries lie at the page's end, the first one last: key, value, key, value …
+//   each page  next page at 16, entries u16 at 20, bytes u16 at 22, type at 25; then the entries' offsets, u16 each;
+//              the entries lie at the page's end, the first one last: key, value, key, value …
 //   an entry   1 and the bytes, or 3 _ _ _, first page u32, length u32: the bytes lie in a chain of pages of type 7
 //
 // ndb (Packages.db; SUSE), little-endian:

@@ -30,8 +30,8 @@ int epoch_from_text(const char *text, enum epoch_source source, struct epoch *ou
 // (path is relative to dir). facts in the architecture's hazards: safe.directory, SHA-256 repositories, shallow clones.
 int epoch_from_git(const char *dir, const char *path, struct epoch *out, struct err *err);
 // As epoch_from_git without a path, but commits (of one parent) that changed nothing but `file` (relative to dir) are
-// stepped over, and that file alone does not make the work tree dirty: for a file into which a build writes its results,
-// whose commit must not move the next build's epoch. A file outside of the work tree steps over nothing.
+// stepped over, and that file alone does not make the work tree dirty: for a file into which a build writes its
+// results, whose commit must not move the next build's epoch. A file outside of the work tree steps over nothing.
 int epoch_from_git_but(const char *dir, const char *file, struct epoch *out, struct err *err);
 // Whether a git repository holds dir (one that cannot be read counts: reading it gives the reason).
 bool epoch_git_holds(const char *dir);

@@ -288,7 +288,8 @@ static int last_change(git_repository *repo, git_commit **commit, const char *pa
 	return rc;
 }
 
-// 1 if the only parent differs from the commit in nothing but the file at `path`, and *commit becomes that parent; else 0.
+// 1 if the only parent differs from the commit in nothing but the file at `path`, and *commit becomes that parent; else
+// 0.
 static int step_over(git_repository *repo, git_commit **commit, const char *path, struct err *err)
 {
 	_cleanup_(commitp) git_commit *parent = NULL;
@@ -358,8 +359,8 @@ bool epoch_git_holds(const char *dir)
 	return holds;
 }
 
-// *commit moves to the last change of `path`, or back over changes of `but` alone (one of them is NULL); *in_tree is its
-// place, NULL for a `but` outside of the work tree, which no commit of this repository changes.
+// *commit moves to the last change of `path`, or back over changes of `but` alone (one of them is NULL); *in_tree is
+// its place, NULL for a `but` outside of the work tree, which no commit of this repository changes.
 static int choose(git_repository *repo, git_commit **commit, const char *dir, const char *path, const char *but,
 		  char **in_tree, struct err *err)
 {

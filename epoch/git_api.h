@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// libgit2, opened when a git repository is first asked: `git->repository_open_ext()` is git_repository_open_ext() with the
-// prototype of git2.h. Private to epoch.
+// libgit2, opened when a git repository is first asked: `git->repository_open_ext()` is git_repository_open_ext() with
+// the prototype of git2.h. Private to epoch.
 #ifndef EPOCH_GIT_API_H
 #define EPOCH_GIT_API_H
 
@@ -30,8 +30,9 @@ struct git_api {
 // Read-only, its pointers NULL until git_load has returned 0.
 extern const struct git_api *const git;
 
-// Before any call through `git`; any thread, any number of times. The first one opens the library, and its answer stays: 0,
-// or -1 with ERR_UNSUPPORTED if it cannot be opened or is another version than that of git2.h. err may be NULL.
+// Before any call through `git`; any thread, any number of times. The first one opens the library, and its answer
+// stays: 0, or -1 with ERR_UNSUPPORTED if it cannot be opened or is another version than that of git2.h. err may be
+// NULL.
 int git_load(struct err *err);
 
 #endif

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pushing an artifact: blobs first, then the manifest that names them, then, for a registry without referrers, the index
-// under the subject's tag. That index is read, extended and written back; two clients at once may lose an entry, which
-// the specification accepts for this fallback.
+// Pushing an artifact: blobs first, then the manifest that names them, then, for a registry without referrers, the
+// index under the subject's tag. That index is read, extended and written back; two clients at once may lose an entry,
+// which the specification accepts for this fallback.
 #include "layerfs/artifact.h"
 
 #include "base/io.h"

@@ -45,11 +45,13 @@ int artifact_part_set(struct artifact_part *p, int fd, const char *media_type, c
 int artifact_find_subject(struct registry *r, const char *digest, struct artifact_subject *out, bool *found,
 			  struct err *err);
 
-// Pushes parts, config and manifest under `tag`, and keeps the referrers tag if the registry does not. a->digest is set.
+// Pushes parts, config and manifest under `tag`, and keeps the referrers tag if the registry does not. a->digest is
+// set.
 int artifact_push(struct registry *r, const char *tag, struct artifact *a, struct err *err);
 
-// Finds the artifact of this type that `name` (tag or digest) means: the manifest itself or, if that is an image's or an
-// index of images, the one artifact of the type that refers to it or to one of them. ERR_INPUT if there is none or several (then they are listed).
+// Finds the artifact of this type that `name` (tag or digest) means: the manifest itself or, if that is an image's or
+// an index of images, the one artifact of the type that refers to it or to one of them. ERR_INPUT if there is none or
+// several (then they are listed).
 int artifact_open(struct registry *r, const char *name, const char *type, struct artifact *out, struct err *err);
 
 // Writes a part's bytes to fd, digest and size checked: ERR_MISMATCH names the blob.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Finding an artifact and fetching its parts. A reference may lead to the artifact itself or to an image; then the list
-// of referrers is asked for: GET /v2/REPO/referrers/DIGEST where the registry has it, page by page, else the index under
-// the referrers tag. Whatever that list says of an artifact is only a hint: the manifest is fetched by digest and judged.
+// of referrers is asked for: GET /v2/REPO/referrers/DIGEST where the registry has it, page by page, else the index
+// under the referrers tag. Whatever that list says of an artifact is only a hint: the manifest is fetched by digest and
+// judged.
 #include "layerfs/artifact.h"
 
 #include "base/io.h"
@@ -19,7 +20,8 @@
 enum {
 	PIECE = 128 << 10,
 	REFERRER_PAGES_MAX = 64, // a page of a registry holds a hundred entries or more
-	INDEX_IMAGES_MAX = 64,	 // that an index is searched for: the largest in use have two for each of a dozen platforms
+	// that an index is searched for: the largest in use have two for each of a dozen platforms
+	INDEX_IMAGES_MAX = 64,
 };
 
 // ---- the manifest --------------------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // All goes through one descriptor of the directory, the one that was judged: files are found, measured and removed
-// relative to it. "Used" is a file's modification time, which loading sets; it is compared with other files' only, never
-// with the clock.
+// relative to it. "Used" is a file's modification time, which loading sets; it is compared with other files' only,
+// never with the clock.
 #include "layerfs/cache_files.h"
 
 #include "base/cleanup.h"

@@ -7,8 +7,8 @@
 //   either of them + .tmp-??????                     one in the making, or what a killed run left
 //   all else                                         foreign: neither counted as the cache's nor ever removed
 //
-// What lies here is believed (layer_cache.h says how far), so the directory must be the user's own: a real directory, not
-// reached through a symlink of its name, owned by the effective user, writable by nobody else.
+// What lies here is believed (layer_cache.h says how far), so the directory must be the user's own: a real directory,
+// not reached through a symlink of its name, owned by the effective user, writable by nobody else.
 #ifndef LAYERFS_CACHE_FILES_H
 #define LAYERFS_CACHE_FILES_H
 
@@ -29,8 +29,8 @@ int cache_files_make(const char *dir, struct err *err);
 int cache_files_usage(const char *dir, struct cache_usage *out, struct err *err);
 int cache_files_clean(const char *dir, struct cache_usage *out, struct err *err);
 
-// Removes what was used longest ago until the cache's files take at most `bytes`, and temporary files a day older than the
-// newest file. Whatever fails is passed over.
+// Removes what was used longest ago until the cache's files take at most `bytes`, and temporary files a day older than
+// the newest file. Whatever fails is passed over.
 void cache_files_trim(const char *dir, uint64_t bytes);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// libcurl.so.4 has kept its ABI since 2006, and newer functions are found or not. Options are no symbols, so the version
-// that brought the newest one is asked for.
+// libcurl.so.4 has kept its ABI since 2006, and newer functions are found or not. Options are no symbols, so the
+// version that brought the newest one is asked for.
 #include "layerfs/curl_api.h"
 
 #include <pthread.h>

@@ -29,8 +29,9 @@ struct curl_api {
 // Read-only, its pointers NULL until curl_load has returned 0.
 extern const struct curl_api *const curl;
 
-// Before any call through `curl`; any thread, any number of times. The first one opens and initialises the library, and its
-// answer stays: 0, or -1 with ERR_UNSUPPORTED if it cannot be opened or is too old, ERR_IO if it does not start. err may be NULL.
+// Before any call through `curl`; any thread, any number of times. The first one opens and initialises the library, and
+// its answer stays: 0, or -1 with ERR_UNSUPPORTED if it cannot be opened or is too old, ERR_IO if it does not start.
+// err may be NULL.
 int curl_load(struct err *err);
 
 #endif

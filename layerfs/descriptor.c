@@ -22,7 +22,8 @@ static const struct {
 	{"application/vnd.oci.image.layer.v1.tar", MEDIA_LAYER_PLAIN},
 	{"application/vnd.oci.image.layer.v1.tar+gzip", MEDIA_LAYER_GZIP},
 	{"application/vnd.oci.image.layer.v1.tar+zstd", MEDIA_LAYER_ZSTD},
-	// Deprecated names for layers that may not be redistributed; where the blob is there, it is a layer like any other.
+	// Deprecated names for layers that may not be redistributed; where the blob is there, it is a layer like any
+	// other.
 	{"application/vnd.oci.image.layer.nondistributable.v1.tar", MEDIA_LAYER_PLAIN},
 	{"application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", MEDIA_LAYER_GZIP},
 	{"application/vnd.oci.image.layer.nondistributable.v1.tar+zstd", MEDIA_LAYER_ZSTD},

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What `docker save` and skopeo's docker-archive: write: a tar with
-//   manifest.json   [{"Config": "<path>", "RepoTags": ["name:tag", …] or null, "Layers": ["<path of a layer tar>", …]}, …]
+//   manifest.json   [{"Config": "<path>", "RepoTags": ["name:tag", …] or null,
+//                     "Layers": ["<path of a layer tar>", …]}, …]
 // There is no image manifest and no descriptor: the config's digest is that of its bytes (and its name, where that
 // is a digest), and a layer's digest is the config's diff_id, since layers are stored as plain tars. Newer Dockers may
 // store them compressed, under blobs/sha256/; such a layer's digest is computed here, from the stored bytes.

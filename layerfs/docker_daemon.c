@@ -22,7 +22,8 @@ enum {
 	REFUSAL_MAX = 64 << 10,
 	PIECE = 128 << 10,
 	QUOTE_MAX = 300,
-	SAVE_IDLE_SECONDS = 30 * 60, // before the first byte: the daemon writes all layers into a directory and packs that
+	// before the first byte: the daemon writes all layers into a directory and packs that
+	SAVE_IDLE_SECONDS = 30 * 60,
 };
 static const char default_socket[] = "/var/run/docker.sock";
 
@@ -65,8 +66,8 @@ static int check_socket(const char *socket, struct err *err)
 	return strstr(socket, "://") ? err_set(err, ERR_UNSUPPORTED, "no unix socket, and others are not asked") : 0;
 }
 
-// 1 if somebody takes connections there; 0 if nobody does, *err saying so; -1 if that cannot be told: a daemon that we may
-// not ask, or that is too busy, may have the image.
+// 1 if somebody takes connections there; 0 if nobody does, *err saying so; -1 if that cannot be told: a daemon that we
+// may not ask, or that is too busy, may have the image.
 static int somebody_listens(const char *path, struct err *err)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -8,7 +8,8 @@
 #include <string.h>
 
 // One alternative [g, end) against the whole of path. The classic two-pointer match with one remembered star for `*`
-// and one for `**`: when the text after a `*` fails, `*` swallows one more byte unless that byte is '/', then `**` does.
+// and one for `**`: when the text after a `*` fails, `*` swallows one more byte unless that byte is '/', then `**`
+// does.
 static bool glob_one(const char *g, const char *end, const char *path)
 {
 	const char *star_g = NULL, *star_p = NULL; // after the last `*`, and where it stopped swallowing
@@ -94,7 +95,8 @@ bool entropy_rule_is_of_a_stamp(const struct entropy_rule *r)
 	static int (*const stamps[])(const struct entropy_file *f, struct err *err) = {
 	    entropy_probe_pyc_stamp, entropy_probe_gzip_time, entropy_probe_ar_times, entropy_probe_zip_times};
 
-	// Not of a Java key store: its digest, or its encryption, moves with its dates, so what else differs cannot be told.
+	// Not of a Java key store: its digest, or its encryption, moves with its dates, so what else differs cannot be
+	// told.
 	for (size_t i = 0; i < sizeof(stamps) / sizeof(stamps[0]); i++)
 		if (r->probe == stamps[i])
 			return true;

@@ -10,7 +10,8 @@
 #include <string.h>
 
 enum {
-	PROBE_TEXT_MAX = 1 << 20, // of a text file; a shadow file or an apk database is far smaller, or the rest tells no more
+	// of a text file; a shadow file or an apk database is far smaller, or the rest tells no more
+	PROBE_TEXT_MAX = 1 << 20,
 	PYC_FLAGS_FROM = 3390, // magic of the first 3.7
 	PYC_PYTHON_2 = 20121,
 	PROBE_MEMBERS_MAX = 256,  // of an archive: if so many carry no time, the rest will not either

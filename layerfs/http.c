@@ -6,8 +6,8 @@
 //
 //   http_open ─ perform until the head is complete ─ redirect? again ─► http_read ─ perform until bytes or the end
 //
-// Silence is measured by adding up the waits that brought nothing. A peer that is never quite silent is measured by what
-// came while it was waited for, and for how long, by libcurl's clock: the reader's own time is not the peer's.
+// Silence is measured by adding up the waits that brought nothing. A peer that is never quite silent is measured by
+// what came while it was waited for, and for how long, by libcurl's clock: the reader's own time is not the peer's.
 #include "layerfs/http.h"
 
 #include "base/io.h"

@@ -6,8 +6,8 @@
 //   - `authorization` goes to the host of the request's own URL; a redirect to another scheme, host or port loses it.
 //   - A redirect from https to http is refused, so is a user name inside a URL.
 //   - Nothing is read from the environment (libcurl would: proxies), no cookies, no .netrc.
-//   - A peer that neither sends nor takes anything for HTTP_IDLE_SECONDS (or the settings' idle_seconds) is given up, and
-//     so is one that moves fewer than HTTP_SPEED_MIN bytes a second while it is waited for so long.
+//   - A peer that neither sends nor takes anything for HTTP_IDLE_SECONDS (or the settings' idle_seconds) is given up,
+//     and so is one that moves fewer than HTTP_SPEED_MIN bytes a second while it is waited for so long.
 // Private to layerfs.
 #ifndef LAYERFS_HTTP_H
 #define LAYERFS_HTTP_H
@@ -41,7 +41,7 @@ struct http_request {
 	const char *url;
 	const char *const *headers;    // "Name: value", NULL-terminated; may be NULL
 	const char *authorization;     // value of the Authorization header, or NULL
-	const void *body;	       // with POST and PUT: body_size bytes, or, if NULL and body_fd >= 0, that many of the file
+	const void *body; // with POST and PUT: body_size bytes, or, if NULL and body_fd >= 0, that many of the file
 	int body_fd;
 	uint64_t body_size;
 };
@@ -60,15 +60,16 @@ CLEANUP_DEFINE(struct http_stream, cleanup_http, http_free)
 long http_status(const struct http_stream *s);
 // The i-th header of that name, or NULL. Borrowed until the next call on s.
 const char *http_header(struct http_stream *s, const char *name, size_t i);
-// The target of the link with rel="next" in a Link header (RFC 8288 3): the caller's, or NULL if there is none. ERR_INPUT
-// if the header cannot be read.
+// The target of the link with rel="next" in a Link header (RFC 8288 3): the caller's, or NULL if there is none.
+// ERR_INPUT if the header cannot be read.
 int http_link_next(const char *line, char **out, struct err *err);
 // Where the response says that the next page of a list is, resolved: the caller's, or NULL after the last.
 int http_next_page(const struct http_settings *set, struct http_stream *s, char **out, struct err *err);
 int64_t http_retry_after(struct http_stream *s); // seconds, 0 if not said
 const char *http_url(const struct http_stream *s); // where redirects led
 
-// Another limit for what is still to come (0: HTTP_IDLE_SECONDS), for a peer that may be long about its first bytes only.
+// Another limit for what is still to come (0: HTTP_IDLE_SECONDS), for a peer that may be long about its first bytes
+// only.
 void http_set_idle(struct http_stream *s, unsigned seconds);
 // Some bytes of the body; 0 at its end; -1 as http_open.
 ssize_t http_read(struct http_stream *s, void *p, size_t n, struct err *err);
@@ -84,6 +85,6 @@ char *http_escape(const char *text, struct err *err);
 // `location` resolved against `base`. ERR_INPUT if it is none, or if plain HTTP or a user name in it is not allowed.
 char *http_resolve(const struct http_settings *set, const char *base, const char *location, struct err *err);
 bool http_same_origin(const char *a, const char *b); // scheme, host and port
-bool http_is_loopback(const char *host);	     // localhost, 127.0.0.0/8, [::1]; what follows (:port, /path) is not looked at
+bool http_is_loopback(const char *host); // localhost, 127.0.0.0/8, [::1]; what follows (:port, /path) is not looked at
 
 #endif

@@ -45,7 +45,7 @@ struct image; // opaque
 struct registry_options; // registry.h
 
 struct image_options {
-	const char *platform;	     // "linux/ARCH[/VARIANT]" to pick from an index, ARCH being `arch`; NULL: any variant
+	const char *platform; // "linux/ARCH[/VARIANT]" to pick from an index, ARCH being `arch`; NULL: any variant
 	const char *arch;	     // OCI name of the EIF's architecture, "amd64" or "arm64"; required
 	const struct limits *limits; // NULL: limits_default
 	const char *tmpdir;	     // where a compressed archive is inflated to, unlinked; NULL: /var/tmp
@@ -58,9 +58,9 @@ struct image_options {
 // Opens `ref`. An image whose config names another architecture than asked for is ERR_INPUT. *out is the caller's.
 int image_open(const char *ref, const struct image_options *opt, struct image **out, struct err *err);
 void image_free(struct image *img); // NULL fine
-// Does the Docker daemon at `socket` (NULL: /var/run/docker.sock) hold `ref`, a docker-daemon: reference? 1 yes; 0 no, or
-// nobody listens there, *err then saying which; -1 if the reference is none, or it cannot be told: the address is no unix
-// socket, is not ours to open, or the daemon breaks off or answers something else.
+// Does the Docker daemon at `socket` (NULL: /var/run/docker.sock) hold `ref`, a docker-daemon: reference? 1 yes; 0 no,
+// or nobody listens there, *err then saying which; -1 if the reference is none, or it cannot be told: the address is no
+// unix socket, is not ours to open, or the daemon breaks off or answers something else.
 int image_in_daemon(const char *ref, const char *socket, struct err *err);
 
 // All borrowed from img.

@@ -30,7 +30,8 @@ struct choice {
 int choice_set_platform(struct choice *choice, const struct image_options *opt, struct err *err);
 
 // Picks the one manifest of a parsed index (nested ones are read through src) that fits. ERR_INPUT listing the
-// candidates if none or several fit; ERR_LIMIT past limits->index_depth. The result does not depend on the index's order.
+// candidates if none or several fit; ERR_LIMIT past limits->index_depth. The result does not depend on the index's
+// order.
 int index_choose(struct source *src, const cJSON *index, const struct choice *choice, struct descriptor *out,
 		 struct err *err);
 
@@ -48,7 +49,8 @@ int image_set_config(struct image *img, const void *p, size_t n, const struct li
 // Room for n layers and their blobs; ERR_LIMIT past limits->layers.
 int image_set_layer_count(struct image *img, size_t n, const struct limits *limits, struct err *err);
 
-// An OCI layout in a directory, or in an indexed archive (taken, also on failure). *index is its index.json, the caller's.
+// An OCI layout in a directory, or in an indexed archive (taken, also on failure). *index is its index.json, the
+// caller's.
 int oci_layout_open_dir(const char *path, const struct limits *limits, struct source **out, cJSON **index,
 			struct err *err);
 int oci_layout_open_archive(struct tarball *a, const struct limits *limits, struct source **out, cJSON **index,

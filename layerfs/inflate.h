@@ -26,8 +26,8 @@ enum inflate_engine {
 
 struct inflate; // opaque
 
-// `from` and what it borrows must outlive the inflater. A thread has one at a time and frees it itself: a zstd frame with
-// a window over 8 MiB waits until no other inflater has one (over 128 MiB it is refused).
+// `from` and what it borrows must outlive the inflater. A thread has one at a time and frees it itself: a zstd frame
+// with a window over 8 MiB waits until no other inflater has one (over 128 MiB it is refused).
 int inflate_new(enum image_compression kind, enum inflate_engine engine, struct byte_source from, struct inflate **out,
 		struct err *err);
 void inflate_free(struct inflate *z); // NULL fine

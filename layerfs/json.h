@@ -39,7 +39,7 @@ CLEANUP_DEFINE(cJSON, cleanup_json, cJSON_Delete)
 int json_get_string(const cJSON *obj, const char *key, enum json_need need, const char **out, struct err *err);
 int json_get_bool(const cJSON *obj, const char *key, enum json_need need, bool *out, struct err *err);
 int json_get_u64(const cJSON *obj, const char *key, enum json_need need, uint64_t *out, struct err *err); // to 2^53 - 1
-int json_get_i64(const cJSON *obj, const char *key, enum json_need need, int64_t *out, struct err *err);  // +-(2^53 - 1)
+int json_get_i64(const cJSON *obj, const char *key, enum json_need need, int64_t *out, struct err *err); // +-(2^53 - 1)
 int json_get_array(const cJSON *obj, const char *key, enum json_need need, const cJSON **out, struct err *err);
 int json_get_object(const cJSON *obj, const char *key, enum json_need need, const cJSON **out, struct err *err);
 

@@ -17,12 +17,13 @@ struct layer_cache;
 struct layer_options {
 	enum tree_symlink_policy policy;
 	const struct limits *limits; // NULL: limits_default
-	const char *tmpdir;	     // where the spool lives; NULL: the caller has no wish ($TMPDIR is the program's to read)
+	const char *tmpdir; // where the spool lives; NULL: the caller has no wish ($TMPDIR is the program's to read)
 	unsigned threads;	     // 0: as many as processors
 	struct layer_cache *cache;   // layers read before (layer_cache.h); NULL: none. Borrowed, longer than the tree
 	atomic_uint_fast64_t *stored; // counts the stored bytes read so far, for who watches; NULL: nobody does
 	atomic_uint_fast64_t *known;  // stored bytes of the layers that the cache has, from the start; NULL as above
-	void (*warn)(void *ctx, const char *text); // one line, no newline; may be NULL; called from one thread, in layer order
+	// one line, no newline; may be NULL; called from one thread, in layer order
+	void (*warn)(void *ctx, const char *text);
 	void *warn_ctx;
 };
 

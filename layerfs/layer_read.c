@@ -440,7 +440,8 @@ static int one_entry(struct reader *r, struct archive_entry *ae, int rc, struct 
 	if (rc == ARCHIVE_WARN && !charset)
 		archive_fail(r, err);
 	else if (!compare(r, ae, &e, err) &&
-		 !(e.sparse && spend_bytes(r, e.size, err)) && // holes are not in the stream, and are spooled all the same
+		 // holes are not in the stream, and are spooled all the same
+		 !(e.sparse && spend_bytes(r, e.size, err)) &&
 		 !take_entry(r, &e, err))
 		return 0;
 	return r->failed ? -1 : name_entry(&e, err);

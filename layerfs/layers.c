@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Threads and order. Workers take layers, the largest first so that none is left alone with it at the end and those that
-// the cache holds last, and read each into entry lists and the spool, every worker into a file of its own; the caller's
-// thread applies the lists to the tree in layer order as they come.
+// Threads and order. Workers take layers, the largest first so that none is left alone with it at the end and those
+// that the cache holds last, and read each into entry lists and the spool, every worker into a file of its own; the
+// caller's thread applies the lists to the tree in layer order as they come.
 //
 //   worker: layer 0 ─ layer 2 ─ layer 5 …      each slot:  WAITING ─► DONE (content) or FAILED (error)
 //   worker: layer 3 ─ layer 1 ─ layer 4 …

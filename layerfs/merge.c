@@ -159,9 +159,9 @@ static int apply_aufs_link(struct apply *a, struct node *dir, const char *base, 
 	return n ? 0 : -1;
 }
 
-// Files that a layer takes away are gone for its own hard links, too, wherever the whiteout stands. Readers who go through
-// a layer as it comes link what the whiteout has not reached yet, or find nothing; overlay2 has the whiteout's own node
-// there and links that, so the name vanishes. No builder writes such a layer.
+// Files that a layer takes away are gone for its own hard links, too, wherever the whiteout stands. Readers who go
+// through a layer as it comes link what the whiteout has not reached yet, or find nothing; overlay2 has the whiteout's
+// own node there and links that, so the name vanishes. No builder writes such a layer.
 static int find_link_target(const struct apply *a, const struct list_entry *e, struct node **target, struct err *err)
 {
 	struct node *n;
@@ -307,8 +307,8 @@ static void clean(struct tree *tree, struct node *top)
 
 	if (is_clean(tree, top))
 		return;
-	// While dir is being cleaned, dir->child is what is still to be looked at, and the kept list of each directory on
-	// the way down is parked in the next pointer of the child that was entered.
+	// While dir is being cleaned, dir->child is what is still to be looked at, and the kept list of each directory
+	// on the way down is parked in the next pointer of the child that was entered.
 	for (;;) {
 		n = dir->child;
 		if (n && !n->inode) {

@@ -24,7 +24,8 @@ struct newc_entry {
 	struct newc_header h;
 	const char *name;     // NUL-terminated, borrowed until the next call
 	size_t name_len;
-	uint64_t data_offset; // of the h.filesize bytes of data: in the file that a reader reads, in the archive that is written
+	// of the h.filesize bytes of data: in the file that a reader reads, in the archive that is written
+	uint64_t data_offset;
 };
 
 // ---- writer: header and name, then exactly filesize bytes of data, entry by entry; then the trailer -----------------
@@ -45,7 +46,8 @@ struct newc_writer {
 };
 
 void newc_writer_init(struct newc_writer *w, struct sink out);
-// Header, name (len bytes, no NUL within, one behind them) and padding. ERR_INPUT if the previous entry's data is incomplete.
+// Header, name (len bytes, no NUL within, one behind them) and padding. ERR_INPUT if the previous entry's data is
+// incomplete.
 int newc_write_entry(struct newc_writer *w, const struct newc_header *h, const char *name, size_t len, struct err *err);
 // Data of the current entry, in any pieces; padding follows by itself after the last byte.
 int newc_write_data(struct newc_writer *w, const void *p, size_t n, struct err *err);

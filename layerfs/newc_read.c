@@ -17,8 +17,8 @@
 
 enum {
 	HEADER = 110,
-	// Of a name or a symlink's target: far past what a kernel takes (4096), so that a long one is named, not cut off,
-	// and little enough for whoever prints it.
+	// Of a name or a symlink's target: far past what a kernel takes (4096), so that a long one is named, not cut
+	// off, and little enough for whoever prints it.
 	NAME_MAX_BYTES = 65536,
 	WINDOW = HEADER + NAME_MAX_BYTES + 8,
 	FIELDS = 13,

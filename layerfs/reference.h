@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Image references, the forms of containers-transports(5):
-//   oci:DIR[:NAME]   oci-archive:FILE[:NAME]   docker-archive:FILE[:REF | :@N]   docker://[HOST[:PORT]/]REPO[:TAG][@DIGEST]
-//   docker-daemon:REF | docker-daemon:sha256:ID          PATH (recognised by what stands there)
+//   oci:DIR[:NAME]   oci-archive:FILE[:NAME]   docker-archive:FILE[:REF | :@N]
+//   docker://[HOST[:PORT]/]REPO[:TAG][@DIGEST]   docker-daemon:REF | docker-daemon:sha256:ID
+//   PATH (recognised by what stands there)
 // A path ends at the first colon, as it does for skopeo. REF is a Docker name: `hello:1` is docker.io/library/hello:1.
 // Parsing is a function of the text alone; only reference_detect looks at the file system.
 #ifndef LAYERFS_REFERENCE_H
@@ -25,7 +26,8 @@ enum reference_kind {
 struct reference {
 	enum reference_kind kind;
 	char *path; // PATH, OCI_*, DOCKER_ARCHIVE
-	char *name; // OCI_*: the ref.name asked for; DOCKER_ARCHIVE: full Docker name or "@N"; DAEMON: as given; or NULL
+	// OCI_*: the ref.name asked for; DOCKER_ARCHIVE: full Docker name or "@N"; DAEMON: as given; or NULL
+	char *name;
 	char *host, *repo;   // REGISTRY; host with its port
 	char *tag, *digest;  // REGISTRY; tag is NULL if a digest is given
 };

@@ -26,13 +26,14 @@ struct registry_options {
 	const char *tls_ca;		// PEM file trusted in place of the system's certificates, or NULL
 	bool plain_http;		// HTTP without TLS for every host; without it only loopback is tried so
 	const char *authfile;		// must be there and readable, or NULL
-	const char *const *authfiles;	// looked into in this order after authfile, if they are there; NULL-terminated, or NULL
+	// looked into in this order after authfile, if they are there; NULL-terminated, or NULL
+	const char *const *authfiles;
 	const char *proxy;		// URL of the proxy for https, or NULL; loopback is never reached through one
 	const char *http_proxy;		// the same for plain HTTP
 	const char *no_proxy;		// hosts that are reached directly, separated by commas, "*" for all; or NULL
 	unsigned idle_seconds;		// a registry that sends nothing for so long is given up; 0: a minute
-	// Runs `docker-credential-<helper> get` with `server` on its standard input and appends what it prints. A helper
-	// that knows no such server leaves `out` empty and returns 0. NULL: helpers are not asked.
+	// Runs `docker-credential-<helper> get` with `server` on its standard input and appends what it prints. A
+	// helper that knows no such server leaves `out` empty and returns 0. NULL: helpers are not asked.
 	int (*run_helper)(void *ctx, const char *helper, const char *server, struct buf *out, struct err *err);
 	void *helper_ctx;
 };
@@ -67,9 +68,9 @@ int registry_open_blob(struct registry *r, const char *digest, uint64_t size, st
 int registry_put_blob(struct registry *r, const char *digest, int fd, const void *bytes, uint64_t size,
 		      struct err *err);
 // Stores a manifest under a tag or its digest. *has_subject (may be NULL) says whether the registry keeps track of
-// the manifest's subject itself (distribution-spec 1.1, OCI-Subject), so that no fallback tag is needed. `condition` (may
-// be NULL) is a header, If-Match or If-None-Match: registries that know it answer 412 if another version stands there by
-// now, which is ERR_INPUT with errnum EEXIST; others ignore it.
+// the manifest's subject itself (distribution-spec 1.1, OCI-Subject), so that no fallback tag is needed. `condition`
+// (may be NULL) is a header, If-Match or If-None-Match: registries that know it answer 412 if another version stands
+// there by now, which is ERR_INPUT with errnum EEXIST; others ignore it.
 int registry_put_manifest(struct registry *r, const char *name, const char *media_type, const void *p, size_t n,
 			  const char *condition, bool *has_subject, struct err *err);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who we are to a registry: credentials found in files or by helpers, and what a challenge asks for. Private to layerfs.
+// Who we are to a registry: credentials found in files or by helpers, and what a challenge asks for. Private to
+// layerfs.
 #ifndef LAYERFS_REGISTRY_AUTH_H
 #define LAYERFS_REGISTRY_AUTH_H
 

@@ -28,8 +28,8 @@ struct tarcheck *tarcheck_new(uint64_t path_max, struct err *err);
 void tarcheck_free(struct tarcheck *t); // NULL fine
 
 int tarcheck_feed(struct tarcheck *t, const void *p, size_t n, struct err *err);
-// The stream is over: how many NULs are missing to fill the last entry's block, if nothing else is; else 0. `umoci insert`
-// ends its layers so, and Go's reader takes that for an end.
+// The stream is over: how many NULs are missing to fill the last entry's block, if nothing else is; else 0. `umoci
+// insert` ends its layers so, and Go's reader takes that for an end.
 size_t tarcheck_missing(const struct tarcheck *t);
 // The stream is over: -1 if it may not end here.
 int tarcheck_finish(struct tarcheck *t, struct err *err);

@@ -17,8 +17,9 @@ enum { TAR_BLOCK = 512 };
 enum tar_format { TAR_V7, TAR_USTAR, TAR_STAR, TAR_GNU };
 
 struct tar_entry {
-	char type;	       // '0' regular (also for NUL, 7 and every sparse form), '1' hard link, '2' symlink, '3' character,
-			       // '4' block, '5' directory, '6' fifo, 'g' a global header (its name only matters)
+	// '0' regular (also for NUL, 7 and every sparse form), '1' hard link, '2' symlink, '3' character, '4' block,
+	// '5' directory, '6' fifo, 'g' a global header (its name only matters)
+	char type;
 	bool sparse, has_xattr, has_capability;
 	uint32_t mtime_nsec;
 	uint64_t size;	       // what a reader sees: of a sparse file with its holes

@@ -12,7 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum pax_sparse { PAX_SPARSE_NONE, PAX_SPARSE_0, PAX_SPARSE_1 }; // 0: map in the header (0.0, 0.1); 1: in the data (1.0)
+// 0: map in the header (0.0, 0.1); 1: in the data (1.0)
+enum pax_sparse { PAX_SPARSE_NONE, PAX_SPARSE_0, PAX_SPARSE_1 };
 
 struct pax {
 	bool present; // an extended header waits for its entry

@@ -219,7 +219,8 @@ static int slots_resize(struct tree *tree, size_t count, struct err *err)
 		free(slots);
 		return -1;
 	}
-	// Not calloc: a zero page that is read before it is written has to be exchanged in every thread's address space.
+	// Not calloc: a zero page that is read before it is written has to be exchanged in every thread's address
+	// space.
 	memset(tags, 0, count * sizeof(*tags));
 	for (size_t i = 0; i < tree->slot_count; i++) {
 		size_t to = tree->tags[i] & (count - 1);

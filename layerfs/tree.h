@@ -4,9 +4,9 @@
 // nodes on one inode. Layers are applied bottom-up with the meaning of the OCI image specification 1.1; afterwards a
 // layout may add, and walks it in order. File content stays in the spool (or in memory, for what a layout adds).
 //
-// Invariants: names are single components, never empty, "." or "..", hold no NUL and no '/'; a directory has exactly one
-// node; children are in bytewise (unsigned) order of name after tree_sort; the root's name is "".
-// Walkers read the two structs directly; only layerfs writes them.
+// Invariants: names are single components, never empty, "." or "..", hold no NUL and no '/'; a directory has exactly
+// one node; children are in bytewise (unsigned) order of name after tree_sort; the root's name is "". Walkers read the
+// two structs directly; only layerfs writes them.
 #ifndef LAYERFS_TREE_H
 #define LAYERFS_TREE_H
 
@@ -34,10 +34,11 @@ struct inode {
 	uint32_t mark;	     // free for the walker (e.g. the newc ino); 0 after tree_sort
 	bool implied;	     // a directory that some layer needed as a parent and no layer ever listed
 	// Directories, only under TREE_REPLACE_SYMLINK: listed by some layer, but a layer above that brought or removed
-	// something below it without listing it. overlay2 then shows that layer's own implied directory: 0755 0:0, which
-	// these attributes already are, and the time of the load.
+	// something below it without listing it. overlay2 then shows that layer's own implied directory: 0755 0:0,
+	// which these attributes already are, and the time of the load.
 	bool implied_above;
-	bool linked_across;   // a hard link of a layer names this inode, which a lower layer brought (undefined in overlay2)
+	// a hard link of a layer names this inode, which a lower layer brought (undefined in overlay2)
+	bool linked_across;
 	bool through_symlink; // its path was reached through a symlink that a lower layer brought (see the policy)
 	bool has_xattr;	     // lost on the way into newc: the layout warns
 	bool has_capability; // security.capability among them
@@ -80,8 +81,8 @@ struct node *tree_child(const struct tree *tree, const struct node *dir, const c
 // at the end is followed. NULL with ERR_INPUT if something is missing (class ERR_INPUT, errnum ENOENT), a component
 // is no directory (ENOTDIR), or too many symlinks (ELOOP).
 struct node *tree_resolve(const struct tree *tree, const char *path, size_t len, bool follow_last, struct err *err);
-// The same for who goes on without: 0, and *out is NULL where tree_resolve finds nothing; -1 if memory ran out, which is
-// no answer.
+// The same for who goes on without: 0, and *out is NULL where tree_resolve finds nothing; -1 if memory ran out, which
+// is no answer.
 int tree_lookup(const struct tree *tree, const char *path, size_t len, bool follow_last, struct node **out,
 		struct err *err);
 
@@ -108,7 +109,8 @@ bool tree_content_origin(const struct tree *tree, const struct inode *inode, siz
 void tree_content_expect(struct tree *tree);
 void tree_content_drop(const struct tree *tree, const struct inode *inode);
 
-// The next node in pre-order after `n` within the walk that began at `top`, or NULL at the end; no recursion, no memory.
+// The next node in pre-order after `n` within the walk that began at `top`, or NULL at the end; no recursion, no
+// memory.
 struct node *tree_next(const struct node *top, const struct node *n);
 
 // Writes the path from the root, components joined by one '/', no leading slash, NUL-terminated, into out.

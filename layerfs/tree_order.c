@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The order of the tree: the names of each directory bytewise, as unsigned bytes, a prefix before what it begins. Layers
-// link names as they come; a directory is sorted once, when all have come, and found sorted the next time.
+// The order of the tree: the names of each directory bytewise, as unsigned bytes, a prefix before what it begins.
+// Layers link names as they come; a directory is sorted once, when all have come, and found sorted the next time.
 //
 // Sorting looks at 16 bytes a name: its first eight, big-endian and zero-filled, decide most comparisons without
 // touching the name itself. A directory whose names came in order is linked in the opposite one, for the last comes
-// first; it is turned round. No two names of a directory are equal, so the result does not depend on the sort's stability.
+// first; it is turned round. No two names of a directory are equal, so the result does not depend on the sort's
+// stability.
 #include "layerfs/tree_priv.h"
 
 #include "base/be.h"

@@ -97,8 +97,8 @@ void tree_drop_children(struct tree *tree, struct node *dir);
 // A directory 0755 0:0 that nobody listed, in place of whatever has that name.
 struct node *tree_make_implied(struct tree *tree, struct node *dir, const char *name, size_t len, struct err *err);
 
-// tree_lookup without following the last, among what the layer that is being applied does not take away: nothing that has
-// NODE_GONE is found, nor what is behind such a symlink.
+// tree_lookup without following the last, among what the layer that is being applied does not take away: nothing that
+// has NODE_GONE is found, nor what is behind such a symlink.
 int tree_lookup_present(const struct tree *tree, const char *path, size_t len, struct node **out, struct err *err);
 
 // A parent that layer entries need. Walks len bytes of path from the root, follows symlinks as the policy says, makes

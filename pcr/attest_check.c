@@ -30,8 +30,8 @@ static X509 *cert_of(const void *der, size_t n, struct err *err)
 	return NULL;
 }
 
-// RFC 5280 4.2: what a critical extension says must be heeded, and here that is done for two of them. OpenSSL knows some
-// more (name and policy constraints, extended key usage), but it heeds those in a path builder that this is not.
+// RFC 5280 4.2: what a critical extension says must be heeded, and here that is done for two of them. OpenSSL knows
+// some more (name and policy constraints, extended key usage), but it heeds those in a path builder that this is not.
 static int check_extensions(X509 *cert, struct err *err)
 {
 	if (X509_get_extension_flags(cert) & (EXFLAG_INVALID | EXFLAG_CRITICAL))

@@ -34,9 +34,8 @@ int cert_check_dates(X509 *cert, int64_t at, struct err *err);
 // SHA-384 of the DER: the certificate's fingerprint (which PCR8 is not; that is one extend of it).
 int cert_sha384(X509 *cert, uint8_t out[48], struct err *err);
 // 0 if a path leads from the certificate to one of the PEM roots in `ca`, every link valid at `at`, through the further
-// certificates that stand in `file` (the PEM it came from) if need be, and the certificate's key usage and purposes (if it
-// says any) allow it to sign code. ERR_MISMATCH with the reason otherwise;
-// ERR_USAGE if `ca` holds no certificate.
+// certificates that stand in `file` (the PEM it came from) if need be, and the certificate's key usage and purposes (if
+// it says any) allow it to sign code. ERR_MISMATCH with the reason otherwise; ERR_USAGE if `ca` holds no certificate.
 int cert_check_chain(X509 *cert, const struct buf *file, const struct buf *ca, int64_t at, struct err *err);
 
 // Text of it, as AWS's describe-eif prints it (facts/eif-format.md 8). Each appends to out.

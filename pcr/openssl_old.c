@@ -200,8 +200,8 @@ static bool percent_decode(char *text)
 	return true;
 }
 
-// The value of a query attribute of the URI ("module-path=/x" behind '?' or '&'; RFC 7512 2.4), decoded; *out stays NULL
-// if it is absent. The caller frees it.
+// The value of a query attribute of the URI ("module-path=/x" behind '?' or '&'; RFC 7512 2.4), decoded; *out stays
+// NULL if it is absent. The caller frees it.
 static int query_attribute(const char *uri, const char *name, char **out, struct err *err)
 {
 	size_t n = strlen(name);

@@ -169,7 +169,8 @@ int attest_run(struct attest *a, struct err *err)
 {
 	if (a->document ? get_from_file(a, err) : get_from_host(a, err))
 		return -1;
-	// The clock is read behind the conversation, which may take its time: a document made meanwhile is not of the future.
+	// The clock is read behind the conversation, which may take its time: a document made meanwhile is not of the
+	// future.
 	return time_option(a->at_text, &a->policy.at, err) ? -1 : judge(a, err);
 }
 

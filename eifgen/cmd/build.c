@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `eifgen build`: a container image into an EIF, the record of how it came to be, and on demand a provenance statement and
-// a list of the image's packages. All appear together when complete: whatever can fail, a closed stdout too, is done
-// before the first file gets its name.
+// `eifgen build`: a container image into an EIF, the record of how it came to be, and on demand a provenance statement
+// and a list of the image's packages. All appear together when complete: whatever can fail, a closed stdout too, is
+// done before the first file gets its name.
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "eifgen/cmd/build_record.h"
@@ -161,8 +161,8 @@ static int make(struct request *r, struct build_job *job, char digest[DIGEST_TEX
 	for (int i = 0; i < OUTPUTS; i++)
 		if (r->paths[i] && atomic_file_open(&r->files[i], r->paths[i], err))
 			return -1;
-	// Gigabytes, and made again at will; what speaks of them need not be on the disk before they are, and to wait for
-	// it would be to wait for them: a journal writes in order.
+	// Gigabytes, and made again at will; what speaks of them need not be on the disk before they are, and to wait
+	// for it would be to wait for them: a journal writes in order.
 	for (int i = 0; i < OUTPUTS; i++)
 		r->files[i].lazy = true;
 	job->input.want_sections = r->paths[OUT_RECORD] || r->paths[OUT_PROVENANCE];

@@ -187,8 +187,8 @@ static int set_ref(struct request *r, const char *form, struct err *err)
 	return r->ref ? 0 : -1;
 }
 
-// Once the daemon has the image, or may have it, it is that one or an error: what a registry has under the same name may be
-// another. So whoever gets that one is told.
+// Once the daemon has the image, or may have it, it is that one or an error: what a registry has under the same name
+// may be another. So whoever gets that one is told.
 static int find_docker_name(struct request *r, struct err *err)
 {
 	_cleanup_free_ char *text = NULL;

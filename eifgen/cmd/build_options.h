@@ -170,9 +170,9 @@ int build_job_open_config(struct build_job *job, const struct build_options *opt
 int build_job_open(struct build_job *job, const struct build_options *opt, const char *ref, struct err *err);
 // Under --strict, -1 if a library warned of anything; call after each phase.
 int build_job_check(const struct build_job *job, struct err *err);
-// A build's tries may each warn of the same, and each find a layer in the cache. Between these two calls warnings are held
-// back, and job->input.restart forgets what the try before told: those of the last try are said in the end. Only with a
-// cache; without one there is one try, and they are said as they come.
+// A build's tries may each warn of the same, and each find a layer in the cache. Between these two calls warnings are
+// held back, and job->input.restart forgets what the try before told: those of the last try are said in the end. Only
+// with a cache; without one there is one try, and they are said as they come.
 void build_job_hold(struct build_job *job);
 void build_job_release(struct build_job *job);
 // build_eif between the two, and the check.

@@ -50,7 +50,7 @@ char *cage_path_beside(const char *file, const char *name, struct err *err)
 	return mem_printf(err, "%.*s/%s", (int)(slash - file), file, name);
 }
 
-// ---- options ---------------------------------------------------------------------------------------------------------
+// ---- options --------------------------------------------------------------------------------------------------------
 int cage_option_take(struct cage_options *o, int opt)
 {
 	switch (opt) {

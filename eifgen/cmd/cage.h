@@ -18,7 +18,7 @@ int cage_build_run(int argc, char **argv);
 int cage_init_run(int argc, char **argv);
 int cage_dockerfile_run(int argc, char **argv);
 
-// ---- building the Dockerfile (cage_builder.c) ------------------------------------------------------------------------
+// ---- building the Dockerfile (cage_builder.c) -----------------------------------------------------------------------
 struct cage_build_request {
 	const char *builder; // "buildah", "podman", "docker", or NULL: the first of them that is in PATH
 	const char *dockerfile, *context;
@@ -40,7 +40,7 @@ int cage_image_swap(const char *fresh, const char *place, struct err *err);
 // Removes a layout of ours; anything else stays. Silent.
 void cage_image_drop(const char *dir);
 
-// ---- what the commands share (cage.c) --------------------------------------------------------------------------------
+// ---- what the commands share (cage.c) -------------------------------------------------------------------------------
 enum cage_option { CAGE_OPT_CONFIG = 900, CAGE_OPT_RUNTIME, CAGE_OPT_BUILD_ARG };
 enum { CAGE_BUILD_ARGS_MAX = 256 };
 
@@ -69,12 +69,12 @@ int cage_options_end(struct cage_options *o, int argc, char **argv);
 
 struct cage_file;
 struct cage_bundle;
-// What the options name: cage.json, the Dockerfile's path, the runtime that the file wants. What is set on failure is the
-// caller's to free, too.
+// What the options name: cage.json, the Dockerfile's path, the runtime that the file wants. What is set on failure is
+// the caller's to free, too.
 int cage_options_load(const struct cage_options *o, struct cage_file *f, char **dockerfile, struct cage_bundle **bundle,
 		      struct err *err);
 
-// ---- cage.json -------------------------------------------------------------------------------------------------------
+// ---- cage.json ------------------------------------------------------------------------------------------------------
 struct cage_file {
 	char *path; // owned
 	struct buf text;

@@ -7,8 +7,8 @@
 //   runtime bundle ────┘                │                          │ all whole, the answer printed
 //                                       └──────► OUT.eif.oci       └──────► OUT.eif, OUT.eif.record.json, cage.json
 //
-// The image is kept beside the EIF: the record names it, so that what was built can be looked into and built again. Until
-// everything is ready nothing has its name, an earlier build's image included.
+// The image is kept beside the EIF: the record names it, so that what was built can be looked into and built again.
+// Until everything is ready nothing has its name, an earlier build's image included.
 #include "base/io.h"
 #include "base/mem.h"
 #include "eifgen/cmd/build_record.h"
@@ -134,7 +134,7 @@ static int parse(int argc, char **argv, struct request *r)
 												  : 0;
 }
 
-// ---- before the image ------------------------------------------------------------------------------------------------
+// ---- before the image -----------------------------------------------------------------------------------------------
 static int find_epoch(struct request *r, struct err *err)
 {
 	bool git = !r->opt.epoch && !getenv("SOURCE_DATE_EPOCH") && epoch_git_holds(r->cage.context);
@@ -259,7 +259,7 @@ static int make_image(struct request *r, char **from, struct err *err)
 	return r->ref && *from ? 0 : -1;
 }
 
-// ---- the image -------------------------------------------------------------------------------------------------------
+// ---- the image ------------------------------------------------------------------------------------------------------
 // True if the file's content is cage.json's own: then writing the PCRs there would change what was measured.
 static bool is_cage_json(const struct tree *tree, const struct node *n, const struct buf *text)
 {
@@ -310,7 +310,7 @@ static int open_job(struct request *r, const char *from, struct err *err)
 	return 0;
 }
 
-// ---- after the image -------------------------------------------------------------------------------------------------
+// ---- after the image ------------------------------------------------------------------------------------------------
 static int write_record(struct request *r, struct err *err)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT(0);

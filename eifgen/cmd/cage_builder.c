@@ -155,8 +155,8 @@ static int run(struct args *a, uint32_t epoch, struct err *err)
 	return err_set(err, ERR_INPUT, "%s %s ended with status %d", a->v[0], a->v[1], WEXITSTATUS(status));
 }
 
-// Buildah sets these limits for what it runs, and where raising is not allowed (containers) fails at it. It lowers its own
-// to 1048576, and of processes to the kernel's pid_max; what is asked for here is never more than both.
+// Buildah sets these limits for what it runs, and where raising is not allowed (containers) fails at it. It lowers its
+// own to 1048576, and of processes to the kernel's pid_max; what is asked for here is never more than both.
 enum { LIMIT_CAP = 1048576 };
 
 static unsigned long long pid_max(void)
@@ -193,8 +193,9 @@ static int add_common(struct args *a, const struct cage_build_request *r, struct
 	return 0;
 }
 
-// buildah build … ; buildah push ID oci:WORK:cage ; buildah rmi ID. Podman's flags are the same ones. One layer a build is said
-// aloud: podman's default is one an instruction, and then a WORKDIR behind a USER belongs to root and not to that user.
+// buildah build … ; buildah push ID oci:WORK:cage ; buildah rmi ID. Podman's flags are the same ones. One layer a build
+// is said aloud: podman's default is one an instruction, and then a WORKDIR behind a USER belongs to root and not to
+// that user.
 static int build_in_store(const char *builder, const struct cage_build_request *r, struct err *err)
 {
 	_cleanup_(args_clear) struct args build = {.n = 0}, push = {.n = 0}, drop = {.n = 0};
@@ -254,7 +255,7 @@ int cage_builder_run(const struct cage_build_request *r, const char **tag, struc
 	return **tag ? build_in_store(builder, r, err) : build_with_buildx(r, err);
 }
 
-// ---- the image's directory -------------------------------------------------------------------------------------------
+// ---- the image's directory ------------------------------------------------------------------------------------------
 // An OCI layout, whole or cut short: a directory that holds nothing but a layout's three names. True also for what is
 // not there.
 static bool is_layout(const char *dir)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `eifgen cage init`: writes a small cage.json beside a Dockerfile, with what the Dockerfile tells, and a .dockerignore that
-// keeps what a build writes out of the next one's image. Nothing that is there is changed.
+// `eifgen cage init`: writes a small cage.json beside a Dockerfile, with what the Dockerfile tells, and a .dockerignore
+// that keeps what a build writes out of the next one's image. Nothing that is there is changed.
 #include "base/io.h"
 #include "base/mem.h"
 #include "eifgen/cmd/cage.h"

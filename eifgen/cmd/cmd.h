@@ -46,7 +46,8 @@ extern const struct cmd cmd_pull;
 extern const struct cmd cmd_push;
 extern const struct cmd cmd_verify;
 
-// What cmd_getopt prints for --help in place of the command's usage, for a command that has commands of its own; or NULL.
+// What cmd_getopt prints for --help in place of the command's usage, for a command that has commands of its own; or
+// NULL.
 extern const char *cmd_usage_text;
 
 // The options that all have, for the end of a usage's list.
@@ -59,23 +60,25 @@ extern bool cmd_quiet, cmd_verbose; // -q, -v: global, set by main before run an
 
 // Steps through a sub-command's options as getopt_long does (optarg, optind), with what all have in common done here:
 // -q/--quiet, -v/--verbose, -h/--help; an unknown option, a missing or a surplus value is said on stderr in one line.
-// `shorts` is getopt's string of the command's own short options ("o:C:", may be ""), `longs` its own long ones, ended by
-// a zero row; flag must be NULL. Returns an option's value, -1 at the end, or CMD_OPT_STOP, upon which the command
+// `shorts` is getopt's string of the command's own short options ("o:C:", may be ""), `longs` its own long ones, ended
+// by a zero row; flag must be NULL. Returns an option's value, -1 at the end, or CMD_OPT_STOP, upon which the command
 // returns cmd_opt_status (0 after --help). Environment (POSIXLY_CORRECT) does not change what it does.
 enum { CMD_OPT_STOP = -2 };
 extern int cmd_opt_status;
 int cmd_getopt(int argc, char **argv, const char *shorts, const struct option *longs);
 
-// All of a command's options: each is handed to take, which returns 0, or EXIT_TROUBLE with the usage error said. 0 when
-// they are at their end (optind is the first operand), or the status to end with plus 1.
+// All of a command's options: each is handed to take, which returns 0, or EXIT_TROUBLE with the usage error said. 0
+// when they are at their end (optind is the first operand), or the status to end with plus 1.
 int cmd_options(int argc, char **argv, const char *shorts, const struct option *longs, int (*take)(void *ctx, int option),
 		void *ctx);
 
-// `eifgen: unable to <verb> <object>: <reason>` on stderr. Returns EXIT_TROUBLE, so that `return cmd_fail(…)` reads well.
+// `eifgen: unable to <verb> <object>: <reason>` on stderr. Returns EXIT_TROUBLE, so that `return cmd_fail(…)` reads
+// well.
 int cmd_fail(const char *verb, const char *object, const struct err *err);
 // `eifgen: <text>` for a usage error, with `(try eifgen NAME --help)`. Returns EXIT_TROUBLE.
 int cmd_usage_error(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-// `eifgen: warning: <text>` on stderr unless quiet. The signature fits the warn callbacks of the libraries (ctx unused).
+// `eifgen: warning: <text>` on stderr unless quiet. The signature fits the warn callbacks of the libraries (ctx
+// unused).
 void cmd_warn(void *ctx, const char *text);
 // `eifgen: <text>` on stderr, always: for what a command owes its user there whatever -q says.
 void cmd_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -83,9 +86,9 @@ void cmd_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void cmd_explain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 // Writes text to stdout and flushes. EXIT_YES, or EXIT_TROUBLE with one line said (a full disk, a closed pipe).
 int cmd_print(const char *text);
-// The end of a command that writes files and gives an answer. First all files reach the disk, then the answer is printed,
-// and only then do the files appear, in their order: a full disk or a closed pipe leaves none behind. A file that is not
-// open is passed over. EXIT_YES, or EXIT_TROUBLE with one line said.
+// The end of a command that writes files and gives an answer. First all files reach the disk, then the answer is
+// printed, and only then do the files appear, in their order: a full disk or a closed pipe leaves none behind. A file
+// that is not open is passed over. EXIT_YES, or EXIT_TROUBLE with one line said.
 int cmd_finish(struct atomic_file *const *files, size_t n, const char *text);
 
 #endif

@@ -43,7 +43,8 @@ static int tee_measure(void *ctx, const void *p, size_t n, struct err *err)
 static int measure_kernel(struct tee *t, struct platform *p, struct err *err)
 {
 	if (!p)
-		return pcr_measure_section(t->measure, PCR_RAMDISK, err); // an empty first ramdisk: PCR2 does not see it
+		// an empty first ramdisk: PCR2 does not see it
+		return pcr_measure_section(t->measure, PCR_RAMDISK, err);
 	if (pcr_measure_section(t->measure, PCR_KERNEL_CMDLINE, err) ||
 	    platform_kernel_pass(p, (struct sink){tee_measure, t}, false, err) ||
 	    pcr_measure_section(t->measure, PCR_KERNEL_CMDLINE, err) ||

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // `eifgen epoch`: the epoch that a build of what lies in a directory would use, and where it came from. Prints
-//   {"Epoch":1718107200,"Time":"2024-06-11T12:00:00Z","Source":"git","Commit":"…","Dirty":false,"Directory":".","Path":null}
+//   {"Epoch":1718107200,"Time":"2024-06-11T12:00:00Z","Source":"git","Commit":"…","Dirty":false,"Directory":".",
+//    "Path":null}
 // Commit, Dirty, Directory and Path are null unless the source is git.
 #include "eifgen/cmd/cmd.h"
 #include "eifgen/cmd/epoch_option.h"

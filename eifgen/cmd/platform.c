@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // `eifgen platform DIR`: what a platform directory holds. Each file's sha256, the PCR1 that the platform gives in each
-// layout (kernel, command line and bootstrap ramdisk alone decide it), the AWS release that this PCR1 belongs to, and the
-// memory that nitro-cli will ask for.
+// layout (kernel, command line and bootstrap ramdisk alone decide it), the AWS release that this PCR1 belongs to, and
+// the memory that nitro-cli will ask for.
 //
 // Releases are told by PCR1 in the nitro-cli layout, which everyone who ever built with that release has published.
 #include "base/cleanup.h"

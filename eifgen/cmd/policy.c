@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `eifgen policy`: records into the condition of an AWS KMS key policy (KMS developer guide, condition keys for AWS Nitro
-// Enclaves): kms:RecipientAttestation:ImageSha384 is PCR0 by another name, kms:RecipientAttestation:PCR<n> the register.
+// `eifgen policy`: records into the condition of an AWS KMS key policy (KMS developer guide, condition keys for AWS
+// Nitro Enclaves): kms:RecipientAttestation:ImageSha384 is PCR0 by another name, kms:RecipientAttestation:PCR<n> the
+// register.
 //
-// Several records, for a rollover, make lists: any of the values will do for each register. That mixes nothing up, since
-// PCR0 alone stands for kernel, command line and both ramdisks: an enclave with an old PCR0 has the old PCR1 and PCR2.
-// PCR8 is asked for only if every record has one; a policy for signed and unsigned builds could not ask for it.
+// Several records, for a rollover, make lists: any of the values will do for each register. That mixes nothing up,
+// since PCR0 alone stands for kernel, command line and both ramdisks: an enclave with an old PCR0 has the old PCR1 and
+// PCR2. PCR8 is asked for only if every record has one; a policy for signed and unsigned builds could not ask for it.
 #include "base/mem.h"
 #include "eifgen/cmd/cmd.h"
 #include "eifgen/json_out.h"

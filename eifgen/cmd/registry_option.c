@@ -156,8 +156,8 @@ static void add_path(struct registry_option *o, const char *base, const char *ta
 		o->list[n] = o->paths[n];
 }
 
-// Another kind of address stays as it is: who asks the daemon there is told that it is not read, in place of being given
-// the image that a daemon here has under the same name.
+// Another kind of address stays as it is: who asks the daemon there is told that it is not read, in place of being
+// given the image that a daemon here has under the same name.
 static void take_docker_host(struct registry_option *o, const char *text)
 {
 	o->daemon_socket = strncmp(text, "unix://", 7) ? text : text + 7;
@@ -172,7 +172,8 @@ void registry_option_init(struct registry_option *o)
 	o->opt.authfile = env("REGISTRY_AUTH_FILE");
 	o->opt.authfiles = o->list;
 	o->opt.proxy = first_of("https_proxy", "HTTPS_PROXY", "ALL_PROXY");
-	o->opt.http_proxy = first_of("http_proxy", "ALL_PROXY", NULL); // HTTP_PROXY is a CGI's request header: libcurl skips it, too
+	// HTTP_PROXY is a CGI's request header: libcurl skips it, too
+	o->opt.http_proxy = first_of("http_proxy", "ALL_PROXY", NULL);
 	o->opt.no_proxy = first_of("no_proxy", "NO_PROXY", NULL);
 	if (env("DOCKER_HOST"))
 		take_docker_host(o, env("DOCKER_HOST"));

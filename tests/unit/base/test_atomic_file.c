@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Output that appears by rename or not at all: failures, modes, many threads, an end by a signal. `close` and
-// `umask` are this program's own: a file system can be played that tells of a full disk at the end only, and who asks for
-// the umask by setting it is interrupted there.
+// `umask` are this program's own: a file system can be played that tells of a full disk at the end only, and who asks
+// for the umask by setting it is interrupted there.
 #include "base/atomic_file.h"
 
 #include "base/cleanup.h"

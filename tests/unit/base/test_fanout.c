@@ -135,8 +135,8 @@ START_TEST(test_fanout_free_before_drain_waits)
 }
 END_TEST
 
-// A consumer that holds one helper up: the other consumers, the other helpers and the producer go on, as far as the ring
-// lets them, and the slow one gets everything in the end.
+// A consumer that holds one helper up: the other consumers, the other helpers and the producer go on, as far as the
+// ring lets them, and the slow one gets everything in the end.
 struct gate {
 	struct buf got;
 	unsigned passed; // chunks that the other has seen

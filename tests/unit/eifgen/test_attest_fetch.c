@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Hosts that take their time: one that never speaks, one whose handshake comes byte by byte, one whose answer does. With
-// a timeout of one second none may hold its caller for more than a few.
+// Hosts that take their time: one that never speaks, one whose handshake comes byte by byte, one whose answer does.
+// With a timeout of one second none may hold its caller for more than a few.
 #include "eifgen/attest_fetch.h"
 #include "pcr/cert_new.h"
 #include "tests/unit/unit.h"

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-// ---- a tool archive --------------------------------------------------------------------------------------------------
+// ---- a tool archive -------------------------------------------------------------------------------------------------
 static void add_member(struct buf *tar, const char *name, char type, const char *link, const char *data)
 {
 	struct err err = ERR_INIT;
@@ -113,7 +113,7 @@ START_TEST(test_cage_bundle_read_tools_cut_archive_is_refused)
 }
 END_TEST
 
-// ---- the overlay -----------------------------------------------------------------------------------------------------
+// ---- the overlay ----------------------------------------------------------------------------------------------------
 struct world {
 	struct tree *tree;
 	struct cage_bundle *bundle;

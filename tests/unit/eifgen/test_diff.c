@@ -149,7 +149,8 @@ START_TEST(test_diff_sides_moved_entry_is_order_and_the_rest_is_not)
 }
 END_TEST
 
-// The first name of an inode carries its bytes: when another name comes before it, nothing about its content has changed.
+// The first name of an inode carries its bytes: when another name comes before it, nothing about its content has
+// changed.
 START_TEST(test_diff_sides_hard_links_are_compared_by_their_inode)
 {
 	const struct item one[] = {{"rootfs/b", REG, 1, 7, 2, "same"}, {"rootfs/c", REG, 1, 7, 2, ""},

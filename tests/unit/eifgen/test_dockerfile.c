@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The Dockerfile reader on each construct: where instructions begin and end, what their words are, and what image config
-// comes of them.
+// The Dockerfile reader on each construct: where instructions begin and end, what their words are, and what image
+// config comes of them.
 #include "eifgen/dockerfile.h"
 
 #include "base/fault.h"
@@ -267,7 +267,8 @@ static char *repeated(const char *head, const char *part, size_t count, const ch
 	return text;
 }
 
-// What a pattern costs is its length by that of the value: the suite's time limit holds it, for stars in a row and apart.
+// What a pattern costs is its length by that of the value: the suite's time limit holds it, for stars in a row and
+// apart.
 START_TEST(test_dockerfile_evaluate_pattern_takes_no_time)
 {
 	static const char *const parts[] = {"*", "*?", "*a", "?*"}, *const forms[] = {"%", "%%", "#", "##", "/", "//"};

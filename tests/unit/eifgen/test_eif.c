@@ -214,11 +214,12 @@ START_TEST(test_eif_writer_section_the_33rd_does_not_fit)
 }
 END_TEST
 
-// ---- the digest that runs beside -------------------------------------------------------------------------------------
+// ---- the digest that runs beside ------------------------------------------------------------------------------------
 
 static const char last[] = "the last section, as long as one likes";
 
-// Two sections and `last`, of which size and CRC are said beforehand. The digest said, "" for none; the file's own in `own`.
+// Two sections and `last`, of which size and CRC are said beforehand. The digest said, "" for none; the file's own in
+// `own`.
 static const char *foresee(bool threads, uint64_t size, uint32_t crc, char own[DIGEST_TEXT_MAX])
 {
 	static char said[DIGEST_TEXT_MAX];

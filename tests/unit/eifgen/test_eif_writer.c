@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a warm prediction asks of the writer: marks of the registers' state that nobody waits for, going on from one, and
-// room to make data in. With threads and without them.
+// What a warm prediction asks of the writer: marks of the registers' state that nobody waits for, going on from one,
+// and room to make data in. With threads and without them.
 #include "eifgen/eif.h"
 #include "tests/unit/unit.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is foreseen of the application ramdisk is what comes, in both layouts, and the ramdisk that is written afterwards is
-// the one that would have been written without; nothing is said twice.
+// What is foreseen of the application ramdisk is what comes, in both layouts, and the ramdisk that is written
+// afterwards is the one that would have been written without; nothing is said twice.
 #include "eifgen/foresee.h"
 
 #include "base/fault.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What both layouts share (design/layout.md, "Refused, with the path named" and "Warned"): what would not fit newc or what
-// the kernel would drop is refused with its path, what is lost is warned of.
+// What both layouts share (design/layout.md, "Refused, with the path named" and "Warned"): what would not fit newc or
+// what the kernel would drop is refused with its path, what is lost is warned of.
 #include "eifgen/layout_out.h"
 #include "tests/unit/eifgen/layout_tools.h"
 

@@ -407,8 +407,8 @@ END_TEST
 
 // ---- the bytes -----------------------------------------------------------------------------------------------------
 
-// The encoding, letter by letter: lower-case digits, dev and check 0, names with their NUL, padding to 4 counted from the
-// ramdisk's start, the trailer, NULs to 512.
+// The encoding, letter by letter: lower-case digits, dev and check 0, names with their NUL, padding to 4 counted from
+// the ramdisk's start, the trailer, NULs to 512.
 START_TEST(test_bootstrap_bytes_are_those_of_the_layout)
 {
 	struct layout_bootstrap b = {.init = {"12345", 5, NULL}};

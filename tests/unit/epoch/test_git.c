@@ -120,7 +120,8 @@ START_TEST(test_epoch_from_git_but_steps_over_the_file_alone)
 		ck_assert_ptr_null(e.path);
 		epoch_clear(&e);
 	}
-	assert_ok(epoch_from_git_but(dir, "/elsewhere/cage.json", &e, &err)); // not of this repository: nothing is stepped over
+	// not of this repository: nothing is stepped over
+	assert_ok(epoch_from_git_but(dir, "/elsewhere/cage.json", &e, &err));
 	ck_assert_uint_eq(e.seconds, 500);
 	epoch_clear(&e);
 	remove_repository();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// cmd, env, user and workdir as init finds them in a ramdisk that something went wrong with: each fault is told with the
-// file's name, and nothing is started half-prepared.
+// cmd, env, user and workdir as init finds them in a ramdisk that something went wrong with: each fault is told with
+// the file's name, and nothing is started half-prepared.
 #include "runtime/init/launch.h"
 
 #include "tests/unit/unit.h"

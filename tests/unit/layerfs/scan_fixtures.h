@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The files of real double builds in testdata/scan, for the tests of the entropy rules: index.tsv, a row a file, and the
-// kept bytes (tests/tools/scan_fixtures.sh says what the columns are).
+// The files of real double builds in testdata/scan, for the tests of the entropy rules: index.tsv, a row a file, and
+// the kept bytes (tests/tools/scan_fixtures.sh says what the columns are).
 #ifndef TESTS_SCAN_FIXTURES_H
 #define TESTS_SCAN_FIXTURES_H
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Every rule of the entropy table against files of real double builds: what differed between two builds of one
-// Dockerfile, which it must name in both, and what was the same, as like as possible, which it must not. The fixtures and
-// how they were made stand in testdata/scan; SCAN_FIXTURES names another directory of that form (tests/long makes one).
-// The rules of apk are the exception: no apk is packaged for Debian, so theirs are written by hand after the formats.
+// Dockerfile, which it must name in both, and what was the same, as like as possible, which it must not. The fixtures
+// and how they were made stand in testdata/scan; SCAN_FIXTURES names another directory of that form (tests/long makes
+// one). The rules of apk are the exception: no apk is packaged for Debian, so theirs are written by hand after the
+// formats.
 #include "layerfs/entropy.h"
 
 #include "base/buf.h"
@@ -52,7 +53,8 @@ static const struct {
 	{"editor-leftover", "srv/.DS_Store", S("x"), "srv/DS_Store", S("x")},
 	{"java-keystore", "etc/ssl/certs/java/cacerts", S("\xfe\xed\xfe\xed\0\0"), "etc/ssl/certs/java/cacerts", S("text")},
 	{"docker-injected", "etc/hosts", S("127.0.0.1\tlocalhost\n172.17.0.2\t4f6e0c1b2a3d\n"), "etc/hosts",
-	 S("# all alike\n127.0.0.1\tlocalhost localhost.localdomain\n::1 localhost ip6-localhost # 10.0.0.1\n")}, // Alpine's
+	 // Alpine's
+	 S("# all alike\n127.0.0.1\tlocalhost localhost.localdomain\n::1 localhost ip6-localhost # 10.0.0.1\n")},
 	{"docker-injected", "etc/resolv.conf", S("nameserver 10.0.0.1"), "etc/hostname", S("localhost\n")},
 	{"machine-id", "etc/machine-id", S("0123456789abcdef0123456789abcdef\n"), "etc/machine-id", S("uninitialized\n")},
 	{"pyc-stamp", "usr/lib/python2.7/a.pyc", S("\x03\xf3\r\n\1\2\3\4cccccccc"), "usr/lib/python2.7/a.pyc",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Peers that fall silent: before the head, in the body, while they are sent something; and one that is only slow. Each is
-// a process of its own on loopback that lives no longer than the case. And what the Link header of a page says.
+// Peers that fall silent: before the head, in the body, while they are sent something; and one that is only slow. Each
+// is a process of its own on loopback that lives no longer than the case. And what the Link header of a page says.
 #include "layerfs/http.h"
 
 #include "tests/unit/unit.h"

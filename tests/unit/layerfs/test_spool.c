@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The spool: what is appended comes back, over pieces, holes and few descriptors; contents from earlier are believed only
-// as far as their sums hold; what is given back is gone, and nothing else is; a full disk names the directory.
+// The spool: what is appended comes back, over pieces, holes and few descriptors; contents from earlier are believed
+// only as far as their sums hold; what is given back is gone, and nothing else is; a full disk names the directory.
 #include "layerfs/spool.h"
 
 #include "base/fault.h"
@@ -162,7 +162,8 @@ START_TEST(test_spool_few_descriptors_suffice)
 	before = open_files();
 	for (int i = 0; i < 9; i++, total += SPOOL_CHUNK)
 		append(0, total, SPOOL_CHUNK);
-	assert_ok(spool_append_zeros(s, 0, SPOOL_CHUNK / 2, &err)); // the rest of this piece is a hole, the next is full
+	// the rest of this piece is a hole, the next is full
+	assert_ok(spool_append_zeros(s, 0, SPOOL_CHUNK / 2, &err));
 	append(0, total + SPOOL_CHUNK / 2, SPOOL_CHUNK);
 	assert_ok(spool_append_zeros(s, 0, SPOOL_CHUNK, &err));
 	assert_ok(spool_flush(s, 0, &err));
