@@ -5,11 +5,13 @@
 //
 //   count times: recipe (32) | bytes of the section so far (8) | registers' state (PCR_MEASURE_STATE)
 //
-// newest first, the oldest fall off the end.
+// those that the last run went by first, then newest first; the oldest fall off the end. Marks are looked for in a row from the
+// beginning, so the first that is missing makes all behind it useless: what a run has used goes to the front, and the
+// distance grows with the position, that a row has an end.
 //
 // The recipe's words, integers big-endian; each tells its length, so that no two rows of words are one row of bytes:
 //
-//   "eifgen warm …" NUL | registers' state          how it begins
+//   "eifgen warm 4 …" NUL | registers' state        how it begins; …: layer_cache_code, by which contents were cut
 //   'B' n (8) | n bytes                             made by the layout
 //   'L' diff_id, 71 bytes                           a layer, when its first content comes: they are numbered from 1
 //   'C' layer (4) | offset in it (8) | size (8)     a stretch of a layer's contents
@@ -29,7 +31,8 @@
 
 enum {
 	RECIPE = 32,
-	INTERVAL = 4 * 1024 * 1024, // between marks, half of which a change costs: some milliseconds
+	INTERVAL = 4 * 1024 * 1024, // between marks, half of which a change costs: some milliseconds; …
+	INTERVAL_SHARE = 1024,	    // … past 4 GiB this part of what came before: 4096 marks reach to 80 GiB
 	STRETCH = 2 * 1024 * 1024,  // of one content piece, so that marks lie within large files too
 	READ = 128 * 1024,
 	WORDS = 32 * 1024, // of the recipe, not digested yet
@@ -56,6 +59,7 @@ struct warm {
 	char name[2 * RECIPE + 8];
 	struct buf known;	     // marks kept from earlier
 	const uint8_t **index;	     // all of them, in order of their recipes
+	bool *used;		     // of each known mark, whether this run went by it
 	const uint8_t *last;	     // the last known mark, within `known`; NULL: none yet
 	uint8_t **fresh;	     // marks made by this run; the lanes fill them in when they get there
 	size_t fresh_count, fresh_cap;
@@ -103,13 +107,15 @@ static int recipe_digest(struct warm *x, uint8_t out[RECIPE], struct err *err)
 // The recipe's first words, and the name of the file of marks.
 static int begin_recipe(struct warm *x, struct err *err)
 {
-	static const char version[] = "eifgen warm 3 " EIFGEN_VERSION;
+	static const char form[] = "eifgen warm 4 ";
+	const char *code = layer_cache_code(x->cache);
 	uint8_t state[PCR_MEASURE_STATE], sha[RECIPE];
 	char hex[2 * RECIPE + 1];
 
 	if (EVP_DigestInit_ex(x->recipe, EVP_sha256(), NULL) != 1)
 		return err_nomem(err);
-	if (eif_writer_save(x->writer, state, err) || recipe_add(x, version, sizeof(version), err) ||
+	if (eif_writer_save(x->writer, state, err) || recipe_add(x, form, sizeof(form) - 1, err) ||
+	    recipe_add(x, code, strlen(code) + 1, err) ||
 	    recipe_add(x, state, sizeof(state), err) || recipe_digest(x, sha, err))
 		return -1;
 	snprintf(x->name, sizeof(x->name), "%s.marks", hex_encode(sha, RECIPE, hex));
@@ -126,7 +132,8 @@ static int make_index(struct warm *x, struct err *err)
 	size_t n = x->known.len / MARK;
 
 	x->index = mem_zalloc(n, sizeof(*x->index), err);
-	if (!x->index)
+	x->used = x->index ? mem_zalloc(n, sizeof(*x->used), err) : NULL;
+	if (!x->used)
 		return -1;
 	for (size_t i = 0; i < n; i++)
 		x->index[i] = x->known.data + i * MARK;
@@ -176,6 +183,7 @@ void warm_free(struct warm *x)
 		free(x->fresh[i]);
 	free(x->fresh);
 	free(x->index);
+	free(x->used);
 	EVP_MD_CTX_free(x->recipe);
 	EVP_MD_CTX_free(x->copy);
 	buf_free(&x->known);
@@ -292,6 +300,7 @@ static int mark_here(struct warm *x, struct err *err)
 		if (x->watch_known)
 			atomic_store_explicit(x->watch_known, x->position, memory_order_relaxed);
 		x->last = known;
+		x->used[(size_t)(known - x->known.data) / MARK] = true;
 		x->count = 0;
 		x->bytes.len = 0;
 		return 0;
@@ -303,7 +312,9 @@ static int mark_here(struct warm *x, struct err *err)
 
 static int maybe_mark(struct warm *x, struct err *err)
 {
-	return x->position - x->marked < INTERVAL ? 0 : mark_here(x, err);
+	uint64_t interval = x->marked / INTERVAL_SHARE;
+
+	return x->position - x->marked < (interval > INTERVAL ? interval : INTERVAL) ? 0 : mark_here(x, err);
 }
 
 // ---- pieces --------------------------------------------------------------------------------------------------------
@@ -447,22 +458,42 @@ int warm_content(void *ctx, const struct tree *tree, const struct inode *inode, 
 	return 0;
 }
 
-// The new marks, then as many of the others as there is room for.
+// Appends the known marks that were used, or were not.
+static int add_known(const struct warm *x, bool used, struct buf *all, struct err *err)
+{
+	for (size_t i = 0; i < x->known.len / MARK && all->len < (size_t)MARKS_MAX * MARK; i++) {
+		if (x->used[i] == used && buf_add(all, x->known.data + i * MARK, MARK, err))
+			return -1;
+	}
+	return 0;
+}
+
+// Whether what this run went by is about to fall off.
+static bool is_falling(const struct warm *x)
+{
+	for (size_t i = MARKS_MAX / 4 * 3; i < x->known.len / MARK; i++) {
+		if (x->used[i])
+			return true;
+	}
+	return false;
+}
+
+// What this run went by and what it made, then as many of the others as there is room for.
 static int keep_marks(struct warm *x, struct err *err)
 {
 	_cleanup_buf_ struct buf all = BUF_INIT(0);
-	size_t fresh = x->fresh_count < MARKS_MAX ? x->fresh_count : MARKS_MAX;
-	size_t known = (MARKS_MAX - fresh) * MARK < x->known.len ? (MARKS_MAX - fresh) * MARK : x->known.len;
 
-	if (!fresh)
+	if (!x->fresh_count && !is_falling(x))
 		return 0;
-	if (eif_writer_settle(x->writer, err) || buf_reserve(&all, fresh * MARK + known, err))
+	if (x->fresh_count && eif_writer_settle(x->writer, err))
 		return -1;
-	for (size_t i = 0; i < fresh; i++) {
+	if (add_known(x, true, &all, err))
+		return -1;
+	for (size_t i = 0; i < x->fresh_count && all.len < (size_t)MARKS_MAX * MARK; i++) {
 		if (buf_add(&all, x->fresh[i], MARK, err))
 			return -1;
 	}
-	if (known && buf_add(&all, x->known.data, known, err))
+	if (add_known(x, false, &all, err))
 		return -1;
 	layer_cache_put(x->cache, x->name, all.data, all.len);
 	return 0;

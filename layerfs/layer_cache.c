@@ -53,6 +53,7 @@ struct layer_cache {
 	pthread_mutex_t lock;	   // over what follows
 	pthread_cond_t idle;
 	unsigned storing; // stores under way
+	bool freed;	  // what was stored has been removed again
 	char **stored;	  // paths of what this run has stored
 	size_t count, cap;
 };
@@ -472,7 +473,7 @@ void layer_cache_store(struct layer_cache *c, const struct image_layer *what, co
 
 bool layer_cache_yield(struct layer_cache *c)
 {
-	bool any = false;
+	bool freed;
 
 	atomic_store(&c->yielded, true);
 	base_delay();
@@ -480,9 +481,10 @@ bool layer_cache_yield(struct layer_cache *c)
 	while (c->storing) // each gives up at its next piece
 		pthread_cond_wait(&c->idle, &c->lock);
 	for (size_t i = 0; i < c->count; i++)
-		any |= !unlink(c->stored[i]);
+		c->freed |= !unlink(c->stored[i]);
+	freed = c->freed; // by whichever thread came first
 	pthread_mutex_unlock(&c->lock);
-	return any;
+	return freed;
 }
 
 // ---- small files ---------------------------------------------------------------------------------------------------
@@ -516,9 +518,10 @@ void layer_cache_put(struct layer_cache *c, const char *name, const void *p, siz
 	_cleanup_free_ char *path = path_of(c, name, &ignored);
 	uint8_t sha[SHA];
 
-	if (path && EVP_Digest(p, n, sha, NULL, EVP_sha256(), NULL) == 1 && !atomic_file_open(&out, path, &ignored) &&
-	    !io_write(out.fd, p, n, &ignored) && !io_write(out.fd, sha, SHA, &ignored))
-		atomic_file_commit(&out, &ignored);
+	if (path && has_room(c, n, 0) && EVP_Digest(p, n, sha, NULL, EVP_sha256(), NULL) == 1 &&
+	    !atomic_file_open(&out, path, &ignored) && !io_write(out.fd, p, n, &ignored) &&
+	    !io_write(out.fd, sha, SHA, &ignored) && !atomic_file_commit(&out, &ignored))
+		layer_cache_trim(c);
 }
 
 // ---- size ----------------------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ int layer_cache_load(struct layer_cache *c, const struct image_layer *what, stru
 // (a full disk, no room within the bound beside what this run uses) only means that it is not kept.
 void layer_cache_store(struct layer_cache *c, const struct image_layer *what, const struct spool *spool,
 		       const struct layer_content *content, uint64_t ahead);
-// The disk is full: removes what this run has stored and stores no more. Whether anything was removed.
+// The disk is full: removes what this run has stored and stores no more. Whether anything was removed, now or before.
 bool layer_cache_yield(struct layer_cache *c);
 // A loaded layer turned out to be wrong later on: its file goes, and layer_cache_was_damaged will say so.
 void layer_cache_spoilt(struct layer_cache *c, const struct image_layer *what);

@@ -19,12 +19,13 @@ echo 1 >"$W/m.ko"
 printf '{"b": [1.5, "x", null]}' >"$W/meta.json"
 img=oci:testdata/ramdisk/small/image
 
-# sweep NAME EVERY-TO STRIDE COMMAND…: over all three kinds.
+# sweep NAME EVERY-TO STRIDE COMMAND…: over all three kinds. same=(--same FILE…): a run may also end with that answer.
+same=()
 sweep() {
 	local name=$1 every=$2 stride=$3 kind; shift 3
 	[ "${FAULTS:-}" = all ] && stride=1
 	for kind in alloc read write; do
-		tests/tools/fault_sweep.py "$san" "$W" "$name" "$kind" "$every" "$stride" -- "$@" >"$W/said" 2>&1
+		tests/tools/fault_sweep.py "$san" "$W" "$name" "$kind" "$every" "$stride" "${same[@]}" -- "$@" >"$W/said" 2>&1
 		if grep -q '^ok' "$W/said"; then t_ok "$(sed -n 's/^ok - //p' "$W/said")"; else
 			t_fail "$(sed -n 's/^not ok - //p' "$W/said") ($name, $kind)"; grep -v '^not ok' "$W/said" | sed 's/^\([^#]\)/# \1/'; fi
 	done
@@ -39,6 +40,13 @@ build="--blobs $W/blobs --threads 1 --epoch 1700000000"
 	sweep "build, nitro-cli layout, three threads" 0 41 -q build "$img" --layout nitro-cli --blobs "$W/blobs" --threads 3 \
 		--epoch 1 -o @OUT@/o.eif
 	sweep "pcr" 0 41 -q pcr "$img" $build
+	"$san" -q pcr "$img" $build >"$W/pcr"
+	XDG_CACHE_HOME=$W/warm "$san" -q pcr "$img" $build --cache >/dev/null
+	same=(--same "$W/pcr")
+	sweep "pcr, cold cache" 0 23 -q pcr "$img" $build --cache
+	same+=(--cache "$W/warm/eifgen")
+	sweep "pcr, warm cache" 0 23 -q pcr "$img" $build --cache
+	same=()
 	"$san" -q build "$img" $build -o "$W/o.eif" >/dev/null
 	sweep "build --locked" 0 41 -q build "$img" $build --locked "$W/o.eif.record.json" -o @OUT@/o.eif
 	sweep "assemble" 1000 1 assemble --kernel "$W/blobs/bzImage" --cmdline x --ramdisk "$W/m.ko" --metadata "$W/meta.json" \

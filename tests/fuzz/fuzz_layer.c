@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "layerfs/digest.h"
 #include "layerfs/layers.h"
+#include "tests/fuzz/tree_check.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -69,40 +70,6 @@ static void add(struct input *in, const uint8_t *p, size_t n)
 		abort();
 }
 
-static void check_node(const struct tree *t, const struct node *n)
-{
-	char byte;
-	struct err err = ERR_INIT;
-
-	if (!n->parent)
-		return;
-	if (!n->name_len || memchr(n->name, '/', n->name_len) || strlen(n->name) != n->name_len ||
-	    !strcmp(n->name, ".") || !strcmp(n->name, "..") || tree_child(t, n->parent, n->name, n->name_len) != n)
-		abort();
-	if (n->next && strcmp(n->name, n->next->name) >= 0)
-		abort();
-	if (!n->inode->names || (S_ISDIR(n->inode->mode) && n->inode->names != 1))
-		abort();
-	if (n->inode->size && S_ISREG(n->inode->mode) &&
-	    tree_content_read(t, n->inode, n->inode->size - 1, &byte, 1, &err) != 1)
-		abort();
-	n->inode->mark++;
-}
-
-static void check(const struct tree *t)
-{
-	uint64_t count = 0;
-
-	for (struct node *n = tree_root(t); n; n = tree_next(tree_root(t), n), count++)
-		check_node(t, n);
-	if (count != tree_node_count(t))
-		abort();
-	for (struct node *n = tree_next(tree_root(t), tree_root(t)); n; n = tree_next(tree_root(t), n)) {
-		if (n->inode->mark != n->inode->names)
-			abort();
-	}
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -124,7 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	add(&in, data + 1 + half, size - 1 - half);
 	set.count = in.count;
 	if (!layer_set_merge(&set, &opt, &t, &err))
-		check(t);
+		tree_check(t);
 	tree_free(t);
 	return 0;
 }
