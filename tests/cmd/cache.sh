@@ -56,6 +56,8 @@ t "… nor is it a second time" test "$(inflated img-b)" = 0
 rm "$cache"/*.marks; for f in "$cache"/*.layer; do [ "$(stat -c %s "$f")" -gt 4000000 ] || rm "$f"; done
 t "the cache again as after the first image" warm_equals_cold img-a
 t "another top layer" warm_equals_cold img-b
+first_mark() { python3 -c 'import sys; print(int.from_bytes(open(sys.argv[1], "rb").read()[32:40], "big"))' "$cache"/*.marks; }
+t "the marks it went by stand before those it made" test "$(first_mark)" -lt 8000000
 t "a change in the last file leaves the rest known" test "$(known img-b)" -gt 60000000
 t "a change in the first file" warm_equals_cold img-c
 t "a top layer with an early and a late file" warm_equals_cold img-d

@@ -77,6 +77,33 @@ if why=$(mount -t tmpfs -o size=3m eifgen-test "$W/small" 2>&1); then
 		'XDG_CACHE_HOME="$0" "$1/eifgen" "${@:2}" --cache >"$0/../warm" && XDG_CACHE_HOME="$0" "$1/eifgen" "${@:2}" >"$0/../cold" && cmp "$0/../warm" "$0/../cold"' \
 		"$W/small" "$EIFGEN_BIN" -q pcr "oci:$W/img:bench" "${common[@]}"
 	t "… with no temporary file left" test -z "$(find "$W/small" -name '*.tmp-*')"
+	# The spool goes before the cache on the disk that they share: 8 MB that inflate from little are stored while 12 more
+	# are to come.
+	umount "$W/small" && mount -t tmpfs -o size=24m eifgen-test "$W/small"
+	python3 - "$W" <<'PY'
+import os, random, sys, tarfile
+w = sys.argv[1]
+os.makedirs(w + "/two")
+open(w + "/two/lower", "wb").write(random.Random(1).randbytes(20000) * 400)
+open(w + "/two/upper", "wb").write(b"u" * 12000000)
+for name in ("lower", "upper"):
+    with tarfile.open(w + "/two/" + name + ".tar", "w") as out: out.add(w + "/two/" + name, name)
+PY
+	python3 tests/bench/oci-layout.py "$W/img-two" "$W/two/lower.tar" "$W/two/upper.tar"
+	two() { eifgen -q pcr "oci:$W/img-two:bench" "${common[@]}" --threads 1 --tmpdir "$W/small" "$@"; }
+	stored() { find "$W/small/eifgen" -name '*.layer' | wc -l; }
+	export XDG_CACHE_HOME=$W/small
+	two >"$W/cold"
+	head -c 10000000 /dev/zero >"$W/small/other"
+	t_exit 2 "an image too large for the disk, with a cache" two --cache
+	t_says "names the spool's directory" "temporary file in \"$W/small\""
+	t "leaves nothing in the cache" test "$(stored)" = 0
+	rm "$W/small/other"
+	t_exit 0 "an image that fits only without the cache" two --cache
+	t "gives the same answer" cmp "$W/cold" "$TEST_TMP/out"
+	t "and what was stored has given way" test "$(stored)" = 0
+	unset XDG_CACHE_HOME
+	umount "$W/small" && mount -t tmpfs -o size=3m eifgen-test "$W/small"
 	t "a bundle of work that fits is done there" eifgen -q pcr "oci:$W/tiny:bench" "${common[@]}" --tmpdir "$W/small"
 else
 	t_skip "a disk that fills" "no tmpfs may be mounted here: $why"
