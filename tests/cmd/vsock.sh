@@ -32,7 +32,9 @@ echo "127.0.0.1 localhost" >r/etc/hosts.enclave # which has to ask for the name
 echo "nameserver 127.0.0.1" >r/etc/resolv.conf
 printf '#!/bin/sh\nprintf "Content-Type: text/plain\\r\\n\\r\\n"; curl -s -m 30 http://api.example.com/far | sha256sum\n' >r/srv/cgi-bin/fetch
 printf '#!/bin/sh\nprintf "Content-Type: text/plain\\r\\n\\r\\n"; sha256sum\n' >r/srv/cgi-bin/sum
-chmod +x r/srv/cgi-bin/*
+mkdir -p r/www/cgi-bin
+printf '#!/bin/sh\nprintf "Content-Type: text/plain\\r\\n\\r\\nhalf"; sleep 60\n' >r/www/cgi-bin/half
+chmod +x r/srv/cgi-bin/* r/www/cgi-bin/*
 PYTHONPATH=$TOP/tests/tools python3 -B - >r/etc/config.cbor <<'PY'
 import sys
 from plane_rig import cbor
@@ -72,6 +74,12 @@ say "out $(get https://cage.example:8443/cgi-bin/fetch)"
 sleep 3
 say "metrics $(get http://127.0.0.1:3032/metrics | grep -c '^cage_enclave_clock')"
 say "transactions $(grep -c '"event":"transaction"' /tmp/control.log)"
+nsenter -t "$(cat /tmp/data.pid)" -n -m /bin/curl -s -m 30 http://api.example.com/cgi-bin/half >/tmp/half & cut=$!
+n=0; until [ -s /tmp/half ] || [ $n -gt 60 ]; do sleep 0.3; n=$((n + 1)); done
+kill -9 $control; wait $cut
+say "cut $? [$(cat /tmp/half)]"
+control
+n=0; until get http://127.0.0.1:3032/ >/dev/null || [ $n -gt 100 ]; do sleep 0.3; n=$((n + 1)); done
 kill -9 "$(cat /tmp/data.pid)" $enclave; sleep 0.5; : >/tmp/data.log
 say "gone [$(get https://cage.example:8443/blob | wc -c)]"
 n=0; while get http://127.0.0.1:3032/ >/dev/null && [ $n -lt 40 ]; do sleep 0.3; n=$((n + 1)); done
@@ -95,6 +103,7 @@ says "3 MB go in, whole" "up $blob"
 says "the service fetches 3 MB from outside, whole" "out $far"
 says "metrics cross, with the host's clock beside the enclave's" "metrics 2"
 t "transactions cross" grep -qE '^vsock: transactions [1-9]' console
+says "a stream that the host breaks off is broken for the program, too, not ended" "cut 56 [half]"
 says "without the data plane a client is closed" "gone [0]"
 says "and health is red" "gone-health [0]"
 says "a data plane that comes back is used" "back $blob"
