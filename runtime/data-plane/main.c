@@ -165,8 +165,9 @@ static int start(struct plane *p, struct err *err)
 
 	if (load_keys(p, err))
 		return -1;
+	p->shared.handshakes = arrival_handshakes(p->shared.loop, (uint32_t)c->ingress.max_handshakes, err);
 	p->shared.pool = upstream_pool_new(p->shared.loop, &service, err);
-	if (!p->shared.pool || !(p->health = health_new(&p->shared, err)) ||
+	if (!p->shared.handshakes || !p->shared.pool || !(p->health = health_new(&p->shared, err)) ||
 	    !(p->report = report_new(&p->shared, err)) || !(p->host = host_link_new(&p->shared, p->health, err)))
 		return -1;
 #if CAGE_EGRESS
@@ -189,6 +190,7 @@ static void stop(struct plane *p)
 	report_free(p->report);
 	health_free(p->health);
 	upstream_pool_free(p->shared.pool);
+	handshakes_free(p->shared.handshakes);
 	timer_free(&p->drain);
 	SSL_CTX_free(p->shared.tls);
 	apikeys_free(p->shared.keys);
@@ -260,7 +262,6 @@ static int run(struct plane *p, const struct options *o, struct err *err)
 		return 2;
 	p->shared.config = &p->config;
 	p->shared.conns.max = (uint32_t)p->config.ingress.max_connections;
-	p->shared.handshakes.max = (uint32_t)p->config.ingress.max_handshakes;
 	p->shared.loop = loop_new(err);
 	return p->shared.loop ? serve(p, o, err) : 2;
 }

@@ -5,8 +5,8 @@
 //   PROXY ─header─► TLS ─handshake─► FIRST ─first bytes─► h1, h2 or raw
 //
 // A state that the configuration does not ask for is passed over. Each waits under a timer of its own; the number of
-// handshakes under way is capped, and one over the cap waits in PROXY with its bytes unread, in the kernel, until the
-// timer.
+// handshakes under way is capped (handshakes.h). A client asks for its turn when its first bytes are there, so that one
+// that says nothing holds none; until it has it the bytes stay in the kernel.
 #include "runtime/data-plane/session.h"
 
 #include "base/cleanup.h"
@@ -15,9 +15,10 @@
 #include "runtime/common/proxy.h"
 #include "runtime/common/tls.h"
 
+#include <stddef.h>
 #include <unistd.h>
 
-enum { FIRST_MAX = 16 * 1024 + 1024, HANDSHAKE_RETRY_MS = 20 };
+enum { FIRST_MAX = 16 * 1024 + 1024 };
 
 void session_enter(struct session *s, struct shared *shared, void (*drain)(struct session *),
 		   void (*kill)(struct session *))
@@ -46,7 +47,7 @@ void session_count_status(struct shared *shared, int status)
 }
 
 // ---- arrival -------------------------------------------------------------------------------------------------------
-enum arrival_state { A_PROXY, A_TLS_WAIT, A_TLS, A_FIRST };
+enum arrival_state { A_PROXY, A_HELLO, A_TLS, A_FIRST };
 
 struct arrival {
 	struct session session;
@@ -55,15 +56,14 @@ struct arrival {
 	struct event *ev;
 	struct timer timer;
 	enum arrival_state state;
-	bool shaking;  // holds a unit of the handshake cap
+	struct turn turn;
 	uint8_t *head; // PROXY header or first bytes; only while they come in
 	size_t have, want;
 };
 
 static void arrival_free(struct arrival *a, bool end)
 {
-	if (a->shaking)
-		conncap_release(&a->session.shared->handshakes);
+	handshakes_leave(a->session.shared->handshakes, &a->turn);
 	if (a->ev)
 		event_free(a->ev);
 	timer_free(&a->timer);
@@ -133,30 +133,42 @@ static void begin_first(struct arrival *a)
 static void begin_tls(struct arrival *a)
 {
 	struct shared *shared = a->session.shared;
-	SSL *ssl;
 
 	if (!shared->tls) {
 		begin_first(a);
 		return;
 	}
-	if (!conncap_take(&shared->handshakes)) {
-		if (a->state != A_TLS_WAIT) {
-			timer_set(&a->timer, HANDSHAKE_RETRY_MS);
-			a->want = 0; // counts retries from here on
-		}
-		a->state = A_TLS_WAIT;
-		event_del(a->ev);
-		return;
-	}
-	a->shaking = true;
-	ssl = tls_server_session(shared->tls);
-	if (!ssl || stream_start_tls(&a->s, ssl, NULL)) {
-		arrival_free(a, true);
-		return;
-	}
-	a->state = A_TLS;
+	a->state = A_HELLO;
 	timer_set(&a->timer, (unsigned)shared->config->ingress.handshake_ms);
 	wait_for(a, EV_READ);
+}
+
+static struct arrival *arrival_of(struct turn *t)
+{
+	return (struct arrival *)((char *)t - offsetof(struct arrival, turn));
+}
+
+// The hello is read when the loop comes by, so nothing can fail here.
+static void turn_granted(struct turn *t)
+{
+	struct arrival *a = arrival_of(t);
+
+	a->state = A_TLS;
+	timer_set(&a->timer, (unsigned)a->session.shared->config->ingress.handshake_ms);
+	wait_for(a, EV_READ);
+}
+
+static void turn_over(struct turn *t)
+{
+	struct arrival *a = arrival_of(t);
+
+	a->session.shared->count.tls_timeouts++;
+	arrival_free(a, true);
+}
+
+struct handshakes *arrival_handshakes(struct loop *l, uint32_t max, struct err *err)
+{
+	return handshakes_new(l, max, turn_granted, turn_over, err);
 }
 
 // Reads no byte past the header: what follows is TLS's.
@@ -190,8 +202,14 @@ static void read_proxy(struct arrival *a)
 static void read_handshake(struct arrival *a)
 {
 	struct shared *shared = a->session.shared;
-	int rc = stream_accept_tls(&a->s);
+	SSL *ssl = a->s.ssl ? NULL : tls_server_session(shared->tls);
+	int rc;
 
+	if (!a->s.ssl && (!ssl || stream_start_tls(&a->s, ssl, NULL))) {
+		arrival_free(a, true);
+		return;
+	}
+	rc = stream_accept_tls(&a->s);
 	if (rc == STREAM_AGAIN) {
 		wait_for(a, stream_events(&a->s, true, false));
 		return;
@@ -203,8 +221,7 @@ static void read_handshake(struct arrival *a)
 	}
 	shared->count.tls_ok++;
 	shared->count.tls_resumed += SSL_session_reused(a->s.ssl) == 1;
-	conncap_release(&shared->handshakes);
-	a->shaking = false;
+	handshakes_leave(shared->handshakes, &a->turn);
 	begin_first(a);
 }
 
@@ -246,13 +263,15 @@ static void on_ready(evutil_socket_t fd, short what, void *arg)
 	case A_PROXY:
 		read_proxy(a);
 		break;
+	case A_HELLO:
+		event_del(a->ev);
+		handshakes_ask(a->session.shared->handshakes, &a->turn);
+		break;
 	case A_TLS:
 		read_handshake(a);
 		break;
 	case A_FIRST:
 		read_first(a);
-		break;
-	default:
 		break;
 	}
 }
@@ -262,19 +281,8 @@ static void on_timer(void *ctx)
 	struct arrival *a = ctx;
 	struct shared *shared = a->session.shared;
 
-	if (a->state == A_TLS_WAIT) {
-		// The wait has the handshake's limit too, counted in retries.
-		if (++a->want * HANDSHAKE_RETRY_MS < shared->config->ingress.handshake_ms) {
-			timer_set(&a->timer, HANDSHAKE_RETRY_MS);
-			begin_tls(a);
-			return;
-		}
-		shared->count.tls_timeouts++;
-	} else if (a->state == A_TLS) {
-		shared->count.tls_timeouts++;
-	} else if (a->state == A_PROXY) {
-		shared->count.proxy_timeouts++;
-	}
+	shared->count.tls_timeouts += a->state == A_HELLO || a->state == A_TLS;
+	shared->count.proxy_timeouts += a->state == A_PROXY;
 	arrival_free(a, true);
 }
 

@@ -16,6 +16,7 @@
 #include "runtime/common/stream.h"
 #include "runtime/data-plane/apikey.h"
 #include "runtime/data-plane/config.h"
+#include "runtime/data-plane/handshakes.h"
 #include "runtime/data-plane/upstream.h"
 
 struct ingress_counters {
@@ -43,7 +44,8 @@ struct shared {
 	SSL_CTX *tls;         // NULL: in clear
 	struct apikeys *keys; // NULL: none asked for
 	struct upstream_pool *pool;
-	struct conncap conns, handshakes;
+	struct conncap conns;
+	struct handshakes *handshakes;
 	struct ingress_counters count;
 	struct host_view host;
 	struct session *sessions;
@@ -73,6 +75,7 @@ void session_leave(struct session *s, bool end);
 
 // The stations. Each takes the stream (also on failure, when the connection just ends) and n bytes that were read from
 // it already, which are copied.
+struct handshakes *arrival_handshakes(struct loop *l, uint32_t max, struct err *err); // for shared; the caller's
 void arrival_open(struct shared *shared, int fd, const struct addr *peer);
 void h1_open(struct shared *shared, struct stream *s, const struct client *who, const void *first, size_t n);
 void h2_open(struct shared *shared, struct stream *s, const struct client *who);

@@ -101,12 +101,50 @@ try:
 except (ssl.SSLError, OSError):
     tap.check("an ALPN offer without a common protocol is refused", True)
 tap.check("bytes that are no TLS end the connection", b"HTTP" not in plane.ask(G))
+
+
+def read_some(s):
+    """Whether the plane has said or ended anything on s."""
+    s.setblocking(False)
+    try:
+        s.recv(1)
+        return True
+    except BlockingIOError:
+        return False
+
+
 stalled = [plane.connect(b"\x16\x03\x01") for _ in range(4)]
 start = time.monotonic()
 code = curl("-o", os.devnull, "-w", "%{http_code}", URL)
 tap.check("stalled handshakes up to the cap end in time and others then pass", code == b"200" and time.monotonic() - start < 10, (code, time.monotonic() - start))
 tap.check("and are gone", until(lambda: plane.health()[1]["connections"] == 0) and all(read_all(s)[0] == b"" for s in stalled))
 tap.check("the service is probed", until(lambda: plane.health()[1]["service"] == {"status": "ok", "code": 200}), plane.health())
+
+full = Plane(service, {"ingress": dict(TLS, handshake_ms=10000, max_handshakes=4)})
+held = [full.connect(b) for b in [b""] * 8 + [b"\x16\x03\x01"] * 8]
+time.sleep(0.1)
+start = time.monotonic()
+code = curl("-o", os.devnull, "-w", "%{http_code}", "https://127.0.0.1:%d/" % full.port)
+tap.check("clients that say nothing, or half a hello, do not keep the others out", code == b"200" and time.monotonic() - start < 3,
+          (code, time.monotonic() - start))
+code, start = curl("-o", os.devnull, "-w", "%{http_code}", "https://127.0.0.1:%d/" % full.port), time.monotonic()
+tap.check("who is silent is no trouble to anyone while there is room", code == b"200" and not read_some(held[0]), code)
+
+
+def processor(p):
+    with open("/proc/%d/schedstat" % p.p.pid) as f:
+        return int(f.read().split()[0]) / 1e9
+
+
+more = [full.connect(b"\x16") for _ in range(100 if SAN else 900)]
+time.sleep(0.5)
+before = processor(full)
+time.sleep(2)
+spent = processor(full) - before
+tap.check("those who wait for their turn cost nothing", spent < 0.02 or SAN, "%.4f s of processor in 2 s" % spent)
+for s in held + more:
+    s.close()
+full.stop()
 
 idle_n = 100 if SAN else 500
 base = plane.rss_kib()
