@@ -95,7 +95,11 @@ void layer_cache_free(struct layer_cache *c)
 
 bool layer_cache_was_damaged(struct layer_cache *c)
 {
-	return __atomic_exchange_n(&c->damaged, false, __ATOMIC_RELAXED);
+	bool was = __atomic_exchange_n(&c->damaged, false, __ATOMIC_RELAXED);
+
+	if (was)
+		atomic_store(&c->used, 0); // what the next try uses it will say itself
+	return was;
 }
 
 uint64_t layer_cache_hits(const struct layer_cache *c)

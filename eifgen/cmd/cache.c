@@ -13,7 +13,8 @@
 static const char usage[] =
 	"Usage: eifgen cache info|clean\n"
 	"The cache of --cache: layers that were read before, and how far images have been measured. `info` says where it is\n"
-	"and how large, `clean` empties it; both print one JSON object. Files of other names are counted (`Foreign`) and left.\n\n"
+	"and how large, `clean` empties it; both print one JSON object. Files of other names are counted (`Foreign`) and left.\n"
+	"It holds contents of images, and must be trusted as the program is: eifgen(1), FILES.\n\n"
 	CMD_COMMON_HELP;
 
 char *cache_dir(struct err *err)
