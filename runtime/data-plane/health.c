@@ -35,7 +35,7 @@ struct health {
 // ---- answering -----------------------------------------------------------------------------------------------------
 static int make_page(void *ctx, struct http1_span path, struct page *page)
 {
-	static const char *const words[] = {"starting", "ok", "draining", "unhealthy"};
+	static const char *const words[] = {"starting", "ok", "draining"};
 	static const char *const service[] = {"unknown", "ok", "failed"};
 	const struct health *h = ctx;
 	bool probed = h->shared->config->service.health_path != NULL;
