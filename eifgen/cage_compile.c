@@ -77,6 +77,9 @@ static int put_service(const struct cage_config *c, uint32_t port, struct group 
 	snprintf(address, sizeof(address), "tcp:127.0.0.1:%u", port);
 	if (add_text(g, "address", address, err))
 		return -1;
+	if (c->acceptor.max_service_connections &&
+	    add_uint(g, "max_connections", c->acceptor.max_service_connections, err))
+		return -1;
 	if (c->healthcheck.path && add_text(g, "health_path", c->healthcheck.path, err))
 		return -1;
 	if (!c->healthcheck.port || c->healthcheck.port == port)

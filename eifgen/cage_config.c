@@ -54,6 +54,7 @@ static const struct field fields[] = {
 	{"acceptor", FIELD_GROUP, 0, 0, 0, 0},
 	{"acceptor.max_connections", FIELD_UINT, AT(acceptor.max_connections), 0, 1, 1000000},
 	{"acceptor.max_handshakes", FIELD_UINT, AT(acceptor.max_handshakes), 0, 1, 1000000},
+	{"acceptor.max_service_connections", FIELD_UINT, AT(acceptor.max_service_connections), 0, 1, 1000000},
 	{"acceptor.handshake_ms", FIELD_UINT, AT(acceptor.handshake_ms), 0, 1, 3600000},
 	{"runtime", FIELD_GROUP, 0, 0, 0, 0},
 	{"runtime.bundle", FIELD_TEXT, AT(runtime_bundle), 0, 71, 71},

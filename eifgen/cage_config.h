@@ -49,7 +49,7 @@ struct cage_config {
 	} signing;
 	uint32_t desired_replicas; // scaling.desired_replicas; 0: not said
 	struct {
-		uint32_t max_connections, max_handshakes, handshake_ms; // 0: the data plane's default
+		uint32_t max_connections, max_handshakes, max_service_connections, handshake_ms; // 0: the data plane's default
 	} acceptor;
 	char *runtime_bundle; // runtime.bundle: "sha256:…" of the bundle's bundle.json, or NULL: any
 	struct {

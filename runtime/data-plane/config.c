@@ -35,6 +35,7 @@ static const struct config_field fields[] = {
     F("service.response_ms", CONFIG_UINT, service.response_ms, 1, MS_MAX, false),
     F("service.idle_ms", CONFIG_UINT, service.idle_ms, 1, MS_MAX, false),
     F("service.max_idle", CONFIG_UINT, service.max_idle, 0, 65536, false),
+    F("service.max_connections", CONFIG_UINT, service.max_connections, 1, 1000000, false),
     F("service.health_path", CONFIG_TEXT, service.health_path, 1, 1024, false),
     F("service.health_address", CONFIG_ADDR, service.health_address, 0, 0, false),
     F("service.health_interval_ms", CONFIG_UINT, service.health_interval_ms, 10, MS_MAX, false),
@@ -104,6 +105,7 @@ static int set_defaults(struct plane_config *c, struct err *err)
 	c->service.response_ms = 60000;
 	c->service.idle_ms = 60000;
 	c->service.max_idle = 128;
+	c->service.max_connections = 1000; // a program that asks for no more has 1024 descriptors
 	c->service.health_interval_ms = 1000;
 	c->service.health_timeout_ms = 2000;
 	c->report.interval_ms = 60000;

@@ -27,6 +27,7 @@ struct plane_config {
 	struct { // "service"
 		struct addr address;
 		uint64_t connect_ms, response_ms, idle_ms, max_idle;
+		uint64_t max_connections; // in use and idle; upgraded and raw ones are not counted
 		char *health_path;          // NULL: not probed
 		struct addr health_address; // where it is asked; ADDR_NONE: at `address`
 		uint64_t health_interval_ms, health_timeout_ms;

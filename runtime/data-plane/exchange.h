@@ -31,7 +31,7 @@ void trx_end(struct trx *t, struct shared *shared, const struct client *who, con
 // past the limit.
 int exchange_admit(struct shared *shared, const struct http1_head *rq);
 
-// Starts the exchange with the service. NULL without memory.
+// Starts the exchange with the service. NULL without memory, and when service.max_connections are in use: 503.
 struct upstream *exchange_start(struct shared *shared, const struct client *who, bool tls, const struct http1_head *rq,
 				bool upgrade, const struct upstream_events *events, void *ctx);
 

@@ -359,7 +359,7 @@ static void begin_request(struct h1 *c, const struct http1_head *rq)
 	}
 	c->up = exchange_start(shared, &c->who, c->s.ssl != NULL, rq, forward_may_upgrade(rq), &events, c);
 	if (!c->up)
-		answer(c, 503, true);
+		answer(c, 503, c->state == H1_BODY);
 }
 
 // True if it got on.
@@ -537,7 +537,8 @@ static void on_timer(void *ctx)
 	if (c->state == H1_HEAD)
 		c->responded = c->head_only = false;
 	c->session.shared->count.refused++;
-	answer_now(c, 408, true);
+	// Who takes nothing more is the service, or who says nothing more the client.
+	answer_now(c, c->state == H1_BODY && c->up && upstream_room(c->up) == 0 ? 504 : 408, true);
 }
 
 // ---- life ----------------------------------------------------------------------------------------------------------

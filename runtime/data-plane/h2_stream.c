@@ -122,7 +122,8 @@ static void on_head(void *ctx, const struct http1_head *head)
 	int rc;
 
 	if (head->status / 100 == 1) {
-		nghttp2_submit_headers(ng, NGHTTP2_FLAG_NONE, st->id, NULL, nv, n, NULL);
+		if (n)
+			nghttp2_submit_headers(ng, NGHTTP2_FLAG_NONE, st->id, NULL, nv, n, NULL);
 		return;
 	}
 	st->responded = true;
@@ -184,7 +185,8 @@ static void answer(struct h2_stream *st, int status)
 	nghttp2_data_provider content = {.source.ptr = st, .read_callback = read_content};
 	char body[FORWARD_ERROR_BODY_MAX], code[3];
 	size_t n = forward_error_body(body, status);
-	nghttp2_nv nv[] = {h2_nv(":status", 7, code, 3), h2_nv("content-type", 12, "application/json", 16)};
+	nghttp2_nv nv[] = {h2_nv(":status", 7, code, 3), h2_nv("content-type", 12, "application/json", 16),
+			   h2_nv("retry-after", 11, "1", 1)};
 
 	upstream_cancel(st->up);
 	st->up = NULL;
@@ -199,7 +201,7 @@ static void answer(struct h2_stream *st, int status)
 	st->trx.status = status;
 	session_count_status(st->h2->session.shared, status);
 	h2_put_status(code, status);
-	nghttp2_submit_response(ng, st->id, nv, 2, &content);
+	nghttp2_submit_response(ng, st->id, nv, status == 503 ? 3 : 2, &content);
 }
 
 static void on_fail(void *ctx, int status)

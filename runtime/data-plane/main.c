@@ -161,7 +161,8 @@ static int start(struct plane *p, struct err *err)
 						 .connect_ms = (unsigned)c->service.connect_ms,
 						 .response_ms = (unsigned)c->service.response_ms,
 						 .idle_ms = (unsigned)c->service.idle_ms,
-						 .max_idle = c->ingress.forward_proxy ? 0 : c->service.max_idle};
+						 .max_idle = c->ingress.forward_proxy ? 0 : c->service.max_idle,
+						 .max_open = c->service.max_connections};
 
 	if (load_keys(p, err))
 		return -1;

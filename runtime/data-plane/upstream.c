@@ -9,13 +9,17 @@
 // and the object is freed by the outermost frame of ours on the stack.
 #include "runtime/data-plane/upstream_conn.h"
 
-enum { READ_MAX = 32 * 1024 };
+enum {
+	READ_MAX = 32 * 1024,
+	INTERIM_MAX = HTTP1_HEAD_MAX, // interim heads before a response: the front keeps them for a client that does not read
+	INTERIM_COST = 512,           // what keeping one takes beside its bytes
+};
 
 // ---- ends ----------------------------------------------------------------------------------------------------------
 static void fail(struct upstream *u, int status)
 {
 	u->pool->count.failures++;
-	u->gone = true;
+	upstream_retire(u);
 	u->events->on_fail(u->ctx, status);
 }
 
@@ -28,7 +32,7 @@ static void finish(struct upstream *u)
 		    !u->s.write_broken;
 
 	if (!keep || !upstream_pool_keep(u))
-		u->gone = true;
+		upstream_retire(u);
 	events->on_end(ctx);
 }
 
@@ -132,9 +136,13 @@ static int on_head_bytes(struct upstream *u)
 			u->events->on_head(u->ctx, head);
 			if (!u->stolen && !u->gone)
 				return -1;
-			u->gone = true;
+			upstream_retire(u);
 			return 0;
 		}
+		if (head->status / 100 == 1)
+			u->interim += (size_t)n + INTERIM_COST;
+		if (u->interim > INTERIM_MAX)
+			return -1;
 		u->events->on_head(u->ctx, head);
 		if (u->gone)
 			return 0;
@@ -319,7 +327,7 @@ struct upstream *upstream_start(struct upstream_pool *p, const struct upstream_r
 	u->private = rq->greeting != NULL;
 	u->request_done = rq->body == HTTP1_NONE;
 	u->response_keep = u->got_bytes = u->starved = u->kick = false;
-	u->scanned = 0;
+	u->scanned = u->interim = 0;
 	u->last_ms = loop_now_ms();
 	u->in.max = HTTP1_HEAD_MAX + READ_MAX;
 	p->count.exchanges++;

@@ -23,10 +23,11 @@ struct upstream_options {
 	struct addr service;
 	unsigned connect_ms, response_ms, idle_ms;
 	size_t max_idle; // connections kept; 0: none
+	size_t max_open; // connections at once; 0: any number
 };
 
 struct upstream_counters {
-	uint64_t exchanges, connects, reuses, retries, failures;
+	uint64_t exchanges, connects, reuses, retries, failures, shed;
 	uint32_t open, idle;
 };
 
@@ -61,7 +62,7 @@ struct upstream_request {
 	size_t greeting_len;
 };
 
-// Starts. NULL without memory.
+// Starts. NULL without memory, and when max_open connections are in use.
 struct upstream *upstream_start(struct upstream_pool *p, const struct upstream_request *rq,
 				const struct upstream_events *events, void *ctx, struct err *err);
 

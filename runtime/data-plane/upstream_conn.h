@@ -30,6 +30,7 @@ struct upstream {
 	bool kick;        // to be run from the loop though no event may come; survives re-arming
 	bool refused;     // the kernel said no at once; told from the timer
 	uint64_t last_ms; // of the last byte of the response
+	size_t interim;   // what the interim heads of this response have cost
 	struct buf again; // the request's head, kept while it may have to be sent again
 };
 
@@ -44,6 +45,8 @@ struct upstream_pool {
 
 // ---- the pool's half ------------------------------------------------------------------------------------------------
 void upstream_free(struct upstream *u); // for the frame that set `busy`, and the loop
+// It is no longer to be used, and not counted from here on. The frame that set `busy` frees it.
+void upstream_retire(struct upstream *u);
 // Closes it. One that is busy has a frame of ours below on the stack, which will look at it again: that frame frees it.
 // So also for one found in the pool: the exchange that put it there may be telling its front so at this moment.
 void upstream_drop(struct upstream *u);
@@ -52,7 +55,7 @@ void upstream_drop(struct upstream *u);
 void upstream_arm(struct upstream *u, short want);
 // Opens the connection of u anew. 0, or -1 when the kernel refuses at once.
 int upstream_connect(struct upstream *u, struct err *err);
-// A kept connection that is still open, or a new one. NULL without memory.
+// A kept connection that is still open, or a new one. NULL without memory, or with as many as there may be.
 struct upstream *upstream_pool_take(struct upstream_pool *p, const struct upstream_request *rq, struct err *err);
 // Keeps u for the next exchange. False: there are enough.
 bool upstream_pool_keep(struct upstream *u);

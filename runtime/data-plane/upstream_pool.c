@@ -10,8 +10,15 @@
 #include <sys/socket.h>
 
 // ---- life ----------------------------------------------------------------------------------------------------------
+void upstream_retire(struct upstream *u)
+{
+	u->pool->count.open -= !u->gone;
+	u->gone = true;
+}
+
 void upstream_free(struct upstream *u)
 {
+	upstream_retire(u);
 	if (u->ev)
 		event_free(u->ev);
 	timer_free(&u->timer);
@@ -19,13 +26,12 @@ void upstream_free(struct upstream *u)
 	buf_free(&u->out);
 	buf_free(&u->in);
 	buf_free(&u->again);
-	u->pool->count.open--;
 	free(u);
 }
 
 void upstream_drop(struct upstream *u)
 {
-	u->gone = true;
+	upstream_retire(u);
 	if (!u->busy)
 		upstream_free(u);
 }
@@ -165,6 +171,11 @@ struct upstream *upstream_pool_take(struct upstream_pool *p, const struct upstre
 			return u;
 		}
 		upstream_drop(u);
+	}
+	if (p->opt.max_open && p->count.open >= p->opt.max_open) {
+		p->count.shed++;
+		err_set(err, ERR_LIMIT, "all %zu connections to the service are in use", p->opt.max_open);
+		return NULL;
 	}
 	u = upstream_new(p, err);
 	if (!u || (upstream_connect(u, NULL) == 0))

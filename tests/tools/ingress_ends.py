@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How things end in the data plane, and what is left of them: windows of streams that were given up, answers that are under way
 when the plane stops, refusals, waits of which nobody is told."""
-import os, signal, socket, ssl, struct, subprocess, sys, threading, time
+import contextlib, os, signal, socket, ssl, struct, subprocess, sys, threading, time
 
 sys.path.insert(0, os.path.dirname(__file__))
 from plane_rig import *  # noqa: F401,F403
@@ -32,7 +32,8 @@ over = threading.Event()  # services that wait may go
 
 
 def by_path(c, service):
-    """Answers as the path says: /N with N bytes; /deaf reads no content and never answers, /hold never answers."""
+    """Answers as the path says: /N with N bytes; /deaf reads no content and never answers, /hold never answers, /hints gives
+    interim answers without end."""
     rest = b""
     while True:
         h, rest = read_head(c, rest)
@@ -43,6 +44,8 @@ def by_path(c, service):
         if path == b"deaf" or path == b"hold":
             over.wait(60)
             return
+        while path == b"hints":
+            c.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 50)
         _, rest = read_body(c, h, rest, response=False)
         n = int(path or 2)
         c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % n + b"o" * n)
@@ -112,8 +115,65 @@ else:
     tap.check("a refused request holds no head", grown < 8000 and all(any(f[0] == HEADERS for f in c.heard) for c in conns), "%d KiB" % grown)
     for c in conns:
         c.close()
-over.set()
 tap.same("the plane is well", (plane.health()[0], plane.stop()), (200, 0))
+
+# ---- a service that is late, or says too much, or is asked too much -----------------------------------------------------------
+plane = Plane(service, {"ingress": dict(TLS, body_ms=700), "service": {"max_connections": 4}})
+clear = Plane(service, {"ingress": {"body_ms": 700}})
+
+
+def asked(raw):
+    """Status of the final answer, sent while more is still being said."""
+    with clear.connect() as s:
+        def send():
+            with contextlib.suppress(OSError):
+                s.sendall(raw)
+        t = threading.Thread(target=send, daemon=True)
+        t.start()
+        h, rest = read_head(s)
+        for _ in range(2000):
+            if h and h.startswith(b"HTTP/1.1 103"):
+                h, rest = read_head(s, rest)
+        s.shutdown(socket.SHUT_RDWR)
+        t.join()
+        return h and h.split()[1]
+
+
+post = b"POST /deaf HTTP/1.1\r\nHost: h\r\nContent-Length: 3000000\r\n\r\n"
+tap.same("content that the service does not take is its fault", asked(post + b"d" * 3000000), b"504")
+tap.same("content that does not come is the client's", asked(post + b"d" * 30), b"408")
+tap.same("interim answers without end are a broken answer", asked(b"GET /hints HTTP/1.1\r\nHost: h\r\n\r\n"), b"502")
+tap.same("that plane is well", (clear.health()[0], clear.stop()), (200, 0))
+c, sent = H2(plane, CERT), 0
+c.listen(lambda f: f[0] == WINDOW)
+c.say(frame(HEADERS, END_HEADERS, 1, h2_head(b"POST", b"/deaf")))
+fill(1)
+c.say(frame(HEADERS, END_HEADERS, 3, h2_head(b"POST", b"/2")) + frame(DATA, 0, 3, b"some") +
+      frame(HEADERS, END_HEADERS | END_STREAM, 5, h2_head(path=b"/hints")))
+for sid in (1, 3):
+    c.content(sid) or c.listen(lambda f: f[0] == DATA and f[2] == sid, 3)
+tap.check("the same in HTTP/2: 504", b"Gateway Timeout" in c.content(1), c.heard[-5:])
+tap.check("… 408", b"Request Timeout" in c.content(3), c.heard[-5:])
+tap.check("… 502", b"Bad Gateway" in c.content(5), c.heard[-5:])
+c.close()
+until(lambda: plane.health()[1]["connections"] == 0)
+c = H2(plane, CERT)
+c.say(b"".join(frame(HEADERS, END_HEADERS | END_STREAM, 1 + 2 * i, h2_head(path=b"/hold")) for i in range(10)))
+c.listen(lambda f: f[2] == 19 and f[0] == DATA, 3)
+refused = [i for i in range(10) if b"Service Unavailable" in c.content(1 + 2 * i)]
+tap.same("over service.max_connections a request is refused", len(refused), 6)
+other = H2(plane, CERT)
+other.say(frame(HEADERS, END_HEADERS | END_STREAM, 1, h2_head()))
+other.listen(lambda f: f[0] == DATA, 3)
+c.say(frame(RST, 0, 1, struct.pack(">I", 8)))
+time.sleep(0.2)
+other.say(frame(HEADERS, END_HEADERS | END_STREAM, 3, h2_head()))
+tap.check("whoever asks, and taken once one has ended", b"Service Unavailable" in other.content(1) and
+          other.listen(lambda f: f[0] == DATA and f[2] == 3 and f[3] == b"oo"), other.heard)
+c.close()
+other.close()
+over.set()
+tap.same("that plane is well", (plane.health()[0], plane.stop()), (200, 0))
 
 # ---- who comes in while it stops --------------------------------------------------------------------------------------------
 plane = Plane(service, {"ingress": dict(TLS)})

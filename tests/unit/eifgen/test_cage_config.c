@@ -43,12 +43,13 @@ START_TEST(test_cage_config_parse_every_key)
 		"\"tls_termination\":true,\"api_key_auth\":true,\"trx_logging\":true,\"trusted_headers\":[\"X-Id\"],"
 		"\"forward_proxy_protocol\":true,\"healthcheck\":{\"path\":\"/up\",\"port\":9},"
 		"\"signing\":{\"cert\":\"c.pem\",\"key\":\"k.pem\"},\"scaling\":{\"desired_replicas\":2},"
-		"\"acceptor\":{\"max_connections\":100,\"max_handshakes\":10,\"handshake_ms\":500},"
+		"\"acceptor\":{\"max_connections\":100,\"max_handshakes\":10,\"handshake_ms\":500,\"max_service_connections\":7},"
 		"\"runtime\":{\"bundle\":\"sha256:" "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\"},"
 		"\"attestation\":{\"HashAlgorithm\":\"x\",\"PCR0\":\"" HEX48 "\",\"PCR1\":\"" HEX48 "\",\"PCR2\":\"" HEX48 "\"}}");
 
 	ck_assert_uint_eq(c->egress.count, 3);
 	ck_assert_uint_eq(c->acceptor.handshake_ms, 500);
+	ck_assert_uint_eq(c->acceptor.max_service_connections, 7);
 	ck_assert_str_eq(c->healthcheck.path, "/up");
 	ck_assert_str_eq(c->signing.key, "k.pem");
 	ck_assert_uint_eq(c->desired_replicas, 2);

@@ -82,9 +82,10 @@ static void start(struct front *c)
 	ck_assert_ptr_nonnull(c->up);
 }
 
-static void setup(void)
+static void setup(size_t max_open)
 {
-	struct upstream_options o = {.connect_ms = 2000, .response_ms = 2000, .idle_ms = 2000, .max_idle = 4};
+	struct upstream_options o = {
+	    .connect_ms = 2000, .response_ms = 2000, .idle_ms = 2000, .max_idle = 4, .max_open = max_open};
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	struct err err = ERR_INIT;
 	char at[80];
@@ -141,7 +142,7 @@ START_TEST(test_upstream_start_takes_a_kept_connection)
 	struct front a = {.then = NULL}, b = {.then = NULL};
 	int fd;
 
-	setup();
+	setup(0);
 	start(&a);
 	fd = take();
 	say(fd, OK);
@@ -162,7 +163,7 @@ START_TEST(test_upstream_start_passes_over_a_kept_connection_that_died)
 	struct front a = {.then = NULL}, b = {.then = NULL};
 	int fd;
 
-	setup();
+	setup(0);
 	start(&a);
 	fd = take();
 	say(fd, OK);
@@ -186,7 +187,7 @@ START_TEST(test_upstream_start_within_on_end_passes_over_a_connection_that_died)
 	struct front b = {.then = NULL}, a = {.then = &b};
 	int fd;
 
-	setup();
+	setup(0);
 	start(&a);
 	fd = take();
 	say(fd, OK);
@@ -208,7 +209,7 @@ START_TEST(test_upstream_start_within_on_end_takes_the_same_connection)
 	struct front b = {.then = NULL}, a = {.then = &b};
 	int fd;
 
-	setup();
+	setup(0);
 	start(&a);
 	fd = take();
 	say(fd, OK);
@@ -221,8 +222,81 @@ START_TEST(test_upstream_start_within_on_end_takes_the_same_connection)
 }
 END_TEST
 
+START_TEST(test_upstream_start_past_the_ceiling_is_refused)
+{
+	const struct upstream_request rq = {.head = request, .head_len = sizeof(request) - 1};
+	struct front a = {.then = NULL}, b = {.then = NULL};
+	int fd;
+
+	setup(1);
+	start(&a);
+	ck_assert_ptr_null(upstream_start(f.pool, &rq, &events, &b, NULL));
+	ck_assert_uint_eq(upstream_pool_counters(f.pool)->shed, 1);
+	fd = take();
+	say(fd, OK);
+	wait_for(&a.ends);
+	start(&b); // the kept one counts, and is there to be used
+	upstream_cancel(b.up);
+	close(fd);
+	start(&b);
+	fd = take();
+	say(fd, OK);
+	wait_for(&b.ends);
+	close(fd);
+	teardown();
+}
+END_TEST
+
+// The connection that on_end speaks of is over, if it cannot be kept: it takes no place from the next request.
+START_TEST(test_upstream_start_within_on_end_has_the_place_of_what_ended)
+{
+	struct front b = {.then = NULL}, a = {.then = &b};
+	int fd;
+
+	setup(1);
+	start(&a);
+	fd = take();
+	say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+	wait_for(&a.ends);
+	close(fd);
+	fd = take();
+	say(fd, OK);
+	wait_for(&b.ends);
+	close(fd);
+	teardown();
+}
+END_TEST
+
+START_TEST(test_upstream_interim_answers_without_end_fail)
+{
+	struct front a = {.then = NULL};
+	int fd;
+
+	setup(0);
+	start(&a);
+	fd = take();
+	for (int i = 0; i < 50; i++)
+		say(fd, "HTTP/1.1 103 Early Hints\r\n\r\n");
+	say(fd, OK);
+	wait_for(&a.ends);
+	ck_assert_int_eq(a.heads, 51);
+	a.heads = 0;
+	start(&a);
+	for (int i = 0; i < 200; i++)
+		say(fd, "HTTP/1.1 103 Early Hints\r\n\r\n");
+	wait_for(&a.fails);
+	ck_assert_int_eq(a.status, 502);
+	ck_assert_int_lt(a.heads, 129);
+	close(fd);
+	teardown();
+}
+END_TEST
+
 UNIT_MAIN("runtime/upstream",
 	  ADD(test_upstream_start_takes_a_kept_connection)
 	      ADD(test_upstream_start_passes_over_a_kept_connection_that_died)
 		  ADD(test_upstream_start_within_on_end_passes_over_a_connection_that_died)
-		      ADD(test_upstream_start_within_on_end_takes_the_same_connection))
+		      ADD(test_upstream_start_within_on_end_takes_the_same_connection)
+	  ADD(test_upstream_start_past_the_ceiling_is_refused)
+	      ADD(test_upstream_start_within_on_end_has_the_place_of_what_ended)
+		  ADD(test_upstream_interim_answers_without_end_fail))
