@@ -4,10 +4,10 @@
 //
 // The names in the making stand in a list, for a signal's handler to unlink: one place a file that is open, taken again
 // when it is free and never given back to the system, so the handler may walk the list at any moment. It sets `ending`
-// first and reads the names then; who takes a name out of its place looks at `ending` behind that, and if it is set, leaves
-// the name's memory to the handler; who is about to make a file says so in its place (`making`) and looks at `ending` behind
-// that, so either the handler waits for the name or the file is not made. Both rest on one order of all these accesses
-// (memory_order_seq_cst). A thread takes no signal while it is between the file and its name.
+// first and reads the names then; who takes a name out of its place looks at `ending` behind that, and if it is set,
+// leaves the name's memory to the handler; who is about to make a file says so in its place (`making`) and looks at
+// `ending` behind that, so either the handler waits for the name or the file is not made. Both rest on one order of all
+// these accesses (memory_order_seq_cst). A thread takes no signal while it is between the file and its name.
 #include "base/atomic_file.h"
 
 #include "base/cleanup.h"

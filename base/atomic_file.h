@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Output that appears whole or not at all: written to a temporary file in the target's directory (mode 0600 while it is
-// written, then 0666 less the umask, or what the target has), renamed at commit. A target that is a symlink is replaced,
-// not followed; one that exists and is no regular file (a device, a pipe, a directory, a symlink to one) is an error.
+// written, then 0666 less the umask, or what the target has), renamed at commit. A target that is a symlink is
+// replaced, not followed; one that exists and is no regular file (a device, a pipe, a directory, a symlink to one) is
+// an error.
 //
 // Which of them survives a power cut: a file that was committed is on the disk, if the file system keeps what fsync
-// promises; a lazy one is when the system has written it, half a minute later at most by Linux's defaults. Until then a cut
-// may leave nothing, an empty file or half a file under the name, though the older file of that name is gone.
+// promises; a lazy one is when the system has written it, half a minute later at most by Linux's defaults. Until then a
+// cut may leave nothing, an empty file or half a file under the name, though the older file of that name is gone.
 #ifndef BASE_ATOMIC_FILE_H
 #define BASE_ATOMIC_FILE_H
 
@@ -22,9 +23,10 @@ struct atomic_file {
 	char *path, *tmp;
 	struct atomic_place *place;
 	bool ready; // prepared: only the rename is left
-	// Set after atomic_file_open: no fsync. For what is large and can be made again, and for the small files that speak of
-	// it: their fsync waits for it, since a journal writes in order. Errors that a file system has kept for the end (NFS,
-	// CIFS and FUSE report a full disk or a quota when a file is closed) are still seen by the commit.
+	// Set after atomic_file_open: no fsync. For what is large and can be made again, and for the small files that
+	// speak of it: their fsync waits for it, since a journal writes in order. Errors that a file system has kept
+	// for the end (NFS, CIFS and FUSE report a full disk or a quota when a file is closed) are still seen by the
+	// commit.
 	bool lazy;
 	// Set after atomic_file_open for a file that is changed in place: it keeps the permissions that it has.
 	bool keep_mode;
@@ -38,7 +40,7 @@ int atomic_file_open(struct atomic_file *f, const char *path, struct err *err);
 // All of a commit but the rename, which then hardly fails: for outputs that appear together, prepare each, then commit.
 int atomic_file_prepare(struct atomic_file *f, struct err *err);
 int atomic_file_commit(struct atomic_file *f, struct err *err); // fsync, rename; on error nothing appears
-void atomic_file_discard(struct atomic_file *f);		// removes the temporary file; idempotent; after commit nothing
+void atomic_file_discard(struct atomic_file *f); // removes the temporary file; idempotent; after commit nothing
 // Unlinks every temporary file that is in the making, in any thread, and lets none be opened after it (ERR_IO, EINTR).
 // Async-signal-safe: for the handler of a signal that ends the process.
 void atomic_files_abandon(void);

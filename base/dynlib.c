@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// dlopen, a dlsym for each slot of the table, mprotect. A function's address and a pointer to data have one size and one
-// representation here (POSIX, dlsym), so slots are filled in order, as bytes.
+// dlopen, a dlsym for each slot of the table, mprotect. A function's address and a pointer to data have one size and
+// one representation here (POSIX, dlsym), so slots are filled in order, as bytes.
 #include "base/dynlib.h"
 
 #include <dlfcn.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Shared libraries that only some commands need, opened when the first of those runs: what a program is linked with is
-// found, mapped and bound at each of its starts, with all that it pulls in. Such a library has a table of pointers to its
-// functions, each of the type that the library's own header gives it:
+// found, mapped and bound at each of its starts, with all that it pulls in. Such a library has a table of pointers to
+// its functions, each of the type that the library's own header gives it:
 //
 //   #define NAME_API(X) X(open) X(close)
 //   #define NAME_FIELD(f) __typeof__(name_##f) *f;
@@ -10,9 +10,9 @@
 //           NAME_API(NAME_FIELD)
 //   } __attribute__((aligned(DYNLIB_PAGE)));
 //
-// The alignment is the struct's size, too: the table has pages of its own, and they become read-only once it is filled, as
-// the linker's tables are (-z relro -z now). No library is ever closed: it may have registered exit handlers and thread
-// keys, its handles hold pointers into it, and the table could not be taken back.
+// The alignment is the struct's size, too: the table has pages of its own, and they become read-only once it is filled,
+// as the linker's tables are (-z relro -z now). No library is ever closed: it may have registered exit handlers and
+// thread keys, its handles hold pointers into it, and the table could not be taken back.
 #ifndef BASE_DYNLIB_H
 #define BASE_DYNLIB_H
 
@@ -35,9 +35,10 @@ struct dynlib {
 	int (*start)(struct err *err); // called over the full table: is it the right version; 0 or -1; NULL: nothing
 };
 
-// Opens the library (RTLD_NOW | RTLD_LOCAL), fills the table, calls start and makes the table read-only. ERR_UNSUPPORTED,
-// naming the library, if it or a symbol is missing; start's error; ERR_IO. After a failure nothing in the table may be
-// called. Not to be called twice over one table: the caller sees to it with pthread_once, and keeps the error.
+// Opens the library (RTLD_NOW | RTLD_LOCAL), fills the table, calls start and makes the table read-only.
+// ERR_UNSUPPORTED, naming the library, if it or a symbol is missing; start's error; ERR_IO. After a failure nothing in
+// the table may be called. Not to be called twice over one table: the caller sees to it with pthread_once, and keeps
+// the error.
 int dynlib_load(const struct dynlib *lib, void *table, struct err *err);
 
 #endif

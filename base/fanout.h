@@ -8,8 +8,8 @@
 //
 // Helper threads call the consumers, each consumer by one thread at a time, not always the same; so does the producer
 // where the ring is full. A chunk is filled again only when every consumer has done with it, so memory is the ring's.
-// What a consumer sees does not depend on threads; without any (asked for, or none to be had) publish calls the consumers
-// one after the other.
+// What a consumer sees does not depend on threads; without any (asked for, or none to be had) publish calls the
+// consumers one after the other.
 #ifndef BASE_FANOUT_H
 #define BASE_FANOUT_H
 
@@ -24,8 +24,8 @@ struct fanout; // opaque
 // Takes n bytes at p. Not called again after -1.
 typedef int fanout_consume(void *ctx, const void *p, size_t n, struct err *err);
 
-// A ring of `chunks` (at least 2) of `size` bytes, and up to `helpers` threads, but no more than consumers. With one less
-// than there are processors, helpers and producer keep all of them busy.
+// A ring of `chunks` (at least 2) of `size` bytes, and up to `helpers` threads, but no more than consumers. With one
+// less than there are processors, helpers and producer keep all of them busy.
 struct fanout *fanout_new(unsigned chunks, size_t size, unsigned helpers, struct err *err);
 // By the thread that publishes; the consumer sees what is published from now on. ctx is borrowed.
 int fanout_add(struct fanout *f, fanout_consume *consume, void *ctx, struct err *err);

@@ -49,8 +49,8 @@ struct sink sink_buf(struct buf *b); // appends to b; borrowed
 // Do two output paths name one entry of one directory? Then the second rename would silently replace the first's file.
 bool io_same_place(const char *a, const char *b);
 
-// For an error in writing a file without a name, which only its directory tells of: puts "temporary file in DIR: " before
-// err's message. NULL dir: /var/tmp, where such files are by default. Returns -1.
+// For an error in writing a file without a name, which only its directory tells of: puts "temporary file in DIR: "
+// before err's message. NULL dir: /var/tmp, where such files are by default. Returns -1.
 int io_fail_temporary(const char *dir, struct err *err);
 
 // Open, write and commit around one buffer.

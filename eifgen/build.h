@@ -36,8 +36,8 @@ typedef int build_overlay(void *ctx, struct tree *tree, struct image_config *con
 // Makes the signature section from the measurements and sets pcr8; an empty section is not written.
 typedef int build_sign(void *ctx, struct pcr_values *pcrs, struct buf *section, struct err *err);
 
-// How far a build is, for who watches from another thread. Stage 0 reads layers, stage 1 writes ramdisks; bytes of each:
-// done by this run, known from an earlier one (the cache), and both with what is left.
+// How far a build is, for who watches from another thread. Stage 0 reads layers, stage 1 writes ramdisks; bytes of
+// each: done by this run, known from an earlier one (the cache), and both with what is left.
 struct build_progress {
 	atomic_uint stage;
 	atomic_uint_fast64_t done[2], known[2], total[2];
@@ -55,14 +55,16 @@ struct build_input {
 	void *overlay_ctx;
 	const char *overlay_digest; // "sha256:…" of what it adds, for the record
 	uint32_t overlay_port;	    // the cage's service listens there, for the record
-	void (*overlay_report)(const void *ctx, struct jout *o); // says where its tools came from, as an array's elements
+	// says where its tools came from, as an array's elements
+	void (*overlay_report)(const void *ctx, struct jout *o);
 	build_sign *sign; // NULL: unsigned
 	void *sign_ctx;
 	const char *certificate_sha256; // hex, of its DER, for the record
 	const char *signature_nonce;	// "RFC 6979", or "token": another run gives another signature; for the record
 	struct eif_metadata metadata; // build_time, os and kernel_version are filled by the build
 	struct buf *sbom;	      // filled with the image's packages as SPDX; NULL: not wanted
-	void (*restart)(void *ctx);   // before another try: what tree and layout told so far is void; NULL: nobody listens
+	// before another try: what tree and layout told so far is void; NULL: nobody listens
+	void (*restart)(void *ctx);
 	void *restart_ctx;
 	struct build_progress *progress; // NULL: nobody watches
 	bool want_sections;	      // digest each section
@@ -84,14 +86,15 @@ struct build_output {
 // Merges the layers, scrubs, overlays. *out is the caller's. in->config may be changed by the overlay.
 int build_tree(struct build_input *in, struct build_output *result, struct tree **out, struct err *err);
 
-// A damaged cache entry (layers.cache) shows only when it is read, and is gone then. So whoever reads a tree does it in a
-// try: 0, or -1, after which ctx can be tried again. build_retry calls it until it succeeds or fails for another reason;
-// in between it empties *result, puts the config back that the overlay has changed, and calls in->restart. What comes out
-// in the end is what a run without a cache gives.
+// A damaged cache entry (layers.cache) shows only when it is read, and is gone then. So whoever reads a tree does it in
+// a try: 0, or -1, after which ctx can be tried again. build_retry calls it until it succeeds or fails for another
+// reason; in between it empties *result, puts the config back that the overlay has changed, and calls in->restart. What
+// comes out in the end is what a run without a cache gives.
 typedef int build_try(void *ctx, struct err *err);
 int build_retry(struct build_input *in, struct build_output *result, build_try *once, void *ctx, struct err *err);
 
-// All of it, tried again as above. fd: a fresh file at offset 0, or -1 to measure only. Errors name the layer, entry or file at fault.
+// All of it, tried again as above. fd: a fresh file at offset 0, or -1 to measure only. Errors name the layer, entry or
+// file at fault.
 int build_eif(struct build_input *in, int fd, struct build_output *result, struct err *err);
 
 void build_output_clear(struct build_output *o);

@@ -13,8 +13,8 @@
 // Each sees the bytes in order, so threads change nothing but the time; at the end of a section all are waited for. A
 // mark ends a block, and travels with it: each lane puts its part of the registers' state there when it is through.
 //
-// A digest of the file begins with the header, which holds the CRC of all behind it. Who can foresee size and CRC of the
-// last section gets a fourth consumer, which digests the header that will come about, the sections that are written
+// A digest of the file begins with the header, which holds the CRC of all behind it. Who can foresee size and CRC of
+// the last section gets a fourth consumer, which digests the header that will come about, the sections that are written
 // already, and the last one as it comes. The real CRC is computed all the same, and the header made of it; if it is
 // not the foreseen one the digest is void. So what is foreseen wrongly costs time and never gives a wrong digest.
 #include "eifgen/eif.h"
@@ -62,7 +62,7 @@ struct eif_writer {
 		uint8_t header[EIF_HEADER_SIZE], section[EIF_SECTION_HEADER_SIZE];
 		struct digester *digest; // NULL: nothing was foreseen
 		unsigned last;		 // the number of the last section
-		bool begun, held;	 // begun: header and earlier sections are in the digest; held: it was foreseen rightly
+		bool begun, held; // begun: header and earlier sections are in the digest; held: it was foreseen rightly
 	} foreseen;
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The platform: kernel, command line, init, nsm.ko and extra modules, from a directory or singly. Each file but the kernel
-// is read once, into memory; the kernel is held open and goes past in pieces. Either way what is measured, what is
-// digested for the record and what is written are the same bytes.
+// The platform: kernel, command line, init, nsm.ko and extra modules, from a directory or singly. Each file but the
+// kernel is read once, into memory; the kernel is held open and goes past in pieces. Either way what is measured, what
+// is digested for the record and what is written are the same bytes.
 //
 //   DIR/bzImage (x86_64) or DIR/Image (aarch64), its .config, DIR/cmdline, DIR/init, DIR/nsm.ko
 //
@@ -34,10 +34,12 @@ struct platform_file {
 
 struct platform {
 	enum eif_arch arch;
-	struct platform_file kernel, config, cmdline_file, init, nsm; // cmdline_file is absent if --cmdline gave the text
+	// cmdline_file is absent if --cmdline gave the text
+	struct platform_file kernel, config, cmdline_file, init, nsm;
 	struct platform_file *modules;				      // in load order
 	size_t module_count;
-	char *cmdline; // what is stored and measured: the file's text less white space at both ends, or the option's as it is
+	// what is stored and measured: the file's text less white space at both ends, or the option's as it is
+	char *cmdline;
 	char *os, *kernel_version; // from the .config's third line; "Linux" and "unknown" without
 	bool init_is_ours;	   // it carries our init's marker, so it honours `user` and `workdir`
 	bool kernel_is_bootable;   // bzImage header (x86_64), Image header (aarch64)
@@ -52,7 +54,8 @@ struct platform_options {
 	bool no_nsm;
 	const char *const *modules; // paths
 	size_t module_count;
-	bool pin_later; // the kernel, megabytes of it, is not digested before platform_kernel_pass or platform_kernel_pin
+	// the kernel, megabytes of it, is not digested before platform_kernel_pass or platform_kernel_pin
+	bool pin_later;
 };
 
 #define PLATFORM_DEFAULT_DIR "/usr/share/nitro_enclaves/blobs"
@@ -60,8 +63,8 @@ struct platform_options {
 // *out is the caller's. A missing kernel, command line or init is an error that names the path; .config and nsm.ko may
 // be missing from a directory. ERR_LIMIT past the caps in platform.c.
 int platform_load(const struct platform_options *opt, struct platform **out, struct err *err);
-// All of the kernel into `to`, in pieces; with `pin` its digest is taken on the way if it is not there yet. A kernel whose
-// bytes are no longer those of the digest that it had is ERR_INPUT; `to` has seen them then.
+// All of the kernel into `to`, in pieces; with `pin` its digest is taken on the way if it is not there yet. A kernel
+// whose bytes are no longer those of the digest that it had is ERR_INPUT; `to` has seen them then.
 int platform_kernel_pass(struct platform *p, struct sink to, bool pin, struct err *err);
 int platform_kernel_pin(struct platform *p, struct err *err); // the digest alone, if it is not there yet
 void platform_free(struct platform *p);

@@ -3,9 +3,9 @@
 // A record never straddles two chunks, so that it is read and written in one piece; a record larger than a chunk gets
 // one of its own.
 //
-// Decoding believes nothing: bytes run out and then all reads are zeros, which is found at the record's end; what a list
-// from bytes may say is bounded, and its paths must be what path_clean leaves. That costs a comparison a number, and a
-// look at those bytes of a path that the one before does not share.
+// Decoding believes nothing: bytes run out and then all reads are zeros, which is found at the record's end; what a
+// list from bytes may say is bounded, and its paths must be what path_clean leaves. That costs a comparison a number,
+// and a look at those bytes of a path that the one before does not share.
 #include "layerfs/entry_list.h"
 
 #include "base/be.h"

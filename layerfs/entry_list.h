@@ -4,8 +4,8 @@
 // may wait here for several layers at once, so they are packed: one record after the other in chunks, numbers as
 // little-endian base-128, paths without what they share with the path before:
 //
-//   kind u8 | flags u8 | shared | suffix length | suffix | by kind: mode uid gid mtime nsec | size content crc | major minor |
-//   target length | target
+//   kind u8 | flags u8 | shared | suffix length | suffix | by kind: mode uid gid mtime nsec | size content crc |
+//   major minor | target length | target
 //
 // The packed form holds no pointer and depends on nothing but the layer.
 #ifndef LAYERFS_ENTRY_LIST_H
@@ -52,8 +52,8 @@ int entry_list_add(struct entry_list *l, const struct list_entry *e, struct err 
 uint64_t entry_list_count(const struct entry_list *l);
 
 // Hands out the entries from the first on: 1, 0 at the end, -1 (out of memory, or ERR_MISMATCH for a list that was read
-// from bytes and is none). *e borrows until the next call; both strings are NUL-terminated. With `consume` memory goes as
-// the list is read; it can be read once then.
+// from bytes and is none). *e borrows until the next call; both strings are NUL-terminated. With `consume` memory goes
+// as the list is read; it can be read once then.
 int entry_list_next(struct entry_list *l, bool consume, struct list_entry *e, struct err *err);
 void entry_list_rewind(struct entry_list *l);
 

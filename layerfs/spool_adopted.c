@@ -5,11 +5,11 @@
 //   slot: file, piece number, when it was used last | 128 KiB
 //
 // They are small, so that a tree whose order jumps about in a layer does not read a megabyte for each small file, and
-// several, because a tree takes its files from several layers by turns. One lock over all of them: who reads contents is
-// one thread, that which writes the ramdisk.
+// several, because a tree takes its files from several layers by turns. One lock over all of them: who reads contents
+// is one thread, that which writes the ramdisk.
 //
-// What fails is damage (the file is removed, and a second run reads the layer) unless this process is short of memory or
-// descriptors, which says nothing about the file.
+// What fails is damage (the file is removed, and a second run reads the layer) unless this process is short of memory
+// or descriptors, which says nothing about the file.
 #include "layerfs/spool_priv.h"
 
 #include "base/be.h"

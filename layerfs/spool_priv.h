@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Contents from earlier, as the spool has them: files of the warm cache, read in pieces of SPOOL_PIECE, and no byte handed
-// out but of a piece whose sum was found right after it was read. A few pieces stay in memory, those used last; what is
-// not among them is read and summed again. Only spool.c calls this.
+// Contents from earlier, as the spool has them: files of the warm cache, read in pieces of SPOOL_PIECE, and no byte
+// handed out but of a piece whose sum was found right after it was read. A few pieces stay in memory, those used last;
+// what is not among them is read and summed again. Only spool.c calls this.
 #ifndef LAYERFS_SPOOL_PRIV_H
 #define LAYERFS_SPOOL_PRIV_H
 

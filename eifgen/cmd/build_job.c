@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From options to a build that is ready to run. What a library warns of goes to stderr; under --strict the first warning
-// is kept and becomes the error of the phase that gave it.
+// From options to a build that is ready to run. What a library warns of goes to stderr; under --strict the first
+// warning is kept and becomes the error of the phase that gave it.
 #include "base/cleanup.h"
 #include "base/hex.h"
 #include "base/mem.h"
@@ -94,8 +94,8 @@ int build_job_check(const struct build_job *job, struct err *err)
 	return -1;
 }
 
-// An archive that is compressed or comes out of a daemon is taken whole before anything else: that may last. A registry is
-// asked for little here, and a credential helper may ask the user for a password: no line is put over that.
+// An archive that is compressed or comes out of a daemon is taken whole before anything else: that may last. A registry
+// is asked for little here, and a credential helper may ask the user for a password: no line is put over that.
 static int open_slowly(const char *ref, const struct image_options *io, struct image **out, struct err *err)
 {
 	struct progress line;
@@ -143,7 +143,8 @@ static int override_cmd(struct build_job *job, struct err *err)
 	if (buf_printf(&text, err, "{\"cmd\":%s}", job->opt->cmd_json) ||
 	    json_parse(text.data, text.len, CMD_JSON_MAX, &holder, err))
 		return err_prefix(err, "--cmd: ");
-	if (holder->child->next || !cJSON_IsArray(holder->child)) // `["a"],"b":1` is two members of the object around it
+	// `["a"],"b":1` is two members of the object around it
+	if (holder->child->next || !cJSON_IsArray(holder->child))
 		return err_set(err, ERR_USAGE, "--cmd: not one JSON array");
 	if (json_get_strings(holder, "cmd", &job->cmd, &job->cmd_count, NULL, err))
 		return err_prefix(err, "--cmd: ");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // `eifgen pull`: an EIF and its record out of a registry, verified before they appear: every byte against its digest,
-// the EIF's own structure and CRC, the record against the EIF's bytes and its registers. Both are on the disk before the
-// first gets its name, so that a failure leaves the pair that was there.
+// the EIF's own structure and CRC, the record against the EIF's bytes and its registers. Both are on the disk before
+// the first gets its name, so that a failure leaves the pair that was there.
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/mem.h"

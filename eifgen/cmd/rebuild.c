@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `eifgen rebuild`: everything again from a record's pins, and whether the same came out. Where image and platform are to
-// be found is the caller's to say; what they must be is the record's. SOURCE_DATE_EPOCH is not looked at.
+// `eifgen rebuild`: everything again from a record's pins, and whether the same came out. Where image and platform are
+// to be found is the caller's to say; what they must be is the record's. SOURCE_DATE_EPOCH is not looked at.
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "eifgen/cmd/explain.h"

@@ -492,8 +492,8 @@ int http1_sniff(const char *buf, size_t n)
 		start++;
 	if (start > SNIFF_BLANKS_MAX)
 		return 1;
-	// The first word tells a binary protocol early, which may never send an LF. Its length tells nothing: there is none
-	// for methods that every service keeps to.
+	// The first word tells a binary protocol early, which may never send an LF. Its length tells nothing: there is
+	// none for methods that every service keeps to.
 	for (size_t i = start; i < n && !is_sloppy_blank(buf[i]); i++)
 		if ((unsigned char)buf[i] < ' ' || (unsigned char)buf[i] > '~')
 			return -1;

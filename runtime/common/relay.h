@@ -8,8 +8,8 @@
 // - Half-close is carried: EOF on one side becomes stream_shutdown on the other once the bytes before it are out; the
 //   opposite direction lives on. The relay ends when both directions have ended.
 // - A broken read is carried too: what came before it is written on, then the other side is aborted, so that nobody
-//   takes a cut stream for a whole one: a reset on TCP; on vsock and unix a close without a half-close before it, which a
-//   relay whose stream says `whole_ends` takes for what it is (not once its own direction has ended: see stream.h).
+//   takes a cut stream for a whole one: a reset on TCP; on vsock and unix a close without a half-close before it, which
+//   a relay whose stream says `whole_ends` takes for what it is (not once its own direction has ended: see stream.h).
 // - A broken write ends only its own direction: what that peer had sent before it closed (an early answer to an upload)
 //   still goes through, and the rest of the upload is read and dropped, for a close with unread bytes would reset the
 //   connection and lose the answer's tail.

@@ -5,7 +5,7 @@
 // for itself.
 //
 //   client says                          verdict
-//   nothing, and the server speaks first  pass: no TLS server does, so this is no TLS (or STARTTLS, with its hello later)
+//   nothing, and the server speaks first  pass: no TLS server does, so this is no TLS (or STARTTLS, its hello later)
 //   nothing within wait_ms                undecided: the caller goes on and comes back
 //   something that is no TLS              pass
 //   a hello for the name, or without one  pass

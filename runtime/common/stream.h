@@ -9,9 +9,9 @@
 // with the same bytes in front (the buffer may move).
 //
 // An EOF here is always a clean one: under TLS only close_notify counts, a bare TCP FIN is STREAM_ERROR, since an
-// attacker can make the latter (truncation). vsock and unix sockets know no reset: there a stream that was aborted looks
-// like one that has ended. Where both ends keep to one rule, that each ends its direction by a half-close and closes only
-// when both have ended, a close without one is known for what it is (`whole_ends`).
+// attacker can make the latter (truncation). vsock and unix sockets know no reset: there a stream that was aborted
+// looks like one that has ended. Where both ends keep to one rule, that each ends its direction by a half-close and
+// closes only when both have ended, a close without one is known for what it is (`whole_ends`).
 #ifndef RUNTIME_STREAM_H
 #define RUNTIME_STREAM_H
 

@@ -139,8 +139,8 @@ enum tls_hello tls_hello_read(const void *p, size_t n, char name[HOSTNAME_MAX + 
 		return TLS_HELLO_MORE;
 	if (!begins_tls(b))
 		return TLS_HELLO_NOT;
-	// An alert or a change of cipher: no client begins with one, but there are servers that drop it and read on, so a
-	// hello behind it would go by unread. A version that no client writes is there to look like something else.
+	// An alert or a change of cipher: no client begins with one, but there are servers that drop it and read on, so
+	// a hello behind it would go by unread. A version that no client writes is there to look like something else.
 	if (b[0] != RECORD_HANDSHAKE || b[1] != 3)
 		return TLS_HELLO_BAD;
 	size_t len = join_records((struct cursor){b, n}, message, &verdict);

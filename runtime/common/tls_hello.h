@@ -27,7 +27,7 @@ enum tls_hello {
 	TLS_HELLO_NOT,	   // the stream is no TLS
 	TLS_HELLO_NO_NAME, // a whole hello that asks for no name
 	TLS_HELLO_NAME,	   // a whole hello; `name` holds the host name in hostname.h's form
-	TLS_HELLO_BAD,	   // begins as TLS, but breaks its rules, is too long, is behind another record, or names no host
+	TLS_HELLO_BAD, // begins as TLS, but breaks its rules, is too long, is behind another record, or names no host
 };
 
 // Looks at the first n bytes of a stream. `name` is "" but with TLS_HELLO_NAME.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The last station of an HTTP client. Closing over bytes that the client has said, or is still saying (HTTP/2 windows, the
-// rest of an upload that was refused), makes the kernel send a reset and take what waits to be sent with it: the tail of
-// the last answer. So an end has three parts:
+// The last station of an HTTP client. Closing over bytes that the client has said, or is still saying (HTTP/2 windows,
+// the rest of an upload that was refused), makes the kernel send a reset and take what waits to be sent with it: the
+// tail of the last answer. So an end has three parts:
 //
 //   WRITE ─all out─► END our direction (close_notify, FIN) ─► LINGER, read and drop ─EOF, or its time─► gone
 //

@@ -30,8 +30,8 @@ void h2_fields_free(struct h2_fields *f);
 void h2_fields_add(struct h2_fields *f, const uint8_t *name, size_t name_n, const uint8_t *value, size_t value_n);
 
 // Makes a head. Spans point into f and into cookie (crumbs joined to one field, RFC 9113 8.2.3). `ended`: no content
-// follows. 0, or the status to refuse the request with (400, 414, 431, 501, 503), with the method in *rq if there was one:
-// HTTP/1's rules and limits hold here too.
+// follows. 0, or the status to refuse the request with (400, 414, 431, 501, 503), with the method in *rq if there was
+// one: HTTP/1's rules and limits hold here too.
 int h2_fields_head(const struct h2_fields *f, struct http1_head *rq, struct buf *cookie, bool ended);
 
 // ---- responses -----------------------------------------------------------------------------------------------------

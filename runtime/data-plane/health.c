@@ -26,8 +26,8 @@ struct health {
 	struct timer timer;
 	enum service_status service;
 	int code;
-	// A service that wants a PROXY header wants it of the probe too (LOCAL: there is no client); an address for health
-	// alone is asked without.
+	// A service that wants a PROXY header wants it of the probe too (LOCAL: there is no client); an address for
+	// health alone is asked without.
 	uint8_t greeting[PROXY_OUT_MAX];
 	size_t greeting_len;
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The first half of a boot, in the bootstrap ramdisk's root: devices, console, kernel modules, the kernel's command line,
-// the heartbeat, and reading what the application ramdisk left in /. Order and meaning are those of AWS's init
+// The first half of a boot, in the bootstrap ramdisk's root: devices, console, kernel modules, the kernel's command
+// line, the heartbeat, and reading what the application ramdisk left in /. Order and meaning are those of AWS's init
 // (facts/build.md 2.7), with the extra modules of the canonical layout.
 #ifndef RUNTIME_INIT_BOOT_H
 #define RUNTIME_INIT_BOOT_H

@@ -5,7 +5,8 @@
 #ifndef RUNTIME_INIT_CONSOLE_H
 #define RUNTIME_INIT_CONSOLE_H
 
-// How every line begins: "cage-init: " (by which a build knows this init) unless a program that shares these parts sets another.
+// How every line begins: "cage-init: " (by which a build knows this init) unless a program that shares these parts sets
+// another.
 extern const char *init_program;
 
 // Writes `cage-init: TEXT` and LF. Text past 512 bytes is cut.

@@ -19,12 +19,13 @@ struct init_launch {
 };
 
 // Reads DIR/cmd and DIR/env, which must be there, and DIR/user, DIR/workdir, which need not; removes them if `take`.
-// 0, or -1 with the file and the reason in why (cap bytes). What *l points to is never freed: a launch ends in a program.
+// 0, or -1 with the file and the reason in why (cap bytes). What *l points to is never freed: a launch ends in a
+// program.
 int init_launch_read(const char *dir, bool take, struct init_launch *l, char *why, unsigned long cap);
 
-// Enters the working directory, becomes the user (who gets the standard streams too, so that /dev/stdout can be opened),
-// looks the program up in the PATH of its own environment and becomes it. Returns only if it cannot, having said why:
-// 127 if there is no such program, else 126, as a shell would.
+// Enters the working directory, becomes the user (who gets the standard streams too, so that /dev/stdout can be
+// opened), looks the program up in the PATH of its own environment and becomes it. Returns only if it cannot, having
+// said why: 127 if there is no such program, else 126, as a shell would.
 int init_launch_exec(const struct init_launch *l);
 
 #endif

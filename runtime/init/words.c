@@ -57,7 +57,8 @@ const char *init_env_get(char *const *env, const char *name)
 	return NULL;
 }
 
-// Decimal digits at *at up to `stop`, into *id. The value (uid_t)-1 means "nobody changes" to the kernel and is refused.
+// Decimal digits at *at up to `stop`, into *id. The value (uid_t)-1 means "nobody changes" to the kernel and is
+// refused.
 static bool id_parse(const char **at, const char *stop, uint32_t *id)
 {
 	const char *p = *at;

@@ -51,8 +51,8 @@ bool init_module_compressed(const char *name);
 // 1: out is filled; 0: no such part; -1: it does not fit (skip it).
 int init_path_candidate(const char *path, const char *name, size_t n, char *out, size_t cap);
 
-// One line of /proc/cgroups (`name hierarchy count enabled`, tabs between). Copies an enabled controller's name into out
-// and returns true; a comment, a disabled controller or a malformed line gives false.
+// One line of /proc/cgroups (`name hierarchy count enabled`, tabs between). Copies an enabled controller's name into
+// out and returns true; a comment, a disabled controller or a malformed line gives false.
 bool init_cgroup_line(const char *line, char *out, size_t cap);
 
 #endif

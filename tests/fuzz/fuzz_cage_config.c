@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// cage.json from a stranger: whatever is taken can be compiled into strict CBOR, survives the write-back of registers, and
-// has an allowlist that the enclave takes.
+// cage.json from a stranger: whatever is taken can be compiled into strict CBOR, survives the write-back of registers,
+// and has an allowlist that the enclave takes.
 #include "base/cbor.h"
 #include "eifgen/cage_config.h"
 #include "runtime/common/allowlist.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The EIF reader on any bytes: no crash, no read past the end, no allocation sized by the file. What opens must describe,
-// and what has no departure must be writable again by our writer with the same registers.
+// The EIF reader on any bytes: no crash, no read past the end, no allocation sized by the file. What opens must
+// describe, and what has no departure must be writable again by our writer with the same registers.
 #include "base/io.h"
 #include "eifgen/eif_reader.h"
 #include "eifgen/report.h"

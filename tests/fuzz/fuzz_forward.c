@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Heads on their way through. What we write for the service, or for the client, must be one head that our own strict
-// parser reads, whole and to the last byte, as the message that came in: else somebody could write a second message into
-// it. The first byte chooses: a request of HTTP/1, a response, or fields of HTTP/2 (name LF value LF …).
+// parser reads, whole and to the last byte, as the message that came in: else somebody could write a second message
+// into it. The first byte chooses: a request of HTTP/1, a response, or fields of HTTP/2 (name LF value LF …).
 #include "runtime/data-plane/forward.h"
 #include "runtime/data-plane/h2_fields.h"
 

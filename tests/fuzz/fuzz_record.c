@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Records from strangers: loading one, turning it into build options as `rebuild` does, making a statement of it. What is
-// loaded survives being written in canonical form: the same record is read again.
+// Records from strangers: loading one, turning it into build options as `rebuild` does, making a statement of it. What
+// is loaded survives being written in canonical form: the same record is read again.
 #include "base/io.h"
 #include "eifgen/cmd/rebuild.h"
 #include "eifgen/provenance.h"

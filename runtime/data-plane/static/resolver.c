@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What must not be in a measured program: name lookups through libc, which would load shared objects of the image at run
-// time, and dlopen itself. OpenSSL and libevent name these functions in code paths that we never take (BIO_lookup,
+// What must not be in a measured program: name lookups through libc, which would load shared objects of the image at
+// run time, and dlopen itself. OpenSSL and libevent name these functions in code paths that we never take (BIO_lookup,
 // evutil_getaddrinfo, DSO engines); defined here, each fails at once, and the static link pulls nothing in for them and
 // warns of nothing. Addresses in our configuration are numeric.
 #include <dlfcn.h>

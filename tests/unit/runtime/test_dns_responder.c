@@ -111,7 +111,7 @@ START_TEST(test_dns_respond_full_table_is_servfail)
 }
 END_TEST
 
-// ---- over sockets: the loop runs in a thread, the test talks to it with blocking sockets -----------------------------
+// ---- over sockets: the loop runs in a thread, the test talks to it with blocking sockets ----------------------------
 
 struct served {
 	struct loop *loop;
