@@ -5,9 +5,9 @@
 //   HTTP/1.1 200 OK | 503 Service Unavailable
 //   {"status":"ok","service":{"status":"ok","code":200},"connections":3,"version":"0.1.0"}
 //
-// status: starting, ok, draining. 200 only when it is `ok` and the service is not `failed`. The service's
-// status is `unknown` when it is not probed (service.health_path) or has not answered yet, which does not make the
-// answer red unless it is probed; `failed` for a refusal, a timeout or a code outside 200 to 399.
+// status: starting, ok, draining. 200 only when it is `ok` and the service is not `failed`. The service's status is
+// `unknown` when it is not probed (service.health_path) or has not answered yet, which does not make the answer red
+// unless it is probed; `failed` for a refusal, a timeout or a code outside 200 to 399.
 #ifndef RUNTIME_DATA_PLANE_HEALTH_H
 #define RUNTIME_DATA_PLANE_HEALTH_H
 
