@@ -76,7 +76,8 @@ if make -s --no-print-directory TSAN=1 -j"$(nproc)" build/tsan/bin/eifgen >"$TES
 	# Loudly and on a terminal, so that the thread of the progress line and who writes over it meet.
 	t "a line of progress under the thread sanitizer" env TERM=xterm python3 tests/tools/terminal.py "$TEST_TMP/shown" \
 		build/tsan/bin/eifgen -v pcr "oci:$TEST_TMP/oci:latest" --blobs "$TEST_TMP/plat" --no-nsm --threads 4
-	t "was shown" grep -q '^eifgen: layout canonical' "$TEST_TMP/shown.screen"
+	t "was shown" grep -q 'layers .* %' "$TEST_TMP/shown"
+	t "and is gone" bash -c '! grep -v "^eifgen: " "$0"' "$TEST_TMP/shown.screen"
 	for n in 1 2 3 4 5 6 7 8; do
 		export EIFGEN_DELAY=$((n * 7919))
 		t "$n threads under the thread sanitizer, with delays" one "d$n" build/tsan/bin/eifgen "$n" canonical
