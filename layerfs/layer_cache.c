@@ -292,8 +292,8 @@ int layer_cache_load(struct layer_cache *c, const struct image_layer *what, stru
 	if (!path)
 		return -1;
 	rc = load(c, path, seed, what, budget->limits, spool, out, &why);
-	if (rc < 0 && (why.class == ERR_MISMATCH || why.class == ERR_INPUT))
-		unlink(path);
+	if (rc < 0 && (why.class == ERR_MISMATCH || why.class == ERR_INPUT || why.class == ERR_IO))
+		unlink(path); // what cannot be read would be in the way for ever
 	if (rc <= 0)
 		return 0;
 	if (spend(budget, out)) { // the reader itself will meet the cap, and say so

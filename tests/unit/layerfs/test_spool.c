@@ -408,18 +408,39 @@ END_TEST
 // A shortage of our own says nothing about the file: it stays, and nobody is told that it is damaged.
 START_TEST(test_spool_adopt_shortage_is_no_damage)
 {
+	struct rlimit few = {8, 1024}, none = {0, 1024};
+	uint64_t refs[2];
 	bool damaged = false;
 	uint8_t *sums, got;
-	int fd = make_earlier(0, 1000, &sums);
-	uint64_t ref = spool_adopt(s, earlier, fd, 1000, seed, sums, &damaged, &err);
 
+	spool_free(s);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	s = spool_new(dir, 1, &err);
+	few.rlim_cur = 1024;
+	for (int i = 0; i < 2; i++) { // the second is closed again
+		int fd;
+
+		ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+		fd = make_earlier(0, 1000, &sums);
+		few.rlim_cur = 8; // an eighth is one
+		ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+		few.rlim_cur = 1024;
+		refs[i] = spool_adopt(s, earlier, fd, 1000, seed, sums, &damaged, &err);
+		ck_assert_uint_ne(refs[i], 0);
+	}
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	ck_assert_int_eq(spool_read(s, refs[1], 0, &got, 1, &err), -1);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	ck_assert_int_eq(err.errnum, EMFILE);
+	expect(refs[0], 0, 0, 1000);
 	fail_what = FAULT_ALLOC;
 	fail_at = 1;
 	base_fault_hook = hook;
-	ck_assert_int_eq(spool_read(s, ref, 0, &got, 1, &err), -1);
+	ck_assert_int_eq(spool_read(s, refs[1], 0, &got, 1, &err), -1); // no memory to hold one more
 	base_fault_hook = NULL;
 	ck_assert_int_eq(err.class, ERR_MEMORY);
 	ck_assert(!damaged);
+	expect(refs[1], 0, 0, 1000);
 	ck_assert_int_eq(unlink(earlier), 0);
 }
 END_TEST
