@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// cage.json into the data plane's measured configuration. JSON stays outside the enclave; what enters is one strict CBOR
-// map of groups, keys in the order of this file, only what differs from the data plane's own defaults:
+// cage.json into the data plane's measured configuration. JSON stays outside the enclave; what enters is one strict
+// CBOR map of groups, keys in the order of this file, only what differs from the data plane's own defaults:
 //
 //   {"ingress": {"tls": …, "certificate": …, …}, "service": {"address": …}, "auth": …, "report": …, "egress": …}
 #include "eifgen/cage_config.h"
@@ -57,7 +57,8 @@ static int put_ingress(const struct cage_config *c, struct group *g, struct err 
 	if (c->tls_termination ? add_text(g, "certificate", cert, err) || add_text(g, "key", key, err) :
 				 add_bool(g, "tls", false, err))
 		return -1;
-	if (!c->tls_termination && add_text(g, "protocol", "tcp", err)) // the bytes are the client's and the service's own
+	// the bytes are the client's and the service's own
+	if (!c->tls_termination && add_text(g, "protocol", "tcp", err))
 		return -1;
 	if (c->forward_proxy_protocol && add_bool(g, "forward_proxy", true, err))
 		return -1;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One table of keys drives the reading: a member that is not in it is unknown, a member that is has one type and one
-// range. Rules that span keys come after, in check. Nothing that the data plane would refuse at its start may pass here: an
-// enclave that does not start says so to nobody.
+// range. Rules that span keys come after, in check. Nothing that the data plane would refuse at its start may pass
+// here: an enclave that does not start says so to nobody.
 #include "eifgen/cage_config.h"
 #include "base/hex.h"
 #include "base/mem.h"

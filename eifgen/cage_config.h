@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// cage.json: the one file that a project keeps in git to turn its Dockerfile into a cage (man/cage.json.5, its schema in
-// man/cage.schema.json). Read strictly: an unknown key, a value of another type or out of range, an allowlist that says
-// more than it seems to, are errors that begin with the key's path (`egress.destinations[2]: …`). What a key leaves out
-// has the default that is written beside it here.
+// cage.json: the one file that a project keeps in git to turn its Dockerfile into a cage (man/cage.json.5, its schema
+// in man/cage.schema.json). Read strictly: an unknown key, a value of another type or out of range, an allowlist that
+// says more than it seems to, are errors that begin with the key's path (`egress.destinations[2]: …`). What a key
+// leaves out has the default that is written beside it here.
 #ifndef EIFGEN_CAGE_CONFIG_H
 #define EIFGEN_CAGE_CONFIG_H
 
@@ -49,7 +49,8 @@ struct cage_config {
 	} signing;
 	uint32_t desired_replicas; // scaling.desired_replicas; 0: not said
 	struct {
-		uint32_t max_connections, max_handshakes, max_service_connections, handshake_ms; // 0: the data plane's default
+		// 0: the data plane's default
+		uint32_t max_connections, max_handshakes, max_service_connections, handshake_ms;
 	} acceptor;
 	char *runtime_bundle; // runtime.bundle: "sha256:…" of the bundle's bundle.json, or NULL: any
 	struct {
@@ -63,14 +64,14 @@ int cage_config_parse(const void *text, size_t n, struct cage_config **out, stru
 void cage_config_free(struct cage_config *c);
 CLEANUP_DEFINE(struct cage_config, cage_config_free, cage_config_free)
 
-// The only TCP port among `exposed` ("8080/tcp", "8080"), as an image's config or EXPOSE lists them; 0 if there is none, or
-// more than one.
+// The only TCP port among `exposed` ("8080/tcp", "8080"), as an image's config or EXPOSE lists them; 0 if there is
+// none, or more than one.
 uint32_t cage_port_of(char *const *exposed, size_t count);
 // The service's port: cage.json's own, else that of the list. ERR_INPUT with the key's path if neither says one.
 int cage_config_port(const struct cage_config *c, char *const *exposed, size_t count, uint32_t *port, struct err *err);
 
-// The data plane's measured configuration (CBOR, runtime/data-plane/config.h), for a service on `port`. Equal configs give
-// equal bytes. Keys that would say what the data plane assumes anyway are left out.
+// The data plane's measured configuration (CBOR, runtime/data-plane/config.h), for a service on `port`. Equal configs
+// give equal bytes. Keys that would say what the data plane assumes anyway are left out.
 int cage_config_compile(const struct cage_config *c, uint32_t port, struct buf *out, struct err *err);
 
 // text (n bytes of a valid cage.json) with `attestation` holding these registers (pcr8 NULL: none), appended to `out`;

@@ -5,9 +5,9 @@
 //
 //   count times: recipe (32) | bytes of the section so far (8) | registers' state (PCR_MEASURE_STATE)
 //
-// those that the last run went by first, then newest first; the oldest fall off the end. Marks are looked for in a row from the
-// beginning, so the first that is missing makes all behind it useless: what a run has used goes to the front, and the
-// distance grows with the position, that a row has an end.
+// those that the last run went by first, then newest first; the oldest fall off the end. Marks are looked for in a row
+// from the beginning, so the first that is missing makes all behind it useless: what a run has used goes to the front,
+// and the distance grows with the position, that a row has an end.
 //
 // The recipe's words, integers big-endian; each tells its length, so that no two rows of words are one row of bytes:
 //
@@ -36,7 +36,8 @@ enum {
 	STRETCH = 2 * 1024 * 1024,  // of one content piece, so that marks lie within large files too
 	READ = 128 * 1024,
 	WORDS = 32 * 1024, // of the recipe, not digested yet
-	OWN_MAX = 64 * 1024 * 1024, // stored bytes of a topmost layer whose contents are digested each time: 0.1 s or so
+	// stored bytes of a topmost layer whose contents are digested each time: 0.1 s or so
+	OWN_MAX = 64 * 1024 * 1024,
 	MARK = RECIPE + 8 + PCR_MEASURE_STATE,
 	MARKS_MAX = 4096,
 };

@@ -414,8 +414,8 @@ static int write_layer(const struct layer_cache *c, const char *path, const uint
 	return rc;
 }
 
-// Whether the cache may have `size` bytes more: of the disk, once the run has written what is ahead of it, and within the
-// bound, without pushing out what this run uses.
+// Whether the cache may have `size` bytes more: of the disk, once the run has written what is ahead of it, and within
+// the bound, without pushing out what this run uses.
 static bool has_room(const struct layer_cache *c, uint64_t size, uint64_t ahead)
 {
 	struct statvfs fs;

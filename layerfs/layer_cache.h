@@ -6,13 +6,14 @@
 //   contents | spool_piece_sum of each SPOOL_PIECE of them | entries, packed | removals, packed |
 //   footer: magic, four lengths, two counts, what the reader met (layer_content) | SHA-256 of all behind the contents
 //
-// What stands behind the contents is checked when the file is opened, the contents piece by piece each time they are read
-// from the file, under sums that the digest covers; their seed is the SHA-256 that names the file. A file that is wrong in
-// any way is removed and the layer read again. Files appear by rename, so runs beside each other are safe; the oldest by
-// use go when the directory outgrows its bound.
+// What stands behind the contents is checked when the file is opened, the contents piece by piece each time they are
+// read from the file, under sums that the digest covers; their seed is the SHA-256 that names the file. A file that is
+// wrong in any way is removed and the layer read again. Files appear by rename, so runs beside each other are safe; the
+// oldest by use go when the directory outgrows its bound.
 //
-// The sums find damage. They are no defence against who can write the directory: he decides what layers hold, and so the
-// registers. No file of it, however made, leads to memory that is not its own: every number is bounded where it is read.
+// The sums find damage. They are no defence against who can write the directory: he decides what layers hold, and so
+// the registers. No file of it, however made, leads to memory that is not its own: every number is bounded where it is
+// read.
 #ifndef LAYERFS_LAYER_CACHE_H
 #define LAYERFS_LAYER_CACHE_H
 
@@ -21,22 +22,23 @@
 
 struct layer_cache; // opaque
 
-// `dir` is made if it is missing (its parent too), and refused as cache_files_make says. max_bytes bounds what it holds (0: no bound).
+// `dir` is made if it is missing (its parent too), and refused as cache_files_make says. max_bytes bounds what it holds
+// (0: no bound).
 int layer_cache_open(const char *dir, uint64_t max_bytes, struct layer_cache **out, struct err *err);
 void layer_cache_free(struct layer_cache *c); // NULL fine
 
-// What entries depend on beside the layer: the form, the digest of the sources that read and cut layers, and libarchive's
-// version. A cache of other code holds nothing for this one. Valid as long as the cache.
+// What entries depend on beside the layer: the form, the digest of the sources that read and cut layers, and
+// libarchive's version. A cache of other code holds nothing for this one. Valid as long as the cache.
 const char *layer_cache_code(const struct layer_cache *c);
 
 // Whether there is something of that name: a guess, good enough to plan by. It counts as used from now on.
 bool layer_cache_holds(struct layer_cache *c, const struct image_layer *what);
-// 1: *out is filled as layer_read would; 0: not there, or damaged (and removed), or the reader would refuse it under this
-// budget's limits or for its descriptor's size; -1: out of memory.
+// 1: *out is filled as layer_read would; 0: not there, or damaged (and removed), or the reader would refuse it under
+// this budget's limits or for its descriptor's size; -1: out of memory.
 int layer_cache_load(struct layer_cache *c, const struct image_layer *what, struct spool *spool,
 		     struct layer_budget *budget, struct layer_content *out, struct err *err);
-// Keeps what layer_read gave, if nothing of that name is there; `ahead` bytes are what the run may still write. A failure
-// (a full disk, no room within the bound beside what this run uses) only means that it is not kept.
+// Keeps what layer_read gave, if nothing of that name is there; `ahead` bytes are what the run may still write. A
+// failure (a full disk, no room within the bound beside what this run uses) only means that it is not kept.
 void layer_cache_store(struct layer_cache *c, const struct image_layer *what, const struct spool *spool,
 		       const struct layer_content *content, uint64_t ahead);
 // The disk is full: removes what this run has stored and stores no more. Whether anything was removed, now or before.

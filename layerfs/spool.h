@@ -23,7 +23,8 @@ struct spool; // opaque
 
 enum { SPOOL_FILES_MAX = 16, SPOOL_ADOPTED_MAX = 512, SPOOL_PIECE = 128 << 10, SPOOL_CHUNK = 16 << 20, SPOOL_SUM = 16, SPOOL_SEED = 32 };
 
-// `files` writers at most (1..SPOOL_FILES_MAX); the files are made at first use. tmpdir is copied; NULL means /var/tmp (/tmp may be memory).
+// `files` writers at most (1..SPOOL_FILES_MAX); the files are made at first use. tmpdir is copied; NULL means /var/tmp
+// (/tmp may be memory).
 struct spool *spool_new(const char *tmpdir, unsigned files, struct err *err);
 void spool_free(struct spool *s); // NULL fine
 
@@ -37,8 +38,8 @@ int spool_append_zeros(struct spool *s, unsigned file, uint64_t n, struct err *e
 int spool_flush(struct spool *s, unsigned file, struct err *err);
 
 // The sum that guards piece `number` of contents from earlier: Poly1305 under a key of the seed and the number. Damage
-// passes with a chance below 2^-80, as it would with a digest, at a tenth of SHA-256's cost; who can write the cache can
-// make it say anything, with either.
+// passes with a chance below 2^-80, as it would with a digest, at a tenth of SHA-256's cost; who can write the cache
+// can make it say anything, with either.
 struct spool_summer; // opaque: one a thread, for as many sums as are wanted
 struct spool_summer *spool_summer_new(struct err *err);
 void spool_summer_free(struct spool_summer *s); // NULL fine
@@ -48,9 +49,9 @@ int spool_piece_sum(struct spool_summer *s, const uint8_t seed[SPOOL_SEED], uint
 // Takes over a file that holds contents from earlier (layer_cache.h): `size` bytes from its start. sums (owned from
 // now on, as fd is): one for each SPOOL_PIECE of it, the last one shorter. Every piece is checked after each time it is
 // read from the file; if it is wrong or cannot be read, the read fails, *damaged is set and the file at `path` (copied)
-// removed; not so if memory or descriptors are short. Past an eighth of the process's descriptors the file is closed and
-// opened when it is read; if it is gone by then, that is damage too. Any thread.
-// The reference of its first byte; or 0 if there is no room (fd and sums stay the caller's).
+// removed; not so if memory or descriptors are short. Past an eighth of the process's descriptors the file is closed
+// and opened when it is read; if it is gone by then, that is damage too. Any thread. The reference of its first byte;
+// or 0 if there is no room (fd and sums stay the caller's).
 uint64_t spool_adopt(struct spool *s, const char *path, int fd, uint64_t size, const uint8_t seed[SPOOL_SEED],
 		     uint8_t *sums, bool *damaged, struct err *err);
 
@@ -61,14 +62,14 @@ void spool_on_full(struct spool *s, bool (*free_some)(void *ctx), void *ctx);
 // n bytes at ref + off, all of them. Any thread.
 int spool_read(const struct spool *s, uint64_t ref, uint64_t off, void *p, size_t n, struct err *err);
 
-// Giving back: first every span that will be read again is expected (once or more), then each is dropped as often once it
-// has been read for the last time. A piece in which nothing is expected any more is gone; to read it is a mistake.
+// Giving back: first every span that will be read again is expected (once or more), then each is dropped as often once
+// it has been read for the last time. A piece in which nothing is expected any more is gone; to read it is a mistake.
 // Nothing is given back before the first drop, and nothing of contents from earlier. One thread, when no other reads.
 void spool_expect(struct spool *s, uint64_t ref, uint64_t size);
 void spool_drop(struct spool *s, uint64_t ref, uint64_t size);
 
-// A file in dir (NULL: /var/tmp, too) that has no name, for reading and writing: the descriptor, the caller's, or -1 with
-// ERR_IO that names dir.
+// A file in dir (NULL: /var/tmp, too) that has no name, for reading and writing: the descriptor, the caller's, or -1
+// with ERR_IO that names dir.
 int spool_open_unnamed(const char *dir, struct err *err);
 
 #endif

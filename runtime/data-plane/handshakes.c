@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Two lists, both in the order of entering: who waits, and who runs; the first of the second has run longest. One timer
-// stands for the moment at which that one's time is up, and only while somebody waits. All changes end in `serve`, which
-// is not entered again from the callbacks that it makes.
+// stands for the moment at which that one's time is up, and only while somebody waits. All changes end in `serve`,
+// which is not entered again from the callbacks that it makes.
 #include "runtime/data-plane/handshakes.h"
 
 #include "base/mem.h"

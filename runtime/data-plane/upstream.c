@@ -11,7 +11,8 @@
 
 enum {
 	READ_MAX = 32 * 1024,
-	INTERIM_MAX = HTTP1_HEAD_MAX, // interim heads before a response: the front keeps them for a client that does not read
+	// interim heads before a response: the front keeps them for a client that does not read
+	INTERIM_MAX = HTTP1_HEAD_MAX,
 	INTERIM_COST = 512,           // what keeping one takes beside its bytes
 };
 

@@ -39,6 +39,18 @@ t "no function is longer than 100 lines" test ! -s "$TEST_TMP/out"; sed 's/^/# /
 ours '\.(c|h)$' | LC_ALL=C.UTF-8 xargs -d '\n' grep -nE '^.{151,}' >"$TEST_TMP/out"
 t "no line of C is far over 120 columns" test ! -s "$TEST_TMP/out"; sed 's/^/# /' "$TEST_TMP/out"
 
+# Comments have no reason to be: a line that holds one ends at 120, tabs counted to eight.
+cat >"$TEST_TMP/columns.py" <<'END'
+import re, sys
+for f in sys.stdin.read().splitlines():
+    for n, line in enumerate(open(f, encoding="utf-8", errors="replace"), 1):
+        line = line.rstrip("\n").expandtabs(8)
+        if len(line) > 120 and "//" in re.sub(r'"(\\.|[^"\\])*"', "", line):
+            print("%s:%d: %s" % (f, n, line))
+END
+ours '\.(c|h)$' | python3 "$TEST_TMP/columns.py" >"$TEST_TMP/out"
+t "no comment of C is over 120 columns" test ! -s "$TEST_TMP/out"; sed 's/^/# /' "$TEST_TMP/out"
+
 ours '\.(c|h|sh|py|mk|md|scd)$' | xargs -d '\n' grep -nE '[ 	]+$' >"$TEST_TMP/out"
 t "no line ends in blanks" test ! -s "$TEST_TMP/out"; head "$TEST_TMP/out" | sed 's/^/# /'
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Entries of the warm cache as somebody else would forge them. The input is the file of a layer, as layer_cache.h draws it;
-// its sums and its digest are made right, so that nothing but the bounds stands between it and the merge. What comes of it is
-// read and held against the tree's invariants. An input of 'M' and the size of a measurement's state is such a state, as
-// the files of marks hold them.
+// Entries of the warm cache as somebody else would forge them. The input is the file of a layer, as layer_cache.h draws
+// it; its sums and its digest are made right, so that nothing but the bounds stands between it and the merge. What
+// comes of it is read and held against the tree's invariants. An input of 'M' and the size of a measurement's state is
+// such a state, as the files of marks hold them.
 #include "base/be.h"
 #include "base/hex.h"
 #include "base/mem.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The invariants of a merged tree, for the targets that make one of hostile bytes: names are single components, their order
-// is bytewise, links are counted, content can be read. Aborts if one does not hold.
+// The invariants of a merged tree, for the targets that make one of hostile bytes: names are single components, their
+// order is bytewise, links are counted, content can be read. Aborts if one does not hold.
 #ifndef TESTS_FUZZ_TREE_CHECK_H
 #define TESTS_FUZZ_TREE_CHECK_H
 

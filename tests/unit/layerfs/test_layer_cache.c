@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The cache of layers and its directory: what was stored comes back and is all that comes back; the bound holds and takes
-// what was used longest ago; foreign files stay; the run that stores goes before the cache.
+// The cache of layers and its directory: what was stored comes back and is all that comes back; the bound holds and
+// takes what was used longest ago; foreign files stay; the run that stores goes before the cache.
 #include "layerfs/layer_cache.h"
 
 #include "base/cleanup.h"
@@ -515,7 +515,8 @@ static bool hook(enum fault_point p)
 	return p == fail_what && __atomic_sub_fetch(&fail_at, 1, __ATOMIC_RELAXED) == 0;
 }
 
-// Whatever fails while a layer is stored or loaded: the merge ends well or with that failure, and what is kept is sound.
+// Whatever fails while a layer is stored or loaded: the merge ends well or with that failure, and what is kept is
+// sound.
 START_TEST(test_layer_cache_every_fault_costs_the_entry_at_most)
 {
 	for (int warm = 0; warm < 2; warm++) {
