@@ -5,9 +5,9 @@
 // replaced, not followed; one that exists and is no regular file (a device, a pipe, a directory, a symlink to one) is
 // an error.
 //
-// Which of them survives a power cut: a file that was committed is on the disk, if the file system keeps what fsync
-// promises; a lazy one is when the system has written it, half a minute later at most by Linux's defaults. Until then a
-// cut may leave nothing, an empty file or half a file under the name, though the older file of that name is gone.
+// After a power cut a name that was committed shortly before leads to the older file or to the new one, and either is
+// whole; not so with a lazy one: until the system has written it (half a minute by Linux's defaults) a cut may leave
+// nothing, an empty file or a part under the name, though the older file of that name is gone.
 #ifndef BASE_ATOMIC_FILE_H
 #define BASE_ATOMIC_FILE_H
 
@@ -24,9 +24,10 @@ struct atomic_file {
 	struct atomic_place *place;
 	bool ready; // prepared: only the rename is left
 	// Set after atomic_file_open: no fsync. For what is large and can be made again, and for the small files that
-	// speak of it: their fsync waits for it, since a journal writes in order. Errors that a file system has kept
-	// for the end (NFS, CIFS and FUSE report a full disk or a quota when a file is closed) are still seen by the
-	// commit.
+	// speak of it, which are worth nothing without it: their fsync waits for as much of it as the system has begun
+	// to write, since a journal writes in order (milliseconds if nothing, seconds on a slow disk when memory is
+	// short). Errors that a file system keeps for the end (NFS, CIFS and FUSE tell of a full disk or a quota at
+	// close) are the commit's all the same.
 	bool lazy;
 	// Set after atomic_file_open for a file that is changed in place: it keeps the permissions that it has.
 	bool keep_mode;
