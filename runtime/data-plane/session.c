@@ -87,6 +87,8 @@ static void on_ready(evutil_socket_t fd, short what, void *arg);
 
 static void wait_for(struct arrival *a, short what)
 {
+	if (event_pending(a->ev, EV_READ | EV_WRITE, NULL) == what)
+		return; // most waits are for what was waited for before
 	event_del(a->ev);
 	event_assign(a->ev, loop_base(a->session.shared->loop), a->s.fd, (short)(what | EV_PERSIST), on_ready, a);
 	event_add(a->ev, NULL);
@@ -148,7 +150,7 @@ static struct arrival *arrival_of(struct turn *t)
 	return (struct arrival *)((char *)t - offsetof(struct arrival, turn));
 }
 
-// The hello is read when the loop comes by, so nothing can fail here.
+// The hello is read by who asked, or when the loop comes by: nothing can fail here.
 static void turn_granted(struct turn *t)
 {
 	struct arrival *a = arrival_of(t);
@@ -264,8 +266,11 @@ static void on_ready(evutil_socket_t fd, short what, void *arg)
 		read_proxy(a);
 		break;
 	case A_HELLO:
-		event_del(a->ev);
 		handshakes_ask(a->session.shared->handshakes, &a->turn);
+		if (a->state == A_TLS)
+			read_handshake(a);
+		else
+			event_del(a->ev);
 		break;
 	case A_TLS:
 		read_handshake(a);
