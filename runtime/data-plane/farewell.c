@@ -8,112 +8,81 @@
 //
 // The first two may wait for a client that does not read, as long as any other silence (ingress.idle_ms). LINGER waits
 // while something comes, LINGER_MS in silence and ingress.linger_ms in all: who reads on says so, who is gone does not.
-#include "runtime/data-plane/session.h"
-
-#include "base/buf.h"
-#include "base/mem.h"
+#include "runtime/data-plane/front.h"
 
 enum { LINGER_MS = 2000, READS_MAX = 4 };
 
 struct farewell {
-	struct session session;
-	struct stream s;
-	struct event *ev;
-	short armed;
-	struct timer timer;
-	struct buf out; // what is still to be written
-	size_t out_off;
+	struct front f;
 	uint64_t ended_ms; // our direction; 0: not yet
 	uint64_t moved_ms; // of the last byte, either way
 };
 
-static void farewell_free(struct farewell *f)
+static void wait_on(struct farewell *w)
 {
-	if (f->ev)
-		event_free(f->ev);
-	timer_free(&f->timer);
-	stream_close(&f->s);
-	buf_free(&f->out);
-	session_leave(&f->session, true);
-	free(f);
-}
+	const struct plane_config *c = w->f.session.shared->config;
+	uint64_t now = loop_now_ms(), over = w->moved_ms + c->ingress.idle_ms;
 
-static void on_ready(evutil_socket_t fd, short what, void *arg);
-
-static void wait_on(struct farewell *f)
-{
-	const struct plane_config *c = f->session.shared->config;
-	short want = stream_events(&f->s, f->ended_ms, !f->ended_ms);
-	uint64_t now = loop_now_ms(), over = f->moved_ms + c->ingress.idle_ms;
-
-	if (want != f->armed) {
-		event_del(f->ev);
-		event_assign(f->ev, loop_base(f->session.shared->loop), f->s.fd, (short)(want | EV_PERSIST), on_ready, f);
-		event_add(f->ev, NULL);
-		f->armed = want;
+	front_wait(&w->f, stream_events(&w->f.s, w->ended_ms, !w->ended_ms));
+	if (w->ended_ms) {
+		over = w->ended_ms + c->ingress.linger_ms;
+		if (over > w->moved_ms + LINGER_MS)
+			over = w->moved_ms + LINGER_MS;
+		if (stream_pending(&w->f.s))
+			event_active(w->f.ev, EV_READ, 1);
 	}
-	if (f->ended_ms) {
-		over = f->ended_ms + c->ingress.linger_ms;
-		if (over > f->moved_ms + LINGER_MS)
-			over = f->moved_ms + LINGER_MS;
-		if (stream_pending(&f->s))
-			event_active(f->ev, EV_READ, 1);
-	}
-	timer_set(&f->timer, over > now ? (unsigned)(over - now) : 1);
+	timer_set(&w->f.timer, over > now ? (unsigned)(over - now) : 1);
 }
 
 // Reads and drops. False: that was the end.
-static bool drop(struct farewell *f)
+static bool drop(struct farewell *w)
 {
 	ssize_t r = 1;
 
 	for (int i = 0; r > 0 && i < READS_MAX; i++) {
-		r = stream_read(&f->s, loop_scratch(f->session.shared->loop), LOOP_SCRATCH);
+		r = stream_read(&w->f.s, loop_scratch(w->f.session.shared->loop), LOOP_SCRATCH);
 		if (r > 0)
-			f->moved_ms = loop_now_ms();
+			w->moved_ms = loop_now_ms();
 	}
 	return r > 0 || r == STREAM_AGAIN;
 }
 
 // Gets on as far as it goes. False: it is over.
-static bool get_on(struct farewell *f)
+static bool get_on(struct farewell *w)
 {
-	int rc;
+	ssize_t wrote = front_write(&w->f);
 
-	while (f->out_off < f->out.len) {
-		ssize_t w = stream_write(&f->s, f->out.data + f->out_off, f->out.len - f->out_off);
+	if (wrote < 0)
+		return false;
+	if (wrote > 0)
+		w->moved_ms = loop_now_ms();
+	if (front_pending(&w->f))
+		return true;
+	buf_free(&w->f.out);
+	if (!w->ended_ms) {
+		int rc = stream_shutdown(&w->f.s);
 
-		if (w < 0)
-			return w == STREAM_AGAIN;
-		f->out_off += (size_t)w;
-		f->moved_ms = loop_now_ms();
-		f->session.shared->count.bytes_out += (size_t)w;
-	}
-	buf_free(&f->out);
-	f->out_off = 0;
-	if (!f->ended_ms) {
-		rc = stream_shutdown(&f->s);
 		if (rc)
 			return rc == STREAM_AGAIN;
-		f->ended_ms = f->moved_ms = loop_now_ms();
+		w->ended_ms = w->moved_ms = loop_now_ms();
 	}
-	return drop(f);
+	return drop(w);
 }
 
 static void on_ready(evutil_socket_t fd, short what, void *arg)
 {
-	struct farewell *f = arg;
+	struct farewell *w = arg;
 
 	(void)fd, (void)what;
-	if (get_on(f))
-		wait_on(f);
+	if (get_on(w))
+		wait_on(w);
 	else
-		farewell_free(f);
+		front_close(&w->f, true);
 }
 
 static void on_timer(void *ctx)
 {
-	farewell_free(ctx);
+	front_close(ctx, true);
 }
 
 static void farewell_drain(struct session *s)
@@ -123,29 +92,22 @@ static void farewell_drain(struct session *s)
 
 static void farewell_kill(struct session *s)
 {
-	farewell_free((struct farewell *)s);
+	front_close((struct front *)s, true);
 }
 
-void farewell_open(struct shared *shared, struct stream *s, struct buf *out, size_t out_off)
+void farewell_open(struct front *from)
 {
-	struct farewell *f = mem_zalloc(1, sizeof(*f), NULL);
+	static const struct front_calls calls = {farewell_drain, farewell_kill, on_ready, on_timer};
+	struct farewell *w;
 
-	if (!f) {
-		stream_close(s);
-		buf_free(out);
-		conncap_release(&shared->conns);
+	front_wait(from, 0);
+	w = front_open(sizeof(*w), from->session.shared, &from->s, &from->who, &calls);
+	if (!w)
 		return;
-	}
-	session_enter(&f->session, shared, farewell_drain, farewell_kill);
-	f->s = *s;
-	*s = (struct stream)STREAM_INIT;
-	f->out = *out;
-	*out = (struct buf)BUF_INIT(0);
-	f->out_off = out_off;
-	f->moved_ms = loop_now_ms();
-	f->ev = event_new(loop_base(shared->loop), f->s.fd, 0, on_ready, f);
-	if (!f->ev || timer_init(&f->timer, shared->loop, on_timer, f, NULL))
-		farewell_free(f);
-	else
-		on_ready(f->s.fd, 0, f);
+	w->f.out = from->out;
+	w->f.out_off = from->out_off;
+	from->out = (struct buf)BUF_INIT(0);
+	from->out_off = 0;
+	w->moved_ms = loop_now_ms();
+	on_ready(w->f.s.fd, 0, w);
 }

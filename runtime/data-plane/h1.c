@@ -12,8 +12,8 @@
 #include "runtime/data-plane/exchange.h"
 
 #include "base/buf.h"
-#include "base/mem.h"
 #include "runtime/data-plane/forward.h"
+#include "runtime/data-plane/front.h"
 
 #include <string.h>
 
@@ -26,16 +26,11 @@ enum {
 enum h1_state { H1_HEAD, H1_BODY, H1_WAIT, H1_LAST };
 
 struct h1 {
-	struct session session;
-	struct stream s;
-	struct client who;
-	struct event *ev;
-	short armed;
-	struct timer timer;
+	struct front f;
 	uint64_t since, fires_at; // the limit counts from `since`; when the timer will look
 	enum h1_state state;
-	struct buf in, out;
-	size_t out_off, scanned;
+	struct buf in;
+	size_t scanned;
 	struct http1_decoder decoder; // of the request's content
 	struct upstream *up;
 	enum http1_body framing; // of the response
@@ -46,52 +41,38 @@ struct h1 {
 
 static void h1_run(struct h1 *c);
 static void h1_run_on(struct h1 *c);
-static void on_ready(evutil_socket_t fd, short what, void *arg);
 
 static void tell(struct h1 *c)
 {
-	trx_end(&c->trx, c->session.shared, &c->who, c->minor ? "1.1" : "1.0");
+	trx_end(&c->trx, c->f.session.shared, &c->f.who, c->minor ? "1.1" : "1.0");
 }
 
 // `end`: with its unit of the cap, which else the next station has.
 static void h1_free(struct h1 *c, bool end)
 {
 	upstream_cancel(c->up);
-	if (c->ev)
-		event_free(c->ev);
-	timer_free(&c->timer);
-	stream_close(&c->s);
 	buf_free(&c->in);
-	buf_free(&c->out);
 	tell(c);
-	session_leave(&c->session, end);
-	free(c);
+	front_close(&c->f, end);
 }
 
 // The last answer is made, if not written: the connection ends.
 static void h1_leave(struct h1 *c)
 {
-	struct shared *shared = c->session.shared;
-	struct stream s = c->s;
-	struct buf out = c->out;
-	size_t off = c->out_off;
-
-	c->s = (struct stream)STREAM_INIT;
-	c->out = (struct buf)BUF_INIT(0);
+	farewell_open(&c->f);
 	h1_free(c, false);
-	farewell_open(shared, &s, &out, off);
 }
 
 static size_t pending(const struct h1 *c)
 {
-	return c->out.len - c->out_off;
+	return front_pending(&c->f);
 }
 
 // ---- time ----------------------------------------------------------------------------------------------------------
 // How long the present wait may take; 0: the service's timers decide.
 static unsigned limit_ms(const struct h1 *c)
 {
-	const struct plane_config *cfg = c->session.shared->config;
+	const struct plane_config *cfg = c->f.session.shared->config;
 
 	if (pending(c))
 		return (unsigned)cfg->ingress.idle_ms;
@@ -110,33 +91,22 @@ static void touch(struct h1 *c, bool restart)
 		c->since = now;
 	if (limit && (!c->fires_at || c->since + limit < c->fires_at)) {
 		c->fires_at = c->since + limit;
-		timer_set(&c->timer, c->fires_at > now ? (unsigned)(c->fires_at - now) : 1);
+		timer_set(&c->f.timer, c->fires_at > now ? (unsigned)(c->fires_at - now) : 1);
 	}
 }
 
 // ---- writing -------------------------------------------------------------------------------------------------------
 static void flush_out(struct h1 *c)
 {
-	bool wrote = false;
+	ssize_t wrote = front_write(&c->f);
 
-	while (c->out_off < c->out.len) {
-		ssize_t w = stream_write(&c->s, c->out.data + c->out_off, pending(c));
-
-		if (w == STREAM_AGAIN)
-			break;
-		if (w < 0) {
-			c->gone = true;
-			return;
-		}
-		c->out_off += (size_t)w;
-		c->session.shared->count.bytes_out += (size_t)w;
-		wrote = true;
+	if (wrote < 0) {
+		c->gone = true;
+		return;
 	}
-	if (c->out_off == c->out.len) {
-		c->out.len = c->out_off = 0;
-	} else if (c->out_off >= OUT_MAX / 2) {
-		buf_consume(&c->out, c->out_off);
-		c->out_off = 0;
+	if (c->f.out_off >= OUT_MAX / 2) {
+		buf_consume(&c->f.out, c->f.out_off);
+		c->f.out_off = 0;
 	}
 	if (wrote)
 		touch(c, true);
@@ -162,32 +132,22 @@ static bool wants_read(const struct h1 *c)
 
 static void arm(struct h1 *c)
 {
-	short want = stream_events(&c->s, wants_read(c), pending(c) > 0);
-
-	if (want != c->armed) {
-		event_del(c->ev);
-		c->armed = want;
-		if (want) {
-			event_assign(c->ev, loop_base(c->session.shared->loop), c->s.fd, (short)(want | EV_PERSIST),
-				     on_ready, c);
-			event_add(c->ev, NULL);
-		}
-	}
-	if (wants_read(c) && stream_pending(&c->s))
-		event_active(c->ev, EV_READ, 1);
+	front_wait(&c->f, stream_events(&c->f.s, wants_read(c), pending(c) > 0));
+	if (wants_read(c) && stream_pending(&c->f.s))
+		event_active(c->f.ev, EV_READ, 1);
 }
 
 // ---- the end of a request ------------------------------------------------------------------------------------------
 static void next_request(struct h1 *c)
 {
 	tell(c);
-	c->state = c->close_after || c->session.shared->draining ? H1_LAST : H1_HEAD;
+	c->state = c->close_after || c->f.session.shared->draining ? H1_LAST : H1_HEAD;
 	c->scanned = 0;
 	c->first = false;
 	if (c->in.len == 0)
 		buf_free(&c->in);
 	if (pending(c) == 0)
-		buf_free(&c->out);
+		buf_free(&c->f.out);
 	touch(c, true);
 	if (!c->busy)
 		h1_run_on(c);
@@ -199,14 +159,14 @@ static void answer(struct h1 *c, int status, bool close)
 	upstream_cancel(c->up);
 	c->up = NULL;
 	if (c->responded) {
-		stream_abort(&c->s);
+		stream_abort(&c->f.s);
 		c->gone = true;
 		return;
 	}
 	c->trx.status = status;
-	session_count_status(c->session.shared, status);
+	session_count_status(c->f.session.shared, status);
 	c->close_after |= close;
-	if (forward_error(&c->out, status, c->close_after, c->head_only, NULL)) {
+	if (forward_error(&c->f.out, status, c->close_after, c->head_only, NULL)) {
 		c->gone = true;
 		return;
 	}
@@ -227,21 +187,21 @@ static void answer_now(struct h1 *c, int status, bool close)
 static void turn_to_tunnel(struct h1 *c)
 {
 	_cleanup_buf_ struct buf rest = BUF_INIT(0);
-	struct shared *shared = c->session.shared;
+	struct shared *shared = c->f.session.shared;
 	struct stream service = STREAM_INIT;
 
-	if (buf_add(&rest, c->out.data + c->out_off, pending(c), NULL) || upstream_steal(c->up, &service, &rest)) {
+	if (buf_add(&rest, c->f.out.data + c->f.out_off, pending(c), NULL) || upstream_steal(c->up, &service, &rest)) {
 		c->responded = true; // the head of the 101 waits in `out`: no other answer may follow it
 		return;
 	}
 	c->up = NULL;
-	event_del(c->ev);
+	event_del(c->f.ev);
 	c->trx.status = 101;
 	session_count_status(shared, 101);
 	tell(c);
 	// The unit of the cap goes with the connection: one more for the tunnel, ours is given back when we go.
 	shared->conns.in_use++;
-	tunnel_open(shared, &c->s, &service, c->in.data, c->in.len, rest.data, rest.len);
+	tunnel_open(shared, &c->f.s, &service, c->in.data, c->in.len, rest.data, rest.len);
 	h1_free(c, true);
 }
 
@@ -254,7 +214,7 @@ static void on_head(void *ctx, const struct http1_head *head)
 		return; // HTTP/1.0 knows no interim responses
 	if (final && (!c->close_after && c->state == H1_BODY))
 		c->close_after = true; // an early answer: where the request ends is not waited for
-	if (forward_response(&c->out, head, c->minor, c->head_only, c->close_after, &c->framing, NULL)) {
+	if (forward_response(&c->f.out, head, c->minor, c->head_only, c->close_after, &c->framing, NULL)) {
 		c->gone = true;
 		return;
 	}
@@ -263,8 +223,8 @@ static void on_head(void *ctx, const struct http1_head *head)
 	} else if (final) {
 		c->responded = true;
 		c->trx.status = head->status;
-		trx_response(&c->trx, c->session.shared, head);
-		session_count_status(c->session.shared, head->status);
+		trx_response(&c->trx, c->f.session.shared, head);
+		session_count_status(c->f.session.shared, head->status);
 		if (c->framing == HTTP1_CLOSE)
 			c->close_after = true;
 	}
@@ -284,8 +244,8 @@ static void on_body(void *ctx, const char *p, size_t n)
 	bool chunked = c->framing == HTTP1_CHUNKED;
 
 	c->trx.bytes_out += n;
-	if ((chunked && buf_add(&c->out, line, http1_chunk_head(line, n), NULL)) || buf_add(&c->out, p, n, NULL) ||
-	    (chunked && buf_add(&c->out, "\r\n", 2, NULL)))
+	if ((chunked && buf_add(&c->f.out, line, http1_chunk_head(line, n), NULL)) || buf_add(&c->f.out, p, n, NULL) ||
+	    (chunked && buf_add(&c->f.out, "\r\n", 2, NULL)))
 		c->gone = true;
 }
 
@@ -316,7 +276,7 @@ static void on_end(void *ctx)
 	struct h1 *c = ctx;
 
 	c->up = NULL;
-	if (c->framing == HTTP1_CHUNKED && buf_add(&c->out, "0\r\n\r\n", 5, NULL))
+	if (c->framing == HTTP1_CHUNKED && buf_add(&c->f.out, "0\r\n\r\n", 5, NULL))
 		c->gone = true;
 	if (c->state == H1_BODY)
 		c->close_after = true;
@@ -342,7 +302,7 @@ static const struct upstream_events events = {on_head, room, on_body, on_drain, 
 // A whole head is there.
 static void begin_request(struct h1 *c, const struct http1_head *rq)
 {
-	struct shared *shared = c->session.shared;
+	struct shared *shared = c->f.session.shared;
 	int refused = exchange_admit(shared, rq);
 
 	c->minor = rq->minor;
@@ -357,7 +317,7 @@ static void begin_request(struct h1 *c, const struct http1_head *rq)
 		answer(c, refused, c->state == H1_BODY);
 		return;
 	}
-	c->up = exchange_start(shared, &c->who, c->s.ssl != NULL, rq, forward_may_upgrade(rq), &events, c);
+	c->up = exchange_start(shared, &c->f.who, c->f.s.ssl != NULL, rq, forward_may_upgrade(rq), &events, c);
 	if (!c->up)
 		answer(c, 503, c->state == H1_BODY);
 }
@@ -365,7 +325,7 @@ static void begin_request(struct h1 *c, const struct http1_head *rq)
 // True if it got on.
 static bool head_step(struct h1 *c)
 {
-	struct http1_head *rq = &c->session.shared->head;
+	struct http1_head *rq = &c->f.session.shared->head;
 	int n = c->in.len ? http1_parse_request((const char *)c->in.data, c->in.len, &c->scanned, rq) : 0;
 
 	if (n == 0 && c->eof) {
@@ -375,7 +335,7 @@ static bool head_step(struct h1 *c)
 	if (n == 0)
 		return false;
 	if (n < 0) {
-		c->session.shared->count.refused++;
+		c->f.session.shared->count.refused++;
 		c->responded = c->head_only = false;
 		c->in.len = 0;
 		answer(c, -n, true);
@@ -391,7 +351,7 @@ static bool head_step(struct h1 *c)
 // Passes content on to the service. True if it got on.
 static bool body_step(struct h1 *c)
 {
-	uint64_t max = c->session.shared->config->ingress.body_max;
+	uint64_t max = c->f.session.shared->config->ingress.body_max;
 	size_t at = 0;
 
 	while (at < c->in.len && c->up && !http1_done(&c->decoder)) {
@@ -403,7 +363,7 @@ static bool body_step(struct h1 *c)
 			break;
 		took = http1_decode(&c->decoder, (const char *)c->in.data + at, n < space ? n : space, &content);
 		if (took < 0 || (max && c->decoder.total > max)) {
-			c->session.shared->count.refused++;
+			c->f.session.shared->count.refused++;
 			answer(c, took < 0 ? 400 : 413, true);
 			return true;
 		}
@@ -442,13 +402,13 @@ static bool read_step(struct h1 *c)
 		c->gone = true;
 		return false;
 	}
-	r = stream_read(&c->s, c->in.data + c->in.len, c->in.cap - c->in.len);
+	r = stream_read(&c->f.s, c->in.data + c->in.len, c->in.cap - c->in.len);
 	if (r > 0) {
 		bool fresh = c->in.len == 0 && c->state == H1_HEAD;
 
 		// After little there is hardly more: asking costs a system call, and epoll will tell.
-		c->dry = r < IN_READ / 2 && !stream_pending(&c->s);
-		c->session.shared->count.bytes_in += (size_t)r;
+		c->dry = r < IN_READ / 2 && !stream_pending(&c->f.s);
+		c->f.session.shared->count.bytes_in += (size_t)r;
 		c->in.len += (size_t)r;
 		touch(c, fresh); // a head's time runs from its first byte
 	} else if (r == STREAM_EOF) {
@@ -497,7 +457,7 @@ static void h1_pump(struct h1 *c)
 	}
 	arm(c);
 	if (again) // others have their turn first; after arm, which takes an event down and with it its activation
-		event_active(c->ev, EV_READ, 1);
+		event_active(c->f.ev, EV_READ, 1);
 }
 
 // Something may be there to read.
@@ -510,7 +470,7 @@ static void h1_run(struct h1 *c)
 // It was the service that moved us: bytes of the client's would be told by epoll, unless TLS holds them.
 static void h1_run_on(struct h1 *c)
 {
-	c->dry = !stream_pending(&c->s);
+	c->dry = !stream_pending(&c->f.s);
 	h1_pump(c);
 }
 
@@ -536,7 +496,7 @@ static void on_timer(void *ctx)
 	}
 	if (c->state == H1_HEAD)
 		c->responded = c->head_only = false;
-	c->session.shared->count.refused++;
+	c->f.session.shared->count.refused++;
 	// Who takes nothing more is the service, or who says nothing more the client.
 	answer_now(c, c->state == H1_BODY && c->up && upstream_room(c->up) == 0 ? 504 : 408, true);
 }
@@ -560,22 +520,15 @@ static void h1_kill(struct session *s)
 
 void h1_open(struct shared *shared, struct stream *s, const struct client *who, const void *first, size_t n)
 {
-	struct h1 *c = mem_zalloc(1, sizeof(*c), NULL);
+	static const struct front_calls calls = {h1_drain, h1_kill, on_ready, on_timer};
+	struct h1 *c = front_open(sizeof(*c), shared, s, who, &calls);
 
-	if (!c) {
-		stream_close(s);
-		conncap_release(&shared->conns);
+	if (!c)
 		return;
-	}
-	session_enter(&c->session, shared, h1_drain, h1_kill);
-	c->s = *s;
-	*s = (struct stream)STREAM_INIT;
-	c->who = *who;
 	c->first = true;
 	c->minor = 1;
 	c->in.max = HTTP1_HEAD_MAX + IN_READ * 2;
-	c->ev = event_new(loop_base(shared->loop), c->s.fd, 0, on_ready, c);
-	if (!c->ev || timer_init(&c->timer, shared->loop, on_timer, c, NULL) || buf_add(&c->in, first, n, NULL)) {
+	if (buf_add(&c->in, first, n, NULL)) {
 		h1_free(c, true);
 		return;
 	}

@@ -6,7 +6,6 @@
 // Floods of settings, pings, continuations and of the client's resets are limited by nghttp2; resets that the client
 // brings us to send ourselves (a window past its limit, content past its length) cost the service as much, so all of
 // them together are limited here.
-#include "base/mem.h"
 #include "runtime/data-plane/h2_stream.h"
 
 #include <limits.h>
@@ -20,7 +19,6 @@ enum {
 	RESETS_A_SECOND = 33,
 };
 
-static void on_ready(evutil_socket_t fd, short what, void *arg);
 static void h2_run(struct h2 *c, bool may_read);
 
 // `end`: with its unit of the cap, which else the next station has.
@@ -29,40 +27,27 @@ static void h2_free(struct h2 *c, bool end)
 	while (c->streams)
 		h2_stream_free(c->streams);
 	nghttp2_session_del(c->ng);
-	if (c->ev)
-		event_free(c->ev);
-	timer_free(&c->timer);
-	stream_close(&c->s);
-	buf_free(&c->out);
-	session_leave(&c->session, end);
-	free(c);
+	front_close(&c->f, end);
 }
 
 // All is said, if not written: the connection ends.
 static void h2_leave(struct h2 *c)
 {
-	struct shared *shared = c->session.shared;
-	struct stream s = c->s;
-	struct buf out = c->out;
-	size_t off = c->out_off;
-
-	c->s = (struct stream)STREAM_INIT;
-	c->out = (struct buf)BUF_INIT(0);
+	farewell_open(&c->f);
 	h2_free(c, false);
-	farewell_open(shared, &s, &out, off);
 }
 
 void h2_wake(struct h2 *c)
 {
 	if (!c->busy)
-		event_active(c->ev, EV_WRITE, 1);
+		event_active(c->f.ev, EV_WRITE, 1);
 }
 
 // ---- time ----------------------------------------------------------------------------------------------------------
 // How often the streams are looked at: their waits begin and change without the timer's being told.
 static unsigned look_ms(const struct h2 *c)
 {
-	const struct plane_config *cfg = c->session.shared->config;
+	const struct plane_config *cfg = c->f.session.shared->config;
 	uint64_t least = cfg->ingress.header_ms < cfg->ingress.body_ms ? cfg->ingress.header_ms : cfg->ingress.body_ms;
 
 	return (unsigned)(cfg->ingress.idle_ms < least ? cfg->ingress.idle_ms : least);
@@ -74,13 +59,13 @@ static void look_in(struct h2 *c, uint64_t now, uint64_t wait)
 	if (c->fires_at && c->fires_at <= now + wait)
 		return;
 	c->fires_at = now + wait;
-	timer_set(&c->timer, wait ? (unsigned)wait : 1);
+	timer_set(&c->f.timer, wait ? (unsigned)wait : 1);
 }
 
 static void on_timer(void *ctx)
 {
 	struct h2 *c = ctx;
-	uint64_t now = loop_now_ms(), quiet = now - c->last_ms, idle = c->session.shared->config->ingress.idle_ms;
+	uint64_t now = loop_now_ms(), quiet = now - c->last_ms, idle = c->f.session.shared->config->ingress.idle_ms;
 	unsigned next = look_ms(c), patience;
 	bool expired = false;
 
@@ -98,7 +83,7 @@ static void on_timer(void *ctx)
 		}
 	}
 	// Streams that wait for the service keep a quiet connection; one that does not take what we write is over.
-	if (quiet >= idle && (!c->streams || c->out_off < c->out.len)) {
+	if (quiet >= idle && (!c->streams || front_pending(&c->f))) {
 		h2_free(c, true);
 		return;
 	}
@@ -213,29 +198,22 @@ static void flush_out(struct h2 *c)
 {
 	while (!c->gone) {
 		const uint8_t *p;
-		ssize_t n;
+		ssize_t n = front_write(&c->f);
 
-		while (c->out_off < c->out.len) {
-			n = stream_write(&c->s, c->out.data + c->out_off, c->out.len - c->out_off);
-			if (n == STREAM_AGAIN)
-				return;
-			if (n < 0) {
-				c->gone = true;
-				return;
-			}
-			c->out_off += (size_t)n;
+		if (n < 0)
+			c->gone = true;
+		if (n > 0)
 			c->last_ms = loop_now_ms();
-			c->session.shared->count.bytes_out += (size_t)n;
-		}
-		c->out.len = c->out_off = 0;
+		if (n < 0 || front_pending(&c->f))
+			return;
 		// Many small frames leave in one write.
-		while (c->out.len < OUT_MAX / 2 && (n = nghttp2_session_mem_send(c->ng, &p)) > 0)
-			if (buf_add(&c->out, p, (size_t)n, NULL)) {
+		while (c->f.out.len < OUT_MAX / 2 && (n = nghttp2_session_mem_send(c->ng, &p)) > 0)
+			if (buf_add(&c->f.out, p, (size_t)n, NULL)) {
 				c->gone = true;
 				return;
 			}
-		if (c->out.len == 0) {
-			buf_free(&c->out);
+		if (c->f.out.len == 0) {
+			buf_free(&c->f.out);
 			return;
 		}
 	}
@@ -243,44 +221,37 @@ static void flush_out(struct h2 *c)
 
 static bool read_some(struct h2 *c)
 {
-	uint8_t *p = loop_scratch(c->session.shared->loop);
-	ssize_t r = stream_read(&c->s, p, READ_MAX);
+	uint8_t *p = loop_scratch(c->f.session.shared->loop);
+	ssize_t r = stream_read(&c->f.s, p, READ_MAX);
 
 	if (r == STREAM_AGAIN)
 		return false;
 	if (r <= 0) {
-		stream_shutdown(&c->s);
+		stream_shutdown(&c->f.s);
 		c->gone = true; // without a client there is nobody to answer to
 		return false;
 	}
 	c->last_ms = loop_now_ms();
-	c->session.shared->count.bytes_in += (size_t)r;
+	c->f.session.shared->count.bytes_in += (size_t)r;
 	c->over |= nghttp2_session_mem_recv(c->ng, p, (size_t)r) < 0; // what it says to that is still to be sent
-	return !c->over && (r >= READ_MAX / 2 || stream_pending(&c->s));
+	return !c->over && (r >= READ_MAX / 2 || stream_pending(&c->f.s));
 }
 
 static void arm(struct h2 *c)
 {
-	bool blocked = c->out_off < c->out.len;
-	// A client that does not take what it asked for is not asked for more.
-	short want = stream_events(&c->s, !blocked, blocked);
+	bool blocked = front_pending(&c->f) > 0;
 
-	if (want != c->armed) {
-		event_del(c->ev);
-		c->armed = want;
-		event_assign(c->ev, loop_base(c->session.shared->loop), c->s.fd, (short)(want | EV_PERSIST), on_ready,
-			     c);
-		event_add(c->ev, NULL);
-	}
-	if (!blocked && stream_pending(&c->s))
-		event_active(c->ev, EV_READ, 1);
+	// A client that does not take what it asked for is not asked for more.
+	front_wait(&c->f, stream_events(&c->f.s, !blocked, blocked));
+	if (!blocked && stream_pending(&c->f.s))
+		event_active(c->f.ev, EV_READ, 1);
 }
 
 static void h2_run(struct h2 *c, bool may_read)
 {
 	c->busy = true;
 	flush_out(c);
-	for (int turns = 0; may_read && !c->gone && !c->over && c->out_off == c->out.len && turns < 16; turns++) {
+	for (int turns = 0; may_read && !c->gone && !c->over && !front_pending(&c->f) && turns < 16; turns++) {
 		bool more = read_some(c);
 
 		flush_out(c);
@@ -303,7 +274,7 @@ static void on_ready(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	// TLS may wait for writability before it can read.
-	h2_run(c, (what & EV_READ) || c->s.read_on != EV_READ);
+	h2_run(c, (what & EV_READ) || c->f.s.read_on != EV_READ);
 }
 
 static void h2_drain(struct session *s)
@@ -352,26 +323,19 @@ static int make_session(struct h2 *c)
 
 void h2_open(struct shared *shared, struct stream *s, const struct client *who)
 {
-	struct h2 *c = mem_zalloc(1, sizeof(*c), NULL);
+	static const struct front_calls calls = {h2_drain, h2_kill, on_ready, on_timer};
+	struct h2 *c = front_open(sizeof(*c), shared, s, who, &calls);
 
-	if (!c) {
-		stream_close(s);
-		conncap_release(&shared->conns);
+	if (!c)
 		return;
-	}
-	session_enter(&c->session, shared, h2_drain, h2_kill);
-	c->s = *s;
-	*s = (struct stream)STREAM_INIT;
-	c->who = *who;
 	c->last_ms = loop_now_ms();
-	c->ev = event_new(loop_base(shared->loop), c->s.fd, 0, on_ready, c);
-	if (!c->ev || timer_init(&c->timer, shared->loop, on_timer, c, NULL) || make_session(c)) {
+	if (make_session(c)) {
 		h2_free(c, true);
 		return;
 	}
 	look_in(c, c->last_ms, shared->config->ingress.idle_ms);
 	if (shared->draining) // it was on its way when the others were told
-		h2_drain(&c->session);
+		h2_drain(&c->f.session);
 	else
 		h2_run(c, true);
 }

@@ -43,7 +43,7 @@ static void drop_content(struct h2_stream *st)
 
 void h2_stream_free(struct h2_stream *st)
 {
-	trx_end(&st->trx, st->h2->session.shared, &st->h2->who, "2");
+	trx_end(&st->trx, st->h2->f.session.shared, &st->h2->f.who, "2");
 	upstream_cancel(st->up);
 	if (st->prev)
 		st->prev->next = st->next;
@@ -65,7 +65,7 @@ static size_t pending(const struct h2_stream *st)
 
 unsigned h2_stream_patience(const struct h2_stream *st, uint64_t now)
 {
-	const struct plane_config *c = st->h2->session.shared->config;
+	const struct plane_config *c = st->h2->f.session.shared->config;
 	uint64_t limit, quiet = now - st->moved_ms;
 
 	if (!st->begun)
@@ -128,8 +128,8 @@ static void on_head(void *ctx, const struct http1_head *head)
 	}
 	st->responded = true;
 	st->trx.status = head->status;
-	trx_response(&st->trx, st->h2->session.shared, head);
-	session_count_status(st->h2->session.shared, head->status);
+	trx_response(&st->trx, st->h2->f.session.shared, head);
+	session_count_status(st->h2->f.session.shared, head->status);
 	rc = n ? nghttp2_submit_response(ng, st->id, nv, n, head->body == HTTP1_NONE ? NULL : &content) : -1;
 	if (rc)
 		reset(st, NGHTTP2_INTERNAL_ERROR);
@@ -199,7 +199,7 @@ static void answer(struct h2_stream *st, int status)
 	st->moved_ms = loop_now_ms();
 	st->responded = true;
 	st->trx.status = status;
-	session_count_status(st->h2->session.shared, status);
+	session_count_status(st->h2->f.session.shared, status);
 	h2_put_status(code, status);
 	nghttp2_submit_response(ng, st->id, nv, status == 503 ? 3 : 2, &content);
 }
@@ -250,7 +250,7 @@ static const struct upstream_events events = {on_head, room, on_body, on_drain, 
 
 void h2_stream_begin(struct h2_stream *st, bool ended)
 {
-	struct shared *shared = st->h2->session.shared;
+	struct shared *shared = st->h2->f.session.shared;
 	struct http1_head *rq = &shared->head;
 	_cleanup_buf_ struct buf cookie = BUF_INIT(HTTP1_HEAD_MAX);
 	int status = h2_fields_head(&st->fields, rq, &cookie, ended);
@@ -269,7 +269,7 @@ void h2_stream_begin(struct h2_stream *st, bool ended)
 	trx_begin(&st->trx, shared, rq);
 	status = exchange_admit(shared, rq);
 	if (!status) {
-		st->up = exchange_start(shared, &st->h2->who, st->h2->s.ssl != NULL, rq, false, &events, st);
+		st->up = exchange_start(shared, &st->h2->f.who, st->h2->f.s.ssl != NULL, rq, false, &events, st);
 		status = st->up ? 0 : 503;
 	}
 	if (status)
@@ -282,7 +282,7 @@ void h2_stream_begin(struct h2_stream *st, bool ended)
 void h2_stream_content(struct h2_stream *st, const uint8_t *p, size_t n)
 {
 	nghttp2_session *ng = st->h2->ng;
-	uint64_t max = st->h2->session.shared->config->ingress.body_max;
+	uint64_t max = st->h2->f.session.shared->config->ingress.body_max;
 
 	st->moved_ms = st->h2->last_ms;
 	if (!st->up) { // answered already: take it off the windows and forget it
@@ -311,7 +311,7 @@ bool h2_stream_expire(struct h2_stream *st, uint64_t now)
 {
 	if (!st->begun)
 		return false;
-	st->h2->session.shared->count.refused++;
+	st->h2->f.session.shared->count.refused++;
 	st->moved_ms = now;
 	if (!st->responded) {
 		answer(st, st->in.len ? 504 : 408);

@@ -18,6 +18,7 @@
 
 #include "base/buf.h"
 #include "runtime/data-plane/exchange.h"
+#include "runtime/data-plane/front.h"
 #include "runtime/data-plane/h2_fields.h"
 
 struct h2_stream {
@@ -35,22 +36,15 @@ struct h2_stream {
 };
 
 struct h2 {
-	struct session session;
-	struct stream s;
-	struct client who;
-	struct event *ev;
-	short armed;
-	struct timer timer;
+	struct front f;
 	uint64_t fires_at; // when the timer will look
 	uint64_t last_ms;  // of the last byte, either way
 	nghttp2_session *ng;
 	struct h2_stream *streams;
-	struct buf out;
-	size_t out_off;
 	unsigned resets; // streams that ended by a reset, less what time has forgiven
 	uint64_t resets_ms;
 	bool busy, gone;
-	bool over; // nothing more is read, and all that is to be said is in `out`
+	bool over; // nothing more is read, and all that is to be said is pending
 };
 
 // ---- the streams' half ----------------------------------------------------------------------------------------------

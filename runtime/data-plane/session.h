@@ -79,8 +79,6 @@ struct handshakes *arrival_handshakes(struct loop *l, uint32_t max, struct err *
 void arrival_open(struct shared *shared, int fd, const struct addr *peer);
 void h1_open(struct shared *shared, struct stream *s, const struct client *who, const void *first, size_t n);
 void h2_open(struct shared *shared, struct stream *s, const struct client *who);
-// Ends a stream so that all of it arrives: writes out[out_off..) (taken, too), then lingers.
-void farewell_open(struct shared *shared, struct stream *s, struct buf *out, size_t out_off);
 // Dials the service and relays.
 void raw_open(struct shared *shared, struct stream *s, const struct client *who, const void *first, size_t n);
 // Relays between a client and a service that have agreed on an upgrade.
