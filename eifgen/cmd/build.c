@@ -161,8 +161,8 @@ static int make(struct request *r, struct build_job *job, char digest[DIGEST_TEX
 	for (int i = 0; i < OUTPUTS; i++)
 		if (r->paths[i] && atomic_file_open(&r->files[i], r->paths[i], err))
 			return -1;
-	// Gigabytes, and made again at will; what speaks of them is worth nothing without them, and to wait for it would be to
-	// wait for what the system has begun to write of them (atomic_file.h). The man page says so.
+	// Gigabytes, and made again at will; what speaks of them is worth nothing without them, and to wait for it
+	// would be to wait for what the system has begun to write of them (atomic_file.h). The man page says so.
 	for (int i = 0; i < OUTPUTS; i++)
 		r->files[i].lazy = true;
 	job->input.want_sections = r->paths[OUT_RECORD] || r->paths[OUT_PROVENANCE];
