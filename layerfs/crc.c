@@ -8,7 +8,7 @@
 
 #include <zlib.h>
 
-#if __has_include(<isa-l/crc.h>)
+#if __has_include(<isa-l/crc.h>) && !defined(EIFGEN_NO_ISAL)
 #include <isa-l/crc.h>
 
 uint32_t crc_add(uint32_t crc, const void *p, size_t n)

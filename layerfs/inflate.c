@@ -22,7 +22,7 @@
 #include <zstd.h>
 #include <zstd_errors.h>
 
-#if __has_include(<isa-l/igzip_lib.h>)
+#if __has_include(<isa-l/igzip_lib.h>) && !defined(EIFGEN_NO_ISAL)
 #define HAVE_ISAL 1
 #include <isa-l/igzip_lib.h>
 #else
