@@ -401,17 +401,29 @@ static int build_once(struct build_input *in, int fd, struct build_output *resul
 }
 
 // Damage in many entries is a broken disk: then the cache is left alone.
+// Worth another try: what was wrong in the cache is gone, or what it took of a disk that is full.
+static bool cache_was_to_blame(struct layer_cache *c, const struct err *why, bool *gave_way)
+{
+	if (!c || layer_cache_was_damaged(c))
+		return c != NULL;
+	if (*gave_way || (why->errnum != ENOSPC && why->errnum != EDQUOT))
+		return false;
+	*gave_way = true;
+	return layer_cache_yield(c);
+}
+
 int build_retry(struct build_input *in, struct build_output *result, build_try *once, void *ctx, struct err *err)
 {
 	enum { TRIES = 8 };
 	const struct image_config config = in->config;
+	bool gave_way = false;
 
 	for (int i = 1;; i++) {
 		struct err why = ERR_INIT;
 
 		if (!once(ctx, &why))
 			return 0;
-		if (!in->layers.cache || !layer_cache_was_damaged(in->layers.cache)) {
+		if (!cache_was_to_blame(in->layers.cache, &why, &gave_way)) {
 			*err = why;
 			return -1;
 		}

@@ -404,6 +404,7 @@ static int write_layer(const struct layer_cache *c, const char *path, const uint
 
 	if (f.md && EVP_DigestInit_ex(f.md, EVP_sha256(), NULL) == 1 && !atomic_file_open(&out, path, err)) {
 		f.fd = out.fd;
+		out.owner_only = true;
 		out.lazy = true; // a file that the disk lost half of fails its digest
 		rc = copy_contents(c, f.fd, spool, seed, content, &sums, err) || write_meta(&f, &sums, content, err) ||
 				     atomic_file_commit(&out, err)
@@ -522,9 +523,12 @@ void layer_cache_put(struct layer_cache *c, const char *name, const void *p, siz
 	_cleanup_free_ char *path = path_of(c, name, &ignored);
 	uint8_t sha[SHA];
 
-	if (path && has_room(c, n, 0) && EVP_Digest(p, n, sha, NULL, EVP_sha256(), NULL) == 1 &&
-	    !atomic_file_open(&out, path, &ignored) && !io_write(out.fd, p, n, &ignored) &&
-	    !io_write(out.fd, sha, SHA, &ignored) && !atomic_file_commit(&out, &ignored))
+	if (!path || !has_room(c, n, 0) || EVP_Digest(p, n, sha, NULL, EVP_sha256(), NULL) != 1 ||
+	    atomic_file_open(&out, path, &ignored))
+		return;
+	out.owner_only = true;
+	if (!io_write(out.fd, p, n, &ignored) && !io_write(out.fd, sha, SHA, &ignored) &&
+	    !atomic_file_commit(&out, &ignored))
 		layer_cache_trim(c);
 }
 

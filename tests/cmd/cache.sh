@@ -53,6 +53,7 @@ t "… and skips most" test "$(known img-a)" -gt 60000000
 t "… and inflates nothing" test "$(inflated img-a)" = 0
 t "another top layer: no other is inflated" test "$(inflated img-b)" = 1
 t "… nor is it a second time" test "$(inflated img-b)" = 0
+t "what is kept is nobody else's to read" test -z "$(find "$cache" -type f ! -perm 600)"
 rm "$cache"/*.marks; for f in "$cache"/*.layer; do [ "$(stat -c %s "$f")" -gt 4000000 ] || rm "$f"; done
 t "the cache again as after the first image" warm_equals_cold img-a
 t "another top layer" warm_equals_cold img-b

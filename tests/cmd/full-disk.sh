@@ -102,6 +102,11 @@ PY
 	t_exit 0 "an image that fits only without the cache" two --cache
 	t "gives the same answer" cmp "$W/cold" "$TEST_TMP/out"
 	t "and what was stored has given way" test "$(stored)" = 0
+	rm -rf "$W/small/eifgen"
+	t_exit 0 "an EIF that fits only without the cache" eifgen -q build "oci:$W/img-two:bench" "${common[@]}" --no-record --cache \
+		--tmpdir "$W/tmp" -o "$W/small/two.eif"
+	t "is whole" eifgen verify "$W/small/two.eif"
+	t "and what was stored has given way to it" test "$(stored)" = 0
 	unset XDG_CACHE_HOME
 	umount "$W/small" && mount -t tmpfs -o size=3m eifgen-test "$W/small"
 	t "a bundle of work that fits is done there" eifgen -q pcr "oci:$W/tiny:bench" "${common[@]}" --tmpdir "$W/small"
