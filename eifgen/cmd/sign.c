@@ -19,7 +19,8 @@
 enum { SIGNATURE_FILE_MAX = 4096 }; // r || s or DER: at most 141 bytes
 
 struct sign {
-	const char *path, *given; // path: what `given` leads to, if it is signed in place
+	const char *given, *target; // what the EIF is called by, and what that leads to
+	const char *path;	    // what is read: the target, if it is signed in place
 	const char *out, *at_text, *attach;
 	bool detached, digest;
 	struct signer_options signer;
@@ -87,7 +88,7 @@ static int parse(int argc, char **argv, struct sign *s)
 	}
 	if (argc - optind != 1)
 		return 1 + cmd_usage_error("sign", "one EIF is needed");
-	s->path = s->given = argv[optind];
+	s->path = s->given = s->target = argv[optind];
 	if (!s->signer.cert)
 		return 1 + cmd_usage_error("sign", "--cert is needed");
 	if (!!s->signer.key + s->detached + !!s->attach != 1)
@@ -142,8 +143,8 @@ static int write_signed(struct sign *s, const struct signer *signer, const struc
 	struct pcr_values pcrs = f->pcrs;
 	const char *text;
 
-	if (sign_record_find(&s->record, s->path, s->given, s->out, f, err) || make_section(s, signer, f, &section, err) ||
-	    signer_pcr8(signer, pcrs.pcr8, err))
+	if (sign_record_find(&s->record, s->target, s->given, s->out, f, err) ||
+	    make_section(s, signer, f, &section, err) || signer_pcr8(signer, pcrs.pcr8, err))
 		return -1;
 	pcrs.has_pcr8 = true;
 	if (atomic_file_open(&file, s->out ? s->out : s->path, err))
@@ -179,12 +180,13 @@ static int run(int argc, char **argv)
 
 	if (rc)
 		return rc - 1;
-	if (!s.out) {
-		target = sign_target(s.path, &err);
-		if (!target)
-			return cmd_fail("sign", s.path, &err);
-		s.path = target;
-	}
+	target = sign_target(s.given, &err);
+	if (target)
+		s.target = target;
+	else if (!s.out || err.class != ERR_IO) // a file without a name (/dev/stdin) can be signed into another
+		return cmd_fail("sign", s.given, &err);
+	if (!s.out)
+		s.path = s.target;
 	if (time_option(s.at_text, &s.signer.at, &err) || signer_open(&s.signer, &signer, &err) ||
 	    eif_file_open(s.path, &f, &err) || eif_sign_allowed(f, &err))
 		return cmd_fail("sign", s.path, &err);

@@ -117,6 +117,18 @@ for how in "sign LINK --key KEY --cert CERT" "sign-eif --eif-path LINK --private
 	t_exit 0 "${how%% *}: there are two" eifgen $how
 	t_says "… the one beside the link is told of" "named.record.json is left as it is"
 done
+for at in store/n.eif named; do # -o reads the same record that is replaced in place without it
+	rm -f "$W"/store/*.json "$W"/named.record.json "$W"/away*
+	eifgen -q build testdata/images/plain --blobs testdata/images/platform -o "$W/store/n.eif" >/dev/null
+	[ $at = store/n.eif ] || mv "$W/store/n.eif.record.json" "$W/$at.record.json"
+	t_exit 0 "-o through a link: the record is beside $at" eifgen sign "$W/named" --key "$W/p384.key" --cert "$W/p384.crt" -o "$W/away"
+	t "… and that of what was written" signed_record "$W/away.record.json" "$W/away"
+	t "… the unsigned one's stays" signed_record "$W/$at.record.json" "$W/store/n.eif"
+done
+exec 9<"$W/store/n.eif"; rm "$W/store/n.eif"
+t_exit 0 "-o of a file that has lost its name" eifgen sign /dev/fd/9 --key "$W/p384.key" --cert "$W/p384.crt" -o "$W/away2"
+t "… gives the same" cmp "$W/away2" "$W/away"
+exec 9<&-; mv "$W/away" "$W/store/n.eif"; mv "$W/away.record.json" "$W/store/n.eif.record.json"
 ln -sf store/n.eif.record.json "$W/named.record.json"
 t_exit 0 "a link to the record beside the file" eifgen sign "$W/named" --key "$W/p521.key" --cert "$W/p521.crt"
 t "is one record" test ! -s "$W/err"
