@@ -20,6 +20,8 @@
 #include "eifgen/warm.h"
 #include "epoch/epoch.h"
 #include "layerfs/digest.h"
+#include "layerfs/layer_cache.h"
+#include "layerfs/spool.h"
 
 #include <errno.h>
 #include <openssl/evp.h>
@@ -400,21 +402,31 @@ static int build_once(struct build_input *in, int fd, struct build_output *resul
 	return write_rest(&x, in, tree, err);
 }
 
-// Damage in many entries is a broken disk: then the cache is left alone.
-// Worth another try: what was wrong in the cache is gone, or what it took of a disk that is full.
-static bool cache_was_to_blame(struct layer_cache *c, const struct err *why, bool *gave_way)
+// What is written to no output is a file in the directory of temporary ones.
+static bool cache_gave_way(struct build_input *in, int fd)
 {
+	_cleanup_close_ int temporary = fd < 0 ? spool_open_unnamed(in->layers.tmpdir, NULL) : -1;
+
+	return layer_cache_yield(in->layers.cache, fd < 0 ? temporary : fd) == LAYER_CACHE_GAVE;
+}
+
+// Worth another try: what was wrong in the cache is gone, or what it took of the disk that is full. The spool has seen
+// to its own.
+static bool cache_was_to_blame(struct build_input *in, int fd, const struct err *why, bool *gave_way)
+{
+	struct layer_cache *c = in->layers.cache;
+
 	if (!c || layer_cache_was_damaged(c))
 		return c != NULL;
 	if (*gave_way || (why->errnum != ENOSPC && why->errnum != EDQUOT))
 		return false;
 	*gave_way = true;
-	return layer_cache_yield(c);
+	return cache_gave_way(in, fd);
 }
 
-int build_retry(struct build_input *in, struct build_output *result, build_try *once, void *ctx, struct err *err)
+int build_retry(struct build_input *in, struct build_output *result, build_try *once, void *ctx, int fd, struct err *err)
 {
-	enum { TRIES = 8 };
+	enum { TRIES = 8 }; // damage in that many entries is a broken disk: then the cache is left alone
 	const struct image_config config = in->config;
 	bool gave_way = false;
 
@@ -423,7 +435,7 @@ int build_retry(struct build_input *in, struct build_output *result, build_try *
 
 		if (!once(ctx, &why))
 			return 0;
-		if (!cache_was_to_blame(in->layers.cache, &why, &gave_way)) {
+		if (!cache_was_to_blame(in, fd, &why, &gave_way)) {
 			*err = why;
 			return -1;
 		}
@@ -451,7 +463,7 @@ static int build_try_once(void *ctx, struct err *err)
 	if (b->tried && b->in->sbom)
 		b->in->sbom->len = 0;
 	if (b->tried && b->fd >= 0 && ftruncate(b->fd, 0))
-		return err_sys(err, errno, "start again after a damaged cache entry");
+		return err_sys(err, errno, "empty the output to write it again without what the cache had");
 	b->tried = true;
 	return build_once(b->in, b->fd, b->result, err);
 }
@@ -460,5 +472,5 @@ int build_eif(struct build_input *in, int fd, struct build_output *result, struc
 {
 	struct build b = {in, fd, result, false};
 
-	return build_retry(in, result, build_try_once, &b, err);
+	return build_retry(in, result, build_try_once, &b, fd, err);
 }

@@ -88,11 +88,11 @@ int build_tree(struct build_input *in, struct build_output *result, struct tree 
 
 // A damaged cache entry (layers.cache) shows only when it is read, and is gone then. So whoever reads a tree does it in
 // a try: 0, or -1, after which ctx can be tried again. build_retry calls it until it succeeds or fails for another
-// reason, and once more where a disk is full on which the cache has stored something in this run; in between it empties
-// *result, puts the config back that the overlay has changed, and calls in->restart. What comes out in the end is what
-// a run without a cache gives.
+// reason, and once more if the disk is full that fd is on (the try's output; -1: the one of temporary files) and the
+// cache has stored something on it in this run; in between it empties *result, puts the config back that the overlay
+// has changed, and calls in->restart. What comes out in the end is what a run without a cache gives.
 typedef int build_try(void *ctx, struct err *err);
-int build_retry(struct build_input *in, struct build_output *result, build_try *once, void *ctx, struct err *err);
+int build_retry(struct build_input *in, struct build_output *result, build_try *once, void *ctx, int fd, struct err *err);
 
 // All of it, tried again as above. fd: a fresh file at offset 0, or -1 to measure only. Errors name the layer, entry or
 // file at fault.

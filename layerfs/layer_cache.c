@@ -53,7 +53,7 @@ struct layer_cache {
 	pthread_mutex_t lock;	   // over what follows
 	pthread_cond_t idle;
 	unsigned storing; // stores under way
-	bool freed;	  // what was stored has been removed again
+	bool freed;	  // what was stored, or half stored, has been removed again
 	char **stored;	  // paths of what this run has stored
 	size_t count, cap;
 };
@@ -444,12 +444,14 @@ static bool begin_store(struct layer_cache *c)
 	return go;
 }
 
-// Takes the path, if the store went well.
+// Takes the path, if the store went well; what a store has written that gave up is free again.
 static void end_store(struct layer_cache *c, char **stored)
 {
 	pthread_mutex_lock(&c->lock);
 	if (*stored && !mem_grow(&c->stored, &c->cap, c->count, sizeof(*c->stored), NULL))
 		c->stored[c->count++] = steal_ptr(stored);
+	else
+		c->freed |= atomic_load(&c->yielded);
 	if (!--c->storing)
 		pthread_cond_broadcast(&c->idle);
 	pthread_mutex_unlock(&c->lock);
@@ -476,20 +478,39 @@ void layer_cache_store(struct layer_cache *c, const struct image_layer *what, co
 	end_store(c, &stored);
 }
 
-bool layer_cache_yield(struct layer_cache *c)
+// Subvolumes, and the layers of an overlay, have device numbers of their own on one disk: there its size is the same,
+// too. To take two disks of one size for one costs no more than what was stored.
+static bool is_same_disk(const char *dir, int fd)
 {
-	bool freed;
+	struct stat a, b;
+	struct statvfs va, vb;
 
+	if (stat(dir, &a) || fstat(fd, &b) || a.st_dev == b.st_dev)
+		return true;
+	return !statvfs(dir, &va) && !fstatvfs(fd, &vb) && va.f_blocks && va.f_blocks == vb.f_blocks &&
+	       va.f_frsize == vb.f_frsize;
+}
+
+enum layer_cache_yielded layer_cache_yield(struct layer_cache *c, int fd)
+{
+	bool before, now = false;
+
+	if (fd >= 0 && !is_same_disk(c->dir, fd))
+		return LAYER_CACHE_KEPT;
 	atomic_store(&c->yielded, true);
 	base_delay();
 	pthread_mutex_lock(&c->lock);
+	before = c->freed;
 	while (c->storing) // each gives up at its next piece
 		pthread_cond_wait(&c->idle, &c->lock);
-	for (size_t i = 0; i < c->count; i++)
-		c->freed |= !unlink(c->stored[i]);
-	freed = c->freed; // by whichever thread came first
+	while (c->count) {
+		now |= !unlink(c->stored[--c->count]);
+		free(c->stored[c->count]);
+	}
+	now |= c->freed && !before;
+	c->freed |= now;
 	pthread_mutex_unlock(&c->lock);
-	return freed;
+	return now ? LAYER_CACHE_GAVE : before ? LAYER_CACHE_GAVE_BEFORE : LAYER_CACHE_KEPT;
 }
 
 // ---- small files ---------------------------------------------------------------------------------------------------

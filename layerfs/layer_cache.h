@@ -41,8 +41,14 @@ int layer_cache_load(struct layer_cache *c, const struct image_layer *what, stru
 // failure (a full disk, no room within the bound beside what this run uses) only means that it is not kept.
 void layer_cache_store(struct layer_cache *c, const struct image_layer *what, const struct spool *spool,
 		       const struct layer_content *content, uint64_t ahead);
-// The disk is full: removes what this run has stored and stores no more. Whether anything was removed, now or before.
-bool layer_cache_yield(struct layer_cache *c);
+// The disk of the file or directory fd (-1: not known) is full. If it is the cache's, too, what this run has stored is
+// removed and no more is stored. Another disk's gains nothing by that, and the cache keeps what it has.
+enum layer_cache_yielded {
+	LAYER_CACHE_KEPT = 0, // nothing was to be removed
+	LAYER_CACHE_GAVE_BEFORE, // by an earlier call: who writes at the same time may try again, too
+	LAYER_CACHE_GAVE,
+};
+enum layer_cache_yielded layer_cache_yield(struct layer_cache *c, int fd);
 // A loaded layer turned out to be wrong later on: its file goes, and layer_cache_was_damaged will say so.
 void layer_cache_spoilt(struct layer_cache *c, const struct image_layer *what);
 

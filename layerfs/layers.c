@@ -274,9 +274,9 @@ static int choose_order(struct pool *p, struct err *err)
 	return 0;
 }
 
-static bool yield(void *ctx)
+static bool yield(void *ctx, int fd)
 {
-	return layer_cache_yield(ctx);
+	return layer_cache_yield(ctx, fd) != LAYER_CACHE_KEPT;
 }
 
 CLEANUP_DEFINE(struct tree, tree_cleanup, tree_free)

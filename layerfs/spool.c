@@ -9,6 +9,7 @@
 #include "layerfs/spool_priv.h"
 
 #include "base/checked.h"
+#include "base/cleanup.h"
 #include "base/io.h"
 #include "base/mem.h"
 
@@ -47,7 +48,7 @@ struct spool {
 	unsigned count;
 	unsigned open_max;
 	atomic_uint open; // the system's files of all writers
-	bool (*free_some)(void *ctx); // NULL: nobody can
+	bool (*free_some)(void *ctx, int fd); // NULL: nobody can
 	void *free_ctx;
 	pthread_mutex_t lock;	       // over the making of `adopted`
 	struct adopted_files *adopted; // NULL: nothing was adopted
@@ -169,6 +170,28 @@ static int grow_to(struct spool_file *f, size_t k, struct err *err)
 	return 0;
 }
 
+// A full disk may become less so, once.
+static bool made_room(const struct spool *s, int fd, const struct err *why)
+{
+	return (why->errnum == ENOSPC || why->errnum == EDQUOT) && s->free_some && s->free_some(s->free_ctx, fd);
+}
+
+static int open_piece(const struct spool *s, struct err *err)
+{
+	_cleanup_close_ int dir = -1;
+	struct err why = ERR_INIT;
+	int fd = spool_open_unnamed(s->dir, &why);
+
+	if (fd >= 0)
+		return fd;
+	dir = open(s->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (made_room(s, dir, &why))
+		return spool_open_unnamed(s->dir, err);
+	if (err)
+		*err = why;
+	return -1;
+}
+
 // Piece k, with a file to write it to.
 static struct piece *piece_ready(struct spool *s, struct spool_file *f, size_t k, struct err *err)
 {
@@ -185,7 +208,7 @@ static struct piece *piece_ready(struct spool *s, struct spool_file *f, size_t k
 		before->shared = true;
 		return p;
 	}
-	p->fd = spool_open_unnamed(s->dir, err);
+	p->fd = open_piece(s, err);
 	if (p->fd < 0)
 		return NULL;
 	atomic_fetch_add(&s->open, 1);
@@ -197,20 +220,19 @@ uint64_t spool_position(const struct spool *s, unsigned file)
 	return (uint64_t)file << OFFSET_BITS | (s->files[file].written + s->files[file].buffered);
 }
 
-void spool_on_full(struct spool *s, bool (*free_some)(void *ctx), void *ctx)
+void spool_on_full(struct spool *s, bool (*free_some)(void *ctx, int fd), void *ctx)
 {
 	s->free_some = free_some;
 	s->free_ctx = ctx;
 }
 
-// A full disk may become less so, once.
 static int write_piece(struct spool *s, const struct piece *p, const uint8_t *b, size_t n, uint64_t at, struct err *err)
 {
 	struct err why = ERR_INIT;
 
 	if (!io_pwrite(p->fd, b, n, p->at + at, &why))
 		return 0;
-	if ((why.errnum == ENOSPC || why.errnum == EDQUOT) && s->free_some && s->free_some(s->free_ctx))
+	if (made_room(s, p->fd, &why))
 		return io_pwrite(p->fd, b, n, p->at + at, err) ? fail(s, err) : 0;
 	if (err)
 		*err = why;

@@ -55,9 +55,9 @@ int spool_piece_sum(struct spool_summer *s, const uint8_t seed[SPOOL_SEED], uint
 uint64_t spool_adopt(struct spool *s, const char *path, int fd, uint64_t size, const uint8_t seed[SPOOL_SEED],
 		     uint8_t *sums, bool *damaged, struct err *err);
 
-// What to do when the disk is full, before an append fails: free_some returns whether it freed anything, and then the
-// write is tried once more. Any thread calls it.
-void spool_on_full(struct spool *s, bool (*free_some)(void *ctx), void *ctx);
+// What to do when the disk is full, before an append fails: free_some returns whether it freed anything on the disk of
+// fd (a file, or the directory if none can be made), and then the write is tried once more. Any thread calls it.
+void spool_on_full(struct spool *s, bool (*free_some)(void *ctx, int fd), void *ctx);
 
 // n bytes at ref + off, all of them. Any thread.
 int spool_read(const struct spool *s, uint64_t ref, uint64_t off, void *p, size_t n, struct err *err);

@@ -186,7 +186,7 @@ int diff_side_of_image(const struct build_options *opt, const char *ref, struct 
 					      : build_job_open_config(&job, opt, ref, err))
 		return -1;
 	build_job_hold(&job);
-	rc = build_retry(&job.input, &job.output, lay_out_once, &x, err);
+	rc = build_retry(&job.input, &job.output, lay_out_once, &x, -1, err);
 	build_job_release(&job);
 	*out = x.side;
 	return rc;

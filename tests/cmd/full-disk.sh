@@ -107,6 +107,14 @@ PY
 		--tmpdir "$W/tmp" -o "$W/small/two.eif"
 	t "is whole" eifgen verify "$W/small/two.eif"
 	t "and what was stored has given way to it" test "$(stored)" = 0
+	export XDG_CACHE_HOME=$W/elsewhere
+	mkdir "$W/elsewhere"
+	rm "$W/small/two.eif"
+	head -c 10000000 /dev/zero >"$W/small/other"
+	t_exit 2 "an EIF too large for its disk, the cache on another" eifgen -q build "oci:$W/img-two:bench" "${common[@]}" --no-record --cache \
+		--tmpdir "$W/tmp" -o "$W/small/two.eif"
+	t "what was stored stays, for another disk gains nothing" test "$(find "$W/elsewhere/eifgen" -name '*.layer' | wc -l)" = 2
+	rm "$W/small/other"
 	unset XDG_CACHE_HOME
 	umount "$W/small" && mount -t tmpfs -o size=3m eifgen-test "$W/small"
 	t "a bundle of work that fits is done there" eifgen -q pcr "oci:$W/tiny:bench" "${common[@]}" --tmpdir "$W/small"

@@ -374,17 +374,34 @@ START_TEST(test_layer_cache_yield_removes_what_this_run_stored)
 {
 	store_aged(1, 100);
 	reopen(0);
-	ck_assert(!layer_cache_yield(cache)); // nothing of this run is there
+	ck_assert_int_eq(layer_cache_yield(cache, -1), LAYER_CACHE_KEPT); // nothing of this run is there
 	reopen(0);
 	store_aged(2, 0);
 	store_aged(3, 0);
 	ck_assert_str_eq(held(), "123");
-	ck_assert(layer_cache_yield(cache));
-	ck_assert(layer_cache_yield(cache)); // who asks at the same time may try again, too
+	ck_assert_int_eq(layer_cache_yield(cache, -1), LAYER_CACHE_GAVE);
+	ck_assert_int_eq(layer_cache_yield(cache, -1), LAYER_CACHE_GAVE_BEFORE);
 	ck_assert_str_eq(held(), "1");
 	store("4");
+	ck_assert_str_eq(held(), "1");
 	ck_assert(!is_held(4));
 	ck_assert(is_held(1));
+}
+END_TEST
+
+START_TEST(test_layer_cache_yield_only_to_the_disk_it_is_on)
+{
+	int here = open(dir, O_PATH), elsewhere = open("/proc/self/status", O_RDONLY);
+
+	store_aged(1, 0);
+	ck_assert_int_eq(layer_cache_yield(cache, elsewhere), LAYER_CACHE_KEPT);
+	store_aged(2, 0); // nor does it stop to store
+	ck_assert_str_eq(held(), "12");
+	ck_assert_int_eq(layer_cache_yield(cache, here), LAYER_CACHE_GAVE);
+	ck_assert_str_eq(held(), "");
+	ck_assert_int_eq(layer_cache_yield(cache, elsewhere), LAYER_CACHE_KEPT);
+	close(here);
+	close(elsewhere);
 }
 END_TEST
 
@@ -562,7 +579,8 @@ UNIT_MAIN("layerfs/layer_cache", tcase_add_checked_fixture(tc_, setup, teardown)
 	  ADD(test_layer_cache_store_does_not_push_out_what_this_run_uses)
 	  ADD(test_layer_cache_trim_foreign_files_stay_and_do_not_count)
 	  ADD(test_layer_cache_trim_temporary_files_go_after_a_day) ADD(test_layer_cache_put_keeps_the_bound)
-	  ADD(test_layer_cache_yield_removes_what_this_run_stored) ADD(test_layer_cache_store_leaves_room_for_the_run)
+	  ADD(test_layer_cache_yield_removes_what_this_run_stored)
+	  ADD(test_layer_cache_yield_only_to_the_disk_it_is_on) ADD(test_layer_cache_store_leaves_room_for_the_run)
 	  ADD(test_layer_cache_runs_beside_each_other_are_safe)
 	  ADD(test_cache_files_make_only_the_users_own_directory_will_do)
 	  ADD(test_layer_cache_every_fault_costs_the_entry_at_most))

@@ -509,8 +509,9 @@ START_TEST(test_spool_open_unnamed_is_where_it_should_be)
 END_TEST
 
 static unsigned given_way;
-static bool gives_way(void *ctx)
+static bool gives_way(void *ctx, int fd)
 {
+	(void)fd;
 	given_way++;
 	return ctx != NULL;
 }
