@@ -6,15 +6,16 @@
 // stretches of file content named by origin (the layer's diff_id, offset among its contents, length) or, where the
 // layer is the topmost and not large, by the content's own SHA-256: that layer is the one that every build makes anew,
 // mostly of the same files, and its diff_id would make strangers of them all. A running SHA-256 over that row, its
-// recipe, stands for the bytes themselves. Every 4 MiB, and at the end, the recipe so far is a mark: an earlier run
-// kept it with the registers' state at that place. While marks are found nothing is hashed into the registers, and
-// nothing of lower layers is read; at the first unknown one the last known state is loaded, what came since is hashed,
-// and so is all that follows.
+// recipe, stands for the bytes themselves. Every 4 MiB (past 4 GiB, every 1024th part of what came before), and at the
+// end, the recipe so far is a mark: an earlier run kept it with the registers' state at that place. While marks are
+// found nothing is hashed into the registers, and nothing of lower layers is read; at the first unknown one the last
+// known state is loaded, what came since is hashed, and so is all that follows.
 //
 // Why the result cannot differ from a cold run's: the recipe begins with the registers' state where the section begins,
-// and with this program's version; its pieces are encoded without ambiguity; an origin names one string of bytes, since
-// a diff_id is a digest of the layer and contents are cut from it by the same program. So one recipe means one string
-// of bytes after one state, and that leads to one state. Only SHA-256 would have to fail.
+// and with what contents were cut by (layer_cache_code: the cache's form, a digest of the sources, libarchive's
+// version); its pieces are encoded without ambiguity; an origin names one string of bytes, since a diff_id is a digest
+// of the layer and contents are cut from it by the same code. So one recipe means one string of bytes after one state,
+// and that leads to one state. Only SHA-256 would have to fail.
 #ifndef EIFGEN_WARM_H
 #define EIFGEN_WARM_H
 
