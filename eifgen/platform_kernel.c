@@ -55,6 +55,7 @@ int platform_kernel_load(struct platform *p, const char *path, size_t max, struc
 	uint8_t head[X86_SETUP];
 	size_t n = sizeof(head);
 	struct stat st;
+	char q[256];
 
 	if (stat(path, &st) || !S_ISREG(st.st_mode)) {
 		if (platform_file_load(path, max, f, err))
@@ -67,7 +68,7 @@ int platform_kernel_load(struct platform *p, const char *path, size_t max, struc
 	if (n > f->size)
 		n = f->size;
 	if (io_pread_full(f->fd, head, n, 0, err))
-		return err_prefix(err, "%s: ", f->path);
+		return err_prefix(err, "%s: ", err_quote(f->path, strlen(f->path), q, sizeof(q)));
 	p->kernel_is_bootable = looks_bootable(p->arch, head, n);
 	return 0;
 }
