@@ -88,14 +88,19 @@ static int feed_rest(void *ctx, const void *p, size_t n, struct err *err)
 	return feed_lane(ctx, PCR_LANE_REST, p, n, err);
 }
 
+static int write_at(const struct eif_writer *w, const void *p, size_t n, uint64_t off, struct err *err)
+{
+	return io_pwrite(w->fd, p, n, off, err) ? err_prefix(err, "output file: ") : 0;
+}
+
 static int feed_file(void *ctx, const void *p, size_t n, struct err *err)
 {
 	struct eif_writer *w = ctx;
 	struct section *s = &w->sections[w->count - 1];
 
 	s->crc = crc_add(s->crc, p, n);
-	if (io_pwrite(w->fd, p, n, w->written, err))
-		return err_prefix(err, "output file: ");
+	if (write_at(w, p, n, w->written, err))
+		return -1;
 	w->written += n;
 	return 0;
 }
@@ -339,10 +344,10 @@ int eif_writer_finish(struct eif_writer *w, struct err *err)
 		return 0;
 	for (unsigned i = 0; i < w->count; i++) {
 		section_header(&w->sections[i], h);
-		if (io_pwrite(w->fd, h, sizeof(h), w->sections[i].offset, err))
+		if (write_at(w, h, sizeof(h), w->sections[i].offset, err))
 			return -1;
 	}
-	return io_pwrite(w->fd, header, sizeof(header), 0, err);
+	return write_at(w, header, sizeof(header), 0, err);
 }
 
 bool eif_writer_digest(struct eif_writer *w, char *text)

@@ -76,10 +76,15 @@ static int open_all(struct request *r, struct build_job *job, struct err *err)
 	return record_check_inputs(r->record, &src, err);
 }
 
+// Whether the file that is written takes no more, in the writer's words, before which the section's may stand.
+static bool is_output(const struct err *err)
+{
+	return err->class == ERR_IO && strstr(err->msg, "output file: ");
+}
+
 // Into the output, or into a file without a name.
 static int build(const struct request *r, struct build_job *job, struct atomic_file *file, int *unnamed, struct err *err)
 {
-	static const char writing[] = "output file: "; // what the writer says of a file that takes no more
 	const char *dir = job->input.layers.tmpdir;
 
 	if (r->out)
@@ -89,7 +94,7 @@ static int build(const struct request *r, struct build_job *job, struct atomic_f
 		return -1;
 	if (!build_job_run(job, *unnamed, err))
 		return 0;
-	return strncmp(err->msg, writing, sizeof(writing) - 1) ? -1 : io_fail_temporary(dir, err);
+	return is_output(err) ? io_fail_temporary(dir, err) : -1;
 }
 
 // Why it differs, told of the file by a name that leads to it.

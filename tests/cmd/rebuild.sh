@@ -37,6 +37,11 @@ for i in range(12):
     p.wait()
 PY
 t "… and nothing is left, however it ends" test -z "$(ls -A "$W/tmp")"
+truncate -s 8M "$W/big.ko"
+eifgen -q build $images/links --blobs $P --module "$W/big.ko" -o "$W/big.eif" >/dev/null
+t_exit 2 "a disk that is full in the bootstrap ramdisk" bash -c 'ulimit -f 2000; exec "$@"' - "$EIFGEN_BIN/eifgen" -q rebuild "$W/big.eif.record.json" \
+	--blobs $P --module "$W/big.ko" --tmpdir "$W/tmp"
+t_says "is named by its directory" "temporary file in \"$W/tmp\": bootstrap ramdisk: output file: write: File too large"
 t_exit 0 "the nitro-cli layout" eifgen -q rebuild "$W/n.eif.record.json" --blobs $P
 t_exit 0 "a signed build without its key" eifgen rebuild "$W/s.eif.record.json" --blobs $P
 t "is compared but for the signature" jq -e '.Reproduced and (.SignatureCompared | not)' "$W/out"

@@ -8,6 +8,7 @@
 #include "layerfs/digest.h"
 #include "tests/unit/unit.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <openssl/sha.h>
 #include <string.h>
@@ -320,6 +321,20 @@ START_TEST(test_eif_writer_foresee_at_a_wrong_time_is_refused)
 }
 END_TEST
 
+START_TEST(test_eif_writer_finish_a_full_disk_is_the_outputs)
+{
+	struct err err = ERR_INIT;
+	int fd = open("/dev/full", O_RDWR | O_CLOEXEC);
+	struct eif_writer *w = eif_writer_new(fd, EIF_X86_64, &err);
+
+	ck_assert_int_eq(eif_writer_finish(w, &err), -1);
+	ck_assert_int_eq(err.errnum, ENOSPC);
+	ck_assert_str_eq(err.msg, "output file: write: No space left on device");
+	eif_writer_free(w);
+	close(fd);
+}
+END_TEST
+
 START_TEST(test_eif_metadata_write_a_field_that_is_missing_or_no_text_is_refused)
 {
 	_cleanup_buf_ struct buf out = BUF_INIT(0);
@@ -342,6 +357,7 @@ UNIT_MAIN("eifgen/eif", ADD(test_eif_file_open_reads_back_what_the_writer_wrote)
 	ADD(test_eif_reader_pcrs_half_a_file_gives_none) ADD(test_eif_writer_calls_in_a_wrong_order_are_refused)
 	ADD(test_eif_writer_section_the_33rd_does_not_fit)
 	ADD(test_eif_writer_sha384_so_far_is_the_kernels_and_changes_nothing)
+	ADD(test_eif_writer_finish_a_full_disk_is_the_outputs)
 	ADD(test_eif_writer_digest_of_a_header_foreseen_rightly_is_the_files)
 	ADD(test_eif_writer_digest_of_a_header_foreseen_wrongly_is_none)
 	ADD(test_eif_writer_digest_of_another_end_is_none) ADD(test_eif_writer_foresee_at_a_wrong_time_is_refused)
