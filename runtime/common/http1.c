@@ -485,18 +485,23 @@ static bool is_sloppy_blank(char c)
 
 int http1_sniff(const char *buf, size_t n)
 {
-	size_t start = 0;
+	size_t start = 0, end;
+	bool letter = false;
 	const char *lf;
 
 	while (start < n && is_sloppy_blank(buf[start]))
 		start++;
 	if (start > SNIFF_BLANKS_MAX)
 		return 1;
-	// The first word tells a binary protocol early, which may never send an LF. Its length tells nothing: there is
-	// none for methods that every service keeps to.
-	for (size_t i = start; i < n && !is_sloppy_blank(buf[i]); i++)
-		if ((unsigned char)buf[i] < ' ' || (unsigned char)buf[i] > '~')
+	// The first word tells other protocols early, which may never send an LF: a method is a token with a letter in
+	// it. Its length tells nothing: there is none for methods that every service keeps to.
+	for (end = start; end < n && !is_sloppy_blank(buf[end]); end++) {
+		if (!is_tchar((unsigned char)buf[end]))
 			return -1;
+		letter |= (buf[end] | 0x20) >= 'a' && (buf[end] | 0x20) <= 'z';
+	}
+	if (end < n && end > start && !letter)
+		return -1;
 	lf = memchr(buf + start, '\n', n - start);
 	if (!lf)
 		return n - start > HTTP1_TARGET_MAX ? 1 : 0;

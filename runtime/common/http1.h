@@ -70,9 +70,11 @@ int http1_parse_request(const char *buf, size_t n, size_t *scanned, struct http1
 int http1_parse_response(const char *buf, size_t n, size_t *scanned, bool for_head, struct http1_head *head);
 
 // Could these first bytes of a connection be HTTP/1? 1 yes (the first line that is not empty has "HTTP/" in it, or is
-// longer than any), 0 not yet known, -1 no: such a line without it, or in its first word a byte that is neither
-// printable ASCII nor a blank to any service. Read as generously as the most lenient service would: what is refused as
-// HTTP must not reach it as something else.
+// longer than any), 0 not yet known, -1 no: such a line without it, or a first word that can be no method: with a byte
+// that is neither one of a token (RFC 9110 5.6.2) nor a blank to any service, or without a letter, as LDAP's "0" is.
+// All else is read as generously as the most lenient service would: what is refused as HTTP must not reach it as
+// something else; so blanks of any kind may lead, and after a method any byte may stand, NUL too. Who starts with a
+// token and never sends an LF is thus not told from slow HTTP, and wants protocol `tcp`.
 int http1_sniff(const char *buf, size_t n);
 
 // The only field of that name, compared without case; NULL if there is none. *count (may be NULL) gets their number.

@@ -289,6 +289,36 @@ START_TEST(test_http1_sniff_tells_http_from_the_rest)
 }
 END_TEST
 
+// Protocols whose clients may wait for an answer before they have sent an LF.
+START_TEST(test_http1_sniff_tells_what_sends_no_line)
+{
+	static const struct {
+		const char *p;
+		size_t n, known; // bytes after which it must be told
+	} raw[] = {
+#define RAW(s, known) {s, sizeof(s) - 1, known}
+	    // LDAP: an anonymous bind, and one with a name and a password, in which there is no NUL
+	    RAW("0\x0c\x02\x01\x01`\x07\x02\x01\x03\x04\x00\x80\x00", 2),
+	    RAW("0\x1f\x02\x01\x01`\x1a\x02\x01\x03\x04\x09" "cn=reader\x80\x0a" "0123456789", 2),
+	    // HL7 in MLLP
+	    RAW("\x0bMSH|^~\\&|LAB|A|HIS|B|1||ADT^A01|1|P|2.5\rPID|1\r\x1c\r", 8),
+	    // XMPP
+	    RAW("<?xml version='1.0'?><stream:stream to='h' xmlns='jabber:client'>", 1),
+	    // JSON
+	    RAW("{\"id\":1,\"method\":\"m\"}", 1),
+	    RAW("[1]", 1),
+	    RAW("\"a\"", 1),
+	    // MongoDB: a length of 32
+	    RAW(" \0\0\0\x01\0\0\0", 2),
+#undef RAW
+	};
+
+	for (size_t i = 0; i < sizeof(raw) / sizeof(*raw); i++)
+		for (size_t k = 0; k <= raw[i].n; k++)
+			ck_assert_msg(http1_sniff(raw[i].p, k) == (k < raw[i].known ? 0 : -1), "%zu at %zu", i, k);
+}
+END_TEST
+
 // What a lenient service would still read as HTTP must not pass for something else.
 START_TEST(test_http1_sniff_takes_sloppy_http_for_http)
 {
@@ -296,13 +326,14 @@ START_TEST(test_http1_sniff_takes_sloppy_http_for_http)
 					    "\tGET / HTTP/1.1\r\n",	"GET / HTTP/1.1 \r\n",	   "GET / http/1.1\n",
 					    "GET / HTTP/1.10\r\n",		"GET\x0b/admin HTTP/1.1\r\n", "GET\x0c/ HTTP/1.1\r\n",
 					    "GET\x1c/ HTTP/1.1\r\n",	"GET\xa0/ HTTP/1.1\r\n",	   "GET\x85/ HTTP/1.1\r\n",
-					    "\x0bGET / HTTP/1.1\r\n", "(GET / HTTP/1.1\r\n",
+					    "\x0bGET / HTTP/1.1\r\n", "GET /\x02\x80 HTTP/1.1\r\n",
 					    "AMETHODOFMORETHANFORTYLETTERSASSOMESERVICESTAKEIT / HTTP/1.1\r\n"};
 
 	char blanks[100];
 
 	memset(blanks, '\n', sizeof(blanks));
 	ck_assert_int_eq(http1_sniff(blanks, sizeof(blanks)), 1);
+	ck_assert_int_eq(http1_sniff("GET /\0 HTTP/1.1\r\n", 17), 1);
 	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
 		size_t n = strlen(lines[i]);
 
@@ -321,4 +352,5 @@ UNIT_MAIN("runtime/http1",
 			  ADD(test_http1_decode_chunks_in_pieces_of_any_size)
 			      ADD(test_http1_decode_broken_chunks_are_refused)
 				  ADD(test_http1_sniff_tells_http_from_the_rest)
+				  ADD(test_http1_sniff_tells_what_sends_no_line)
 				      ADD(test_http1_sniff_takes_sloppy_http_for_http))
