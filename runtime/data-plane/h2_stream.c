@@ -72,7 +72,7 @@ unsigned h2_stream_patience(const struct h2_stream *st, uint64_t now)
 		limit = c->ingress.header_ms;
 	else if (pending(st))
 		limit = c->ingress.idle_ms;
-	else if (!st->in_ended && !st->ended)
+	else if (!st->ended && (!st->in_ended || st->in.len))
 		limit = c->ingress.body_ms;
 	else
 		return UINT_MAX;

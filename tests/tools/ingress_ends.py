@@ -155,6 +155,12 @@ for sid in (1, 3):
 tap.check("the same in HTTP/2: 504", b"Gateway Timeout" in c.content(1), c.heard[-5:])
 tap.check("… 408", b"Request Timeout" in c.content(3), c.heard[-5:])
 tap.check("… 502", b"Bad Gateway" in c.content(5), c.heard[-5:])
+c.say(frame(HEADERS, END_HEADERS, 7, h2_head(b"POST", b"/deaf")))
+sent += 4  # those of 3
+fill(7)
+c.say(frame(DATA, END_STREAM, 7, b""))
+c.listen(lambda f: f[0] == DATA and f[2] == 7, 3)
+tap.check("… and 504 where the client has said all", b"Gateway Timeout" in c.content(7), c.heard[-5:])
 c.close()
 until(lambda: plane.health()[1]["connections"] == 0)
 c = H2(plane, CERT)
