@@ -161,12 +161,11 @@ static int add_certificate(struct diff_side *s, const struct eif_file *f, struct
 	return diff_side_add_fact(s, "certificate", hex_encode(value, len, hex), err);
 }
 
-int diff_side_of_eif(const char *path, struct diff_side **out, struct err *err)
+static int side_of_file(const struct eif_file *f, const char *name, struct diff_side **out, struct err *err)
 {
-	_cleanup_(diff_side_freep) struct diff_side *s = diff_side_new(DIFF_SIDE_EIF, path, err);
-	_cleanup_eif_file_ struct eif_file *f = NULL;
+	_cleanup_(diff_side_freep) struct diff_side *s = diff_side_new(DIFF_SIDE_EIF, name, err);
 
-	if (!s || eif_file_open(path, &f, err))
+	if (!s)
 		return -1;
 	s->fd = fcntl(f->fd, F_DUPFD_CLOEXEC, 0);
 	if (s->fd < 0)
@@ -181,6 +180,20 @@ int diff_side_of_eif(const char *path, struct diff_side **out, struct err *err)
 		return -1;
 	*out = steal_ptr(&s);
 	return 0;
+}
+
+int diff_side_of_eif(const char *path, struct diff_side **out, struct err *err)
+{
+	_cleanup_eif_file_ struct eif_file *f = NULL;
+
+	return eif_file_open(path, &f, err) ? -1 : side_of_file(f, path, out, err);
+}
+
+int diff_side_of_open_eif(int fd, const char *name, struct diff_side **out, struct err *err)
+{
+	_cleanup_eif_file_ struct eif_file *f = NULL;
+
+	return eif_file_open_fd(fd, &f, err) ? -1 : side_of_file(f, name, out, err);
 }
 
 // ---- a record ------------------------------------------------------------------------------------------------------

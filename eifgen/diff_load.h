@@ -15,6 +15,8 @@ struct diff_side *diff_side_new(enum diff_side_kind kind, const char *name, stru
 // Registers, facts and ramdisk listings of the file. A ramdisk that is no plain newc archive has no listing: only its
 // digest is compared. *out is the caller's.
 int diff_side_of_eif(const char *path, struct diff_side **out, struct err *err);
+// The same of a file that is open for reading, called `name`. fd stays the caller's.
+int diff_side_of_open_eif(int fd, const char *name, struct diff_side **out, struct err *err);
 // Registers and facts; the ramdisks' bytes are not in a record.
 int diff_side_of_record(const struct record *r, struct diff_side **out, struct err *err);
 // The facts of a record's JSON, for a record or for an image that is described like one.

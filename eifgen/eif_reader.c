@@ -10,9 +10,12 @@
 #include "base/be.h"
 #include "base/mem.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <zlib.h>
 
 enum {
@@ -193,17 +196,34 @@ static int read_all(struct eif_file *f, struct err *err)
 	return eif_read_signature(f, err) ? -1 : eif_forgive_count(f, err);
 }
 
-int eif_file_open(const char *path, struct eif_file **out, struct err *err)
+// Of a descriptor that is the file's from here on.
+static int open_taken(int fd, struct eif_file **out, struct err *err)
 {
 	_cleanup_eif_file_ struct eif_file *f = mem_zalloc(1, sizeof(*f), err);
 
-	if (!f)
+	if (!f) {
+		close(fd);
 		return -1;
-	f->fd = io_open(path, err);
-	if (f->fd < 0 || read_all(f, err))
+	}
+	f->fd = fd;
+	if (read_all(f, err))
 		return -1;
 	*out = steal_ptr(&f);
 	return 0;
+}
+
+int eif_file_open(const char *path, struct eif_file **out, struct err *err)
+{
+	int fd = io_open(path, err);
+
+	return fd < 0 ? -1 : open_taken(fd, out, err);
+}
+
+int eif_file_open_fd(int fd, struct eif_file **out, struct err *err)
+{
+	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	return own < 0 ? err_sys(err, errno, "duplicate a descriptor") : open_taken(own, out, err);
 }
 
 void eif_file_free(struct eif_file *f)

@@ -80,6 +80,8 @@ extern const char *const eif_build_fields[5];
 // *out is the caller's. ERR_IO if it is no regular file or cannot be read, ERR_INPUT if it is no EIF at all, ERR_LIMIT
 // past 65536 sections, ERR_MEMORY.
 int eif_file_open(const char *path, struct eif_file **out, struct err *err);
+// The same of a file that is open for reading; what it is called does not matter. fd stays the caller's.
+int eif_file_open_fd(int fd, struct eif_file **out, struct err *err);
 void eif_file_free(struct eif_file *f);
 CLEANUP_DEFINE(struct eif_file, cleanup_eif_file, eif_file_free)
 #define _cleanup_eif_file_ _cleanup_(cleanup_eif_filep)

@@ -30,6 +30,13 @@ int explain_eif(const struct record *r, const char *path, struct err *err)
 	return diff_side_of_eif(path, &side, err) || compare(r, side, err) ? -1 : 0;
 }
 
+int explain_open_eif(const struct record *r, int fd, const char *name, struct err *err)
+{
+	_cleanup_(diff_side_freep) struct diff_side *side = NULL;
+
+	return diff_side_of_open_eif(fd, name, &side, err) || compare(r, side, err) ? -1 : 0;
+}
+
 int explain_image(const struct record *r, const struct build_options *opt, const char *ref, struct err *err)
 {
 	_cleanup_(diff_side_freep) struct diff_side *side = NULL;

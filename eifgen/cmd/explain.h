@@ -7,8 +7,10 @@
 #include "eifgen/cmd/build_options.h"
 #include "eifgen/record.h"
 
-// The EIF at `path`, or the image `ref` as build would lay it out with `opt`, against r. 0, or -1 if it cannot be said.
+// The EIF at `path`, the open one called `name`, or the image `ref` as build would lay it out with `opt`, against
+// r. 0, or -1 if it cannot be said.
 int explain_eif(const struct record *r, const char *path, struct err *err);
+int explain_open_eif(const struct record *r, int fd, const char *name, struct err *err);
 int explain_image(const struct record *r, const struct build_options *opt, const char *ref, struct err *err);
 
 #endif

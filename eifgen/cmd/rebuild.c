@@ -8,7 +8,6 @@
 #include "eifgen/cmd/rebuild.h"
 #include "layerfs/spool.h"
 
-#include <stdio.h>
 #include <string.h>
 
 enum { OPT_IMAGE = 1 };
@@ -97,13 +96,10 @@ static int build(const struct request *r, struct build_job *job, struct atomic_f
 	return is_output(err) ? io_fail_temporary(dir, err) : -1;
 }
 
-// Why it differs, told of the file by a name that leads to it.
-static int explain(const struct request *r, const struct atomic_file *file, int unnamed, struct err *err)
+// Why it differs. The file has no name, or not its own yet.
+static int explain(const struct request *r, int fd, struct err *err)
 {
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", unnamed);
-	return explain_eif(r->record, r->out ? file->tmp : path, err);
+	return explain_open_eif(r->record, fd, r->out ? r->out : "the rebuilt EIF", err);
 }
 
 static int run(int argc, char **argv)
@@ -133,7 +129,7 @@ static int run(int argc, char **argv)
 	differs = rebuild_compare(r.record, &job, digest, &o);
 	jout_close(&o, '}');
 	text = jout_text(&o, &err);
-	if (!text || (differs && !cmd_quiet && explain(&r, &file, unnamed, &err)) ||
+	if (!text || (differs && !cmd_quiet && explain(&r, r.out ? file.fd : unnamed, &err)) ||
 	    (r.out && atomic_file_prepare(&file, &err)))
 		return cmd_fail("rebuild", r.path, &err);
 	if (cmd_print(text))

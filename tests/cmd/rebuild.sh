@@ -67,6 +67,9 @@ jq -cS --arg z "$zero" '.Measurements.PCR0 = $z | .Measurements.PCR2 = $z | .Sec
 t_exit 1 "a record that its inputs do not give" eifgen rebuild "$W/lie.json" --blobs $P
 t "is told from the truth" test "$(jq -c '[.Differences[].What]' "$W/out")" = '["PCR0","PCR2","section 5 (ramdisk)","EIF"]'
 t_says "with diff's reason" "application ramdisk differs"
+t "of a file that has no name" grep -qx "B: the rebuilt EIF" "$W/err"
+t_exit 1 "one that is kept" eifgen rebuild "$W/lie.json" --blobs $P -o "$W/kept.eif"
+t "is called by its name" grep -qx "B: $W/kept.eif" "$W/err"
 t_exit 1 "the file alone" eifgen rebuild <(jq -c '.Eif.Sha256 = "00"' "$W/p.eif.record.json") --blobs $P -q
 t "is a difference, too" test "$(jq -c '[.Differences[].What]' "$W/out")" = '["EIF"]'
 jq -cS '.Sections += [{"Type":"ramdisk","Size":1,"Sha384":"00"}]' "$W/p.eif.record.json" >"$W/more.json"
