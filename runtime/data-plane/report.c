@@ -219,6 +219,7 @@ static int put_clock(struct buf *out, const struct host_view *host, struct err *
 int report_lines(struct buf *out, const struct shared *shared, struct report_metrics *last, struct err *err)
 {
 	const struct ingress_counters *c = &shared->count;
+	const struct upstream_counters *up = upstream_pool_counters(shared->pool);
 
 	if (put_machine(out, err) || put_process(out, err) || put_clock(out, &shared->host, err) ||
 	    buf_printf(out, err, "ingress.connections:%u|g\n", shared->conns.in_use) ||
@@ -226,6 +227,9 @@ int report_lines(struct buf *out, const struct shared *shared, struct report_met
 	    put_counter(out, "ingress.accepted", shared->conns.admitted, &last->accepted, err) ||
 	    put_counter(out, "ingress.shed", shared->conns.shed, &last->shed, err) ||
 	    put_counter(out, "ingress.tls.failed", c->tls_failed, &last->tls_failed, err) ||
+	    put_counter(out, "ingress.first.timeouts", c->first_timeouts, &last->first_timeouts, err) ||
+	    buf_printf(out, err, "service.connections:%u|g\n", up->open) ||
+	    put_counter(out, "service.shed", up->shed, &last->service_shed, err) ||
 	    put_counter(out, "ingress.bytes.in", c->bytes_in, &last->bytes_in, err) ||
 	    put_counter(out, "ingress.bytes.out", c->bytes_out, &last->bytes_out, err))
 		return -1;

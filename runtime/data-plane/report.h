@@ -16,7 +16,8 @@ void report_free(struct report *r); // NULL is fine; unhooks
 
 // The lines of one interval: gauges of memory, CPU time, descriptors and connections, counters since the last call.
 struct report_metrics {
-	uint64_t requests, bytes_in, bytes_out, accepted, shed, tls_failed; // as last told
+	uint64_t requests, bytes_in, bytes_out, accepted, shed, tls_failed, first_timeouts,
+	    service_shed; // as last told
 };
 int report_lines(struct buf *out, const struct shared *shared, struct report_metrics *last, struct err *err);
 

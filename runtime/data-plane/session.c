@@ -288,6 +288,7 @@ static void on_timer(void *ctx)
 
 	shared->count.tls_timeouts += a->state == A_HELLO || a->state == A_TLS;
 	shared->count.proxy_timeouts += a->state == A_PROXY;
+	shared->count.first_timeouts += a->state == A_FIRST && a->have; // who said nothing is idle
 	arrival_free(a, true);
 }
 

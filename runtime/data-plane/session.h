@@ -22,6 +22,7 @@
 struct ingress_counters {
 	uint64_t proxy_bad, proxy_timeouts;
 	uint64_t tls_ok, tls_resumed, tls_failed, tls_timeouts;
+	uint64_t first_timeouts; // of protocol auto: neither HTTP nor raw when the time was up
 	uint64_t requests, refused, unauthorized, tunnels, raw;
 	uint64_t status[6]; // by first digit
 	uint64_t bytes_in, bytes_out;

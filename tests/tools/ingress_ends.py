@@ -118,7 +118,17 @@ else:
 tap.same("the plane is well", (plane.health()[0], plane.stop()), (200, 0))
 
 # ---- a service that is late, or says too much, or is asked too much -----------------------------------------------------------
-plane = Plane(service, {"ingress": dict(TLS, body_ms=700), "service": {"max_connections": 4}})
+told = []  # metrics
+metrics = Near(lambda c, service: told.append(read_all(c)[0]), "metrics")
+report = {"metrics": metrics.address, "interval_ms": 100}
+
+
+def counted(name):
+    """What the lines of a counter add up to."""
+    return sum(int(line[len(name) + 1:-2]) for line in b"".join(told).split(b"\n") if line.startswith(name + b":") and line.endswith(b"|c"))
+
+
+plane = Plane(service, {"ingress": dict(TLS, body_ms=700), "service": {"max_connections": 4}, "report": report})
 clear = Plane(service, {"ingress": {"body_ms": 700}})
 
 
@@ -176,9 +186,18 @@ time.sleep(0.2)
 other.say(frame(HEADERS, END_HEADERS | END_STREAM, 3, h2_head()))
 tap.check("whoever asks, and taken once one has ended", b"Service Unavailable" in other.content(1) and
           other.listen(lambda f: f[0] == DATA and f[2] == 3 and f[3] == b"oo"), other.heard)
+tap.check("the host is told how many were refused", until(lambda: counted(b"service.shed") == 7), told)
 c.close()
 other.close()
 over.set()
+tap.same("that plane is well", (plane.health()[0], plane.stop()), (200, 0))
+
+# ---- a first line that does not end ---------------------------------------------------------------------------------------
+plane = Plane(service, {"ingress": {"protocol": "auto", "idle_ms": 300}, "report": report})
+with plane.connect() as s, plane.connect() as silent:
+    s.sendall(b"HELO me")
+    tap.same("what may be HTTP and sends no LF is cut, as is who says nothing", (s.recv(1), silent.recv(1)), (b"", b""))
+tap.check("and the first of them counted", until(lambda: counted(b"ingress.first.timeouts")) and counted(b"ingress.first.timeouts") == 1, told)
 tap.same("that plane is well", (plane.health()[0], plane.stop()), (200, 0))
 
 # ---- who comes in while it stops --------------------------------------------------------------------------------------------
