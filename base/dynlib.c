@@ -43,3 +43,18 @@ int dynlib_load(const struct dynlib *lib, void *table, struct err *err)
 		return err_sys(err, errno, "library %s: cannot protect its table", lib->soname);
 	return 0;
 }
+
+int dynlib_need(const struct dynlib *lib, struct dynlib_state *state, void *table, struct err *err)
+{
+	int rc;
+
+	pthread_mutex_lock(&state->lock);
+	if (!state->tried)
+		dynlib_load(lib, table, &state->failure);
+	state->tried = true;
+	rc = state->failure.class == ERR_NONE ? 0 : -1;
+	if (rc && err)
+		*err = state->failure;
+	pthread_mutex_unlock(&state->lock);
+	return rc;
+}

@@ -18,6 +18,8 @@
 
 #include "base/err.h"
 
+#include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 // The largest page of the architecture's Linux: mprotect takes whole pages.
@@ -37,8 +39,19 @@ struct dynlib {
 
 // Opens the library (RTLD_NOW | RTLD_LOCAL), fills the table, calls start and makes the table read-only.
 // ERR_UNSUPPORTED, naming the library, if it or a symbol is missing; start's error; ERR_IO. After a failure nothing in
-// the table may be called. Not to be called twice over one table: the caller sees to it with pthread_once, and keeps
-// the error.
+// the table may be called. Not to be called twice over one table.
 int dynlib_load(const struct dynlib *lib, void *table, struct err *err);
+
+// Has the first try been made, and how did it end. Static, and begun with DYNLIB_STATE_INIT.
+struct dynlib_state {
+	pthread_mutex_t lock;
+	bool tried;
+	struct err failure; // ERR_NONE: none
+};
+
+#define DYNLIB_STATE_INIT {PTHREAD_MUTEX_INITIALIZER, false, ERR_INIT}
+
+// dynlib_load once; whoever comes later gets the same answer. Any thread.
+int dynlib_need(const struct dynlib *lib, struct dynlib_state *state, void *table, struct err *err);
 
 #endif

@@ -4,14 +4,10 @@
 // only that of the header may be opened, and it is asked whether it is what its name says.
 #include "epoch/git_api.h"
 
-#include <pthread.h>
-
 #define SONAME "libgit2.so." LIBGIT2_SOVERSION
 
 static struct git_api table;
 const struct git_api *const git = &table;
-
-static struct err failure = ERR_INIT; // of the only try
 
 static int check_version(struct err *err)
 {
@@ -24,24 +20,13 @@ static int check_version(struct err *err)
 		       revision, LIBGIT2_VER_MAJOR, LIBGIT2_VER_MINOR);
 }
 
-static void load(void)
+int git_load(struct err *err)
 {
 #define GIT_API_SYMBOL(f) "git_" #f,
 	static const char *const symbols[] = {GIT_API(GIT_API_SYMBOL)};
 	static const struct dynlib lib = {SONAME, symbols, sizeof(symbols) / sizeof(*symbols), sizeof(table),
 					  check_version};
+	static struct dynlib_state state = DYNLIB_STATE_INIT;
 
-	dynlib_load(&lib, &table, &failure);
-}
-
-int git_load(struct err *err)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	pthread_once(&once, load);
-	if (failure.class == ERR_NONE)
-		return 0;
-	if (err)
-		*err = failure;
-	return -1;
+	return dynlib_need(&lib, &state, &table, err);
 }

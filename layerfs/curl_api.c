@@ -4,14 +4,10 @@
 // version that brought the newest one is asked for.
 #include "layerfs/curl_api.h"
 
-#include <pthread.h>
-
 enum { CURL_OLDEST = 0x075500 }; // 7.85.0: CURLOPT_PROTOCOLS_STR
 
 static struct curl_api table;
 const struct curl_api *const curl = &table;
-
-static struct err failure = ERR_INIT; // of the only try
 
 static int start(struct err *err)
 {
@@ -25,24 +21,13 @@ static int start(struct err *err)
 	return 0;
 }
 
-static void load(void)
+int curl_load(struct err *err)
 {
 #define CURL_API_SYMBOL(f) "curl_" #f,
 	static const char *const symbols[] = {CURL_API(CURL_API_SYMBOL)};
 	static const struct dynlib lib = {"libcurl.so.4", symbols, sizeof(symbols) / sizeof(*symbols), sizeof(table),
 					  start};
+	static struct dynlib_state state = DYNLIB_STATE_INIT;
 
-	dynlib_load(&lib, &table, &failure);
-}
-
-int curl_load(struct err *err)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	pthread_once(&once, load);
-	if (failure.class == ERR_NONE)
-		return 0;
-	if (err)
-		*err = failure;
-	return -1;
+	return dynlib_need(&lib, &state, &table, err);
 }

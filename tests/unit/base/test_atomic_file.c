@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "base/io.h"
-#include "tests/unit/unit.h"
+#include "tests/unit/base/faulty_files.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -22,9 +22,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char dir[64], path[128];
-static enum fault_point fault_kind;
-static int countdown;
 static atomic_int close_fails; // errno of every close; 0: as it is
 
 int close(int fd)
@@ -45,25 +42,6 @@ mode_t umask(mode_t mask)
 	return before;
 }
 
-static bool fail_nth(enum fault_point point)
-{
-	return point == fault_kind && --countdown == 0;
-}
-
-static void arm(enum fault_point kind, int nth)
-{
-	fault_kind = kind;
-	countdown = nth;
-	base_fault_hook = fail_nth;
-}
-
-static void setup_dir(void)
-{
-	snprintf(dir, sizeof(dir), "/tmp/eifgen-io-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
-	snprintf(path, sizeof(path), "%s/file", dir);
-}
-
 // How many entries the directory holds: a temporary file that was left behind shows here.
 static int count_entries(void)
 {
@@ -74,12 +52,6 @@ static int count_entries(void)
 		n++;
 	closedir(d);
 	return n - 2;
-}
-
-static void remove_dir(void)
-{
-	unlink(path);
-	ck_assert_int_eq(rmdir(dir), 0);
 }
 
 static void expect_content(const char *want)

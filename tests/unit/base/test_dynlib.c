@@ -91,8 +91,39 @@ START_TEST(test_dynlib_load_hands_up_what_start_says)
 }
 END_TEST
 
+static int starts;
+
+static int count_and_reject(struct err *err)
+{
+	starts++;
+	return err_set(err, ERR_UNSUPPORTED, "too old");
+}
+
+START_TEST(test_dynlib_need_tries_once_and_keeps_the_answer)
+{
+	static const struct dynlib bad = {"libm.so.6", symbols, 2, sizeof(table), count_and_reject};
+	static const struct dynlib good = {"libm.so.6", symbols, 2, sizeof(table), accept_it};
+	static struct dynlib_state of_bad = DYNLIB_STATE_INIT, of_good = DYNLIB_STATE_INIT;
+
+	for (int i = 0; i < 2; i++) {
+		struct err err = ERR_INIT;
+
+		ck_assert_int_eq(dynlib_need(&bad, &of_bad, &table, &err), -1);
+		ck_assert_str_eq(err.msg, "too old");
+		ck_assert_int_eq(starts, 1);
+	}
+	for (int i = 0; i < 2; i++) { // a second filling would meet a table that is read-only
+		struct err err = ERR_INIT;
+
+		assert_ok(dynlib_need(&good, &of_good, &table, &err));
+		ck_assert(table.floor(2.5) == 2.0);
+	}
+}
+END_TEST
+
 UNIT_MAIN("base/dynlib", ADD(test_dynlib_load_fills_the_table)
 	  ADD(test_dynlib_load_makes_the_table_read_only)
 	  ADD(test_dynlib_load_names_the_library_that_is_missing)
 	  ADD(test_dynlib_load_names_the_symbol_that_is_missing)
-	  ADD(test_dynlib_load_hands_up_what_start_says))
+	  ADD(test_dynlib_load_hands_up_what_start_says)
+	  ADD(test_dynlib_need_tries_once_and_keeps_the_answer))

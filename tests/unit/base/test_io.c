@@ -5,41 +5,12 @@
 
 #include "base/cleanup.h"
 #include "base/fault.h"
-#include "tests/unit/unit.h"
+#include "tests/unit/base/faulty_files.h"
 
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static char dir[64], path[128];
-static enum fault_point fault_kind;
-static int countdown;
-
-static bool fail_nth(enum fault_point point)
-{
-	return point == fault_kind && --countdown == 0;
-}
-
-static void arm(enum fault_point kind, int nth)
-{
-	fault_kind = kind;
-	countdown = nth;
-	base_fault_hook = fail_nth;
-}
-
-static void setup_dir(void)
-{
-	snprintf(dir, sizeof(dir), "/tmp/eifgen-io-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
-	snprintf(path, sizeof(path), "%s/file", dir);
-}
-
-static void remove_dir(void)
-{
-	unlink(path);
-	ck_assert_int_eq(rmdir(dir), 0);
-}
 
 static void expect_content(const char *want)
 {
