@@ -158,8 +158,11 @@ static ssize_t zstd_step(struct inflate *z, void *out, size_t n, bool *done, str
 // Sees to it that at least `want` bytes of input are there, unless the source ends before.
 static int refill(struct inflate *z, size_t want, struct err *err)
 {
-	if (z->left && z->left < want)
+	if (z->left >= want || z->eof)
+		return 0;
+	if (z->left)
 		memmove(z->input, z->in, z->left);
+	z->in = z->input;
 	while (z->left < want && !z->eof) {
 		ssize_t r = z->from.read(z->from.ctx, z->input + z->left, INPUT - z->left, err);
 
@@ -167,7 +170,6 @@ static int refill(struct inflate *z, size_t want, struct err *err)
 			return -1;
 		z->eof = r == 0;
 		z->left += (size_t)r;
-		z->in = z->input;
 	}
 	return 0;
 }

@@ -207,6 +207,30 @@ START_TEST(test_inflate_zstd_windows_to_128_mib_are_taken)
 }
 END_TEST
 
+// At the very end, where fewer bytes are left than a header may have: frames of nothing, and frames to be skipped.
+START_TEST(test_inflate_zstd_small_frames_at_the_end_are_taken)
+{
+	static const uint8_t tails[][21] = {
+		{17, 0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0, 0x28, 0xb5, 0x2f, 0xfd, 0x20, 0, 1, 0, 0},
+		{17, 0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0, 0x51, 0x2a, 0x4d, 0x18, 1, 0, 0, 0, 'x'},
+		{9, 0x28, 0xb5, 0x2f, 0xfd, 0x20, 0, 1, 0, 0},
+	};
+	static const size_t pieces[] = {1, 7, 1000000};
+	_cleanup_buf_ struct buf out = BUF_INIT(0);
+	struct err err = ERR_INIT;
+
+	for (size_t k = 0; k < 3; k++) {
+		for (size_t i = 0; i < 3; i++) {
+			packed.len = 0;
+			frame(0, 5000, 10);
+			ck_assert_int_eq(buf_add(&packed, tails[k] + 1, tails[k][0], NULL), 0);
+			ck_assert_msg(inflate_kind(IMAGE_ZSTD, INFLATE_BEST, pieces[i], &out, &err) == 5000,
+				      "tail %zu, pieces of %zu: %s", k, pieces[i], err.msg);
+		}
+	}
+}
+END_TEST
+
 START_TEST(test_inflate_zstd_windows_past_128_mib_are_refused)
 {
 	_cleanup_buf_ struct buf out = BUF_INIT(0);
@@ -259,5 +283,6 @@ END_TEST
 UNIT_MAIN("layerfs/inflate", tcase_add_checked_fixture(tc_, setup, teardown);
 	  ADD(test_inflate_members_in_any_pieces_come_out_whole) ADD(test_inflate_cut_anywhere_is_refused)
 	  ADD(test_inflate_wrong_bytes_are_never_taken_for_others) ADD(test_inflate_bytes_behind_are_refused)
-	  ADD(test_inflate_zstd_windows_to_128_mib_are_taken) ADD(test_inflate_zstd_windows_past_128_mib_are_refused)
+	  ADD(test_inflate_zstd_windows_to_128_mib_are_taken)
+	  ADD(test_inflate_zstd_small_frames_at_the_end_are_taken) ADD(test_inflate_zstd_windows_past_128_mib_are_refused)
 	  ADD(test_inflate_zstd_long_windows_are_one_at_a_time))
