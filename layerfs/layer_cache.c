@@ -48,7 +48,7 @@ struct layer_cache {
 	char code[CODE_MAX];
 	bool damaged;
 	atomic_uint_fast64_t hits;
-	atomic_uint_fast64_t used; // bytes of the cache that this run has found or stored
+	atomic_uint_fast64_t used; // bytes of the cache that this run has found, stored or is storing
 	atomic_bool yielded;	   // the disk was full: nothing more is stored
 	pthread_mutex_t lock;	   // over what follows
 	pthread_cond_t idle;
@@ -415,15 +415,12 @@ static int write_layer(const struct layer_cache *c, const char *path, const uint
 	return rc;
 }
 
-// Whether the cache may have `size` bytes more: of the disk, once the run has written what is ahead of it, and within
-// the bound, without pushing out what this run uses.
+// Whether the disk has room for `size` bytes more, once the run has written what is ahead of it.
 static bool has_room(const struct layer_cache *c, uint64_t size, uint64_t ahead)
 {
 	struct statvfs fs;
 	uint64_t spare, unit;
 
-	if (c->max_bytes && (size > c->max_bytes || atomic_load(&c->used) > c->max_bytes - size))
-		return false;
 	if (statvfs(c->dir, &fs))
 		return false;
 	unit = fs.f_frsize ? fs.f_frsize : 1;
@@ -431,6 +428,23 @@ static bool has_room(const struct layer_cache *c, uint64_t size, uint64_t ahead)
 	spare = spare < (uint64_t)SPARE_GIB << 30 ? spare : (uint64_t)SPARE_GIB << 30;
 	spare = spare > ahead ? spare : ahead;
 	return size / unit + spare / unit + 2 <= fs.f_bavail;
+}
+
+// Whether `size` bytes are within the bound without pushing out what this run uses.
+static bool fits(const struct layer_cache *c, uint64_t used, uint64_t size)
+{
+	return !c->max_bytes || (size <= c->max_bytes && used <= c->max_bytes - size);
+}
+
+// Bytes that fit count as used from now on: stores beside each other do not pass the bound together.
+static bool reserve(struct layer_cache *c, uint64_t size)
+{
+	uint64_t used = atomic_fetch_add(&c->used, size);
+
+	if (fits(c, used, size))
+		return true;
+	atomic_fetch_sub(&c->used, size);
+	return false;
 }
 
 static bool begin_store(struct layer_cache *c)
@@ -466,12 +480,17 @@ void layer_cache_store(struct layer_cache *c, const struct image_layer *what, co
 	_cleanup_free_ char *path = layer_path(c, what, seed, &ignored), *stored = NULL;
 
 	base_delay();
-	if (!path || !access(path, F_OK) || !has_room(c, size, ahead) || !begin_store(c))
+	if (!path || !access(path, F_OK) || !has_room(c, size, ahead) || !reserve(c, size))
 		return; // what is there and was not taken is sound: only this run's limits were against it
+	if (!begin_store(c)) {
+		atomic_fetch_sub(&c->used, size);
+		return;
+	}
 	if (c->max_bytes)
 		cache_files_trim(c->dir, c->max_bytes - size);
-	if (!write_layer(c, path, seed, spool, content, &ignored)) {
-		atomic_fetch_add(&c->used, size);
+	if (write_layer(c, path, seed, spool, content, &ignored)) {
+		atomic_fetch_sub(&c->used, size);
+	} else {
 		stored = steal_ptr(&path);
 		layer_cache_trim(c);
 	}
@@ -544,7 +563,7 @@ void layer_cache_put(struct layer_cache *c, const char *name, const void *p, siz
 	_cleanup_free_ char *path = path_of(c, name, &ignored);
 	uint8_t sha[SHA];
 
-	if (!path || !has_room(c, n, 0) || EVP_Digest(p, n, sha, NULL, EVP_sha256(), NULL) != 1 ||
+	if (!path || !has_room(c, n, 0) || !fits(c, atomic_load(&c->used), n) || EVP_Digest(p, n, sha, NULL, EVP_sha256(), NULL) != 1 ||
 	    atomic_file_open(&out, path, &ignored))
 		return;
 	out.owner_only = true;

@@ -310,6 +310,25 @@ START_TEST(test_layer_cache_store_does_not_push_out_what_this_run_uses)
 }
 END_TEST
 
+// Room for one more, and two workers that want it: what was found stays.
+START_TEST(test_layer_cache_store_two_at_once_keep_the_bound_together)
+{
+	for (int i = 0; i < 8; i++) {
+		struct cache_usage u;
+
+		reopen(3 * SIZE + SIZE / 2);
+		opt.threads = 2;
+		store("12");
+		reopen(3 * SIZE + SIZE / 2);
+		store("3412");
+		reopen(0);
+		ck_assert(is_held(1) && is_held(2));
+		assert_ok(cache_files_clean(dir, &u, &err));
+		ck_assert_uint_eq(u.files, 3);
+	}
+}
+END_TEST
+
 START_TEST(test_layer_cache_trim_foreign_files_stay_and_do_not_count)
 {
 	struct cache_usage u;
@@ -577,6 +596,7 @@ UNIT_MAIN("layerfs/layer_cache", tcase_add_checked_fixture(tc_, setup, teardown)
 	  ADD(test_layer_cache_store_zeros_are_holes) ADD(test_layer_cache_trim_takes_what_was_used_longest_ago)
 	  ADD(test_layer_cache_trim_what_was_just_used_stays)
 	  ADD(test_layer_cache_store_does_not_push_out_what_this_run_uses)
+	  ADD(test_layer_cache_store_two_at_once_keep_the_bound_together)
 	  ADD(test_layer_cache_trim_foreign_files_stay_and_do_not_count)
 	  ADD(test_layer_cache_trim_temporary_files_go_after_a_day) ADD(test_layer_cache_put_keeps_the_bound)
 	  ADD(test_layer_cache_yield_removes_what_this_run_stored)
