@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // All goes through one descriptor of the directory, the one that was judged: files are found, measured and removed
-// relative to it. "Used" is a file's modification time, which loading sets; it is compared with other files' only,
-// never with the clock.
+// relative to it. "Used" is a file's modification time, which loading sets; it is compared with other files', never
+// with the clock: what the time is now the directory says when it is touched.
 #include "layerfs/cache_files.h"
 
 #include "base/cleanup.h"
@@ -196,25 +196,32 @@ static int compare_use(const void *va, const void *vb)
 	return strcmp(a->name, b->name);
 }
 
+// Not the newest file's time, which may lie in the future: temporary files in use would look old beside it.
+static bool is_left(const struct found *f, bool known, const struct stat *now)
+{
+	return known && f->used.tv_sec < now->st_mtim.tv_sec - TEMPORARY_AGE;
+}
+
 void cache_files_trim(const char *dir, uint64_t bytes)
 {
 	_cleanup_list_ struct list l = {.count = 0};
 	_cleanup_close_ int fd = -1;
+	struct stat now;
 	struct err ignored = ERR_INIT;
 	uint64_t total = 0;
-	bool missing;
+	bool missing, known;
 
 	fd = open_dir(dir, &missing, &ignored);
 	if (fd < 0 || list_files(fd, &l, &ignored) || !l.count)
 		return;
+	known = !futimens(fd, NULL) && !fstat(fd, &now);
 	qsort(l.files, l.count, sizeof(*l.files), compare_use);
 	for (size_t i = 0; i < l.count; i++)
 		total += l.files[i].bytes;
 	for (size_t i = 0; i < l.count; i++) { // oldest first
 		const struct found *f = &l.files[i];
-		bool left = f->used.tv_sec + TEMPORARY_AGE < l.files[l.count - 1].used.tv_sec;
 
-		if ((f->temporary ? left : total > bytes) && !unlinkat(fd, f->name, 0))
+		if ((f->temporary ? is_left(f, known, &now) : total > bytes) && !unlinkat(fd, f->name, 0))
 			total -= f->bytes;
 	}
 }

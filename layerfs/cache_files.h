@@ -29,8 +29,8 @@ int cache_files_make(const char *dir, struct err *err);
 int cache_files_usage(const char *dir, struct cache_usage *out, struct err *err);
 int cache_files_clean(const char *dir, struct cache_usage *out, struct err *err);
 
-// Removes what was used longest ago until the cache's files take at most `bytes`, and temporary files a day older than
-// the newest file. Whatever fails is passed over.
+// Removes what was used longest ago until the cache's files take at most `bytes`, and temporary files that nobody has
+// written to for a day. Whatever fails is passed over.
 void cache_files_trim(const char *dir, uint64_t bytes);
 
 #endif

@@ -358,6 +358,7 @@ START_TEST(test_layer_cache_trim_temporary_files_go_after_a_day)
 {
 	make_file(HEX64 ".layer.tmp-aaaaaa", 10 * SIZE, 3600);
 	make_file(HEX64 ".marks.tmp-bbbbbb", 10, 90000);
+	make_file(HEX64 ".marks", 10, -200000); // a clock was wrong once
 	reopen(20 * SIZE);
 	store_aged(1, 0);
 	ck_assert(is_there(HEX64 ".layer.tmp-aaaaaa"));
