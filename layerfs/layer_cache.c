@@ -227,6 +227,12 @@ static bool is_acceptable(const struct footer *f, const struct image_layer *what
 	return f->stored == what->size && f->path <= limits->path;
 }
 
+// Not there, or something is short that has nothing to do with the file.
+static bool is_no_fault(int errnum)
+{
+	return errnum == ENOENT || errnum == EMFILE || errnum == ENFILE || errnum == ENOMEM;
+}
+
 // 1: loaded; 0: not for this run; -1: see err.
 static int load(struct layer_cache *c, const char *path, const uint8_t seed[SHA], const struct image_layer *what,
 		const struct limits *limits, struct spool *spool, struct layer_content *out, struct err *err)
@@ -237,7 +243,7 @@ static int load(struct layer_cache *c, const char *path, const uint8_t seed[SHA]
 	uint64_t size, base;
 
 	if (fd < 0)
-		return 0;
+		return is_no_fault(errno) ? 0 : err_sys(err, errno, "open a cached layer");
 	if (io_file_size(fd, &size, err) || read_footer(fd, size, &f, err) || read_meta(fd, size, &f, &meta, err))
 		return -1;
 	if (!is_acceptable(&f, what, limits))

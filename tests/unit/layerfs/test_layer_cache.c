@@ -247,6 +247,22 @@ START_TEST(test_layer_cache_load_any_damage_is_no_hit_and_goes)
 }
 END_TEST
 
+// An entry that cannot even be opened would be in the way for ever.
+START_TEST(test_layer_cache_load_what_cannot_be_opened_goes)
+{
+	char aside[250];
+
+	store_aged(1, 0);
+	snprintf(aside, sizeof(aside), "%s-aside", paths[0]);
+	ck_assert_int_eq(rename(paths[0], aside), 0);
+	ck_assert_int_eq(symlink(aside, paths[0]), 0);
+	ck_assert(!is_held(1));
+	store("1");
+	ck_assert(is_held(1));
+	ck_assert_int_eq(access(aside, F_OK), 0);
+}
+END_TEST
+
 START_TEST(test_layer_cache_store_zeros_are_holes)
 {
 	static char zeros[SIZE * 10];
@@ -594,6 +610,7 @@ UNIT_MAIN("layerfs/layer_cache", tcase_add_checked_fixture(tc_, setup, teardown)
 	  ADD(test_layer_cache_load_gives_what_was_stored)
 	  ADD(test_layer_cache_load_what_the_reader_would_refuse_is_not_taken)
 	  ADD(test_layer_cache_store_what_is_there_is_left) ADD(test_layer_cache_load_any_damage_is_no_hit_and_goes)
+	  ADD(test_layer_cache_load_what_cannot_be_opened_goes)
 	  ADD(test_layer_cache_store_zeros_are_holes) ADD(test_layer_cache_trim_takes_what_was_used_longest_ago)
 	  ADD(test_layer_cache_trim_what_was_just_used_stays)
 	  ADD(test_layer_cache_store_does_not_push_out_what_this_run_uses)
