@@ -247,13 +247,13 @@ static int larger_first(const void *va, const void *vb)
 	return a->layer < b->layer ? -1 : 1;
 }
 
-// What a layer may take of a disk, once in the spool and once in the output.
-static uint64_t ahead_of(const struct image_layer *what)
+// What a layer may take of a disk, once in the output and, unless the cache has it, once in the spool.
+static uint64_t ahead_of(const struct image_layer *what, bool known)
 {
 	const uint64_t most = UINT64_C(1) << 40; // past the caps in any case
 	uint64_t size = what->size < most ? what->size : most;
 
-	return 2 * size * (what->compression == IMAGE_PLAIN ? 1 : INFLATES_TO);
+	return (known ? 1 : 2) * size * (what->compression == IMAGE_PLAIN ? 1 : INFLATES_TO);
 }
 
 static int choose_order(struct pool *p, struct err *err)
@@ -268,7 +268,7 @@ static int choose_order(struct pool *p, struct err *err)
 
 		tell_known(p, i, p->cache && layer_cache_holds(p->cache, what));
 		p->order[i] = (struct sized){p->slots[i].known ? 0 : what->size, i};
-		p->ahead += ahead_of(what);
+		p->ahead += ahead_of(what, p->slots[i].known);
 	}
 	qsort(p->order, n, sizeof(*p->order), larger_first);
 	return 0;
