@@ -13,7 +13,8 @@ enum {
 	READ_MAX = 32 * 1024,
 	// interim heads before a response: the front keeps them for a client that does not read
 	INTERIM_MAX = HTTP1_HEAD_MAX,
-	INTERIM_COST = 512,           // what keeping one takes beside its bytes
+	INTERIM_COST = 512,      // what keeping one takes beside its bytes
+	INTERIM_A_SECOND = 1024, // forgiven: who says every second that it is still at work may do so for ever
 };
 
 // ---- ends ----------------------------------------------------------------------------------------------------------
@@ -114,6 +115,19 @@ static int deliver(struct upstream *u, const char *p, size_t n)
 	return 0;
 }
 
+// Counts an interim head of n bytes. True: too many have come in too short a time.
+static bool interim_is_over(struct upstream *u, size_t n)
+{
+	uint64_t now = loop_now_ms(), forgiven = (now - u->interim_ms) * INTERIM_A_SECOND / 1000;
+
+	if (forgiven) {
+		u->interim = u->interim > forgiven ? u->interim - (size_t)forgiven : 0;
+		u->interim_ms = now;
+	}
+	u->interim += n + INTERIM_COST;
+	return u->interim > INTERIM_MAX;
+}
+
 static int on_head_bytes(struct upstream *u)
 {
 	struct http1_head *head = &u->pool->head;
@@ -140,9 +154,7 @@ static int on_head_bytes(struct upstream *u)
 			upstream_retire(u);
 			return 0;
 		}
-		if (head->status / 100 == 1)
-			u->interim += (size_t)n + INTERIM_COST;
-		if (u->interim > INTERIM_MAX)
+		if (head->status / 100 == 1 && interim_is_over(u, (size_t)n))
 			return -1;
 		u->events->on_head(u->ctx, head);
 		if (u->gone)
@@ -329,7 +341,7 @@ struct upstream *upstream_start(struct upstream_pool *p, const struct upstream_r
 	u->request_done = rq->body == HTTP1_NONE;
 	u->response_keep = u->got_bytes = u->starved = u->kick = false;
 	u->scanned = u->interim = 0;
-	u->last_ms = loop_now_ms();
+	u->last_ms = u->interim_ms = loop_now_ms();
 	u->in.max = HTTP1_HEAD_MAX + READ_MAX;
 	p->count.exchanges++;
 	if (buf_add(&u->out, rq->greeting, rq->greeting_len, err) || buf_add(&u->out, rq->head, rq->head_len, err) ||

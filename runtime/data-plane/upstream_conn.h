@@ -27,11 +27,12 @@ struct upstream {
 	enum http1_body body; // of the request
 	bool is_head, idempotent, upgrade, private;
 	bool request_done, response_keep, used, got_bytes, starved, busy, gone, stolen;
-	bool kick;        // to be run from the loop though no event may come; survives re-arming
-	bool refused;     // the kernel said no at once; told from the timer
-	uint64_t last_ms; // of the last byte of the response
-	size_t interim;   // what the interim heads of this response have cost
-	struct buf again; // the request's head, kept while it may have to be sent again
+	bool kick;           // to be run from the loop though no event may come; survives re-arming
+	bool refused;        // the kernel said no at once; told from the timer
+	uint64_t last_ms;    // of the last byte of the response
+	size_t interim;      // what the interim heads of this response have cost, less what was forgiven
+	uint64_t interim_ms; // when it was last forgiven
+	struct buf again;    // the request's head, kept while it may have to be sent again
 };
 
 struct upstream_pool {

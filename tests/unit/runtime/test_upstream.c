@@ -2,7 +2,7 @@
 //
 // Exchanges with a service that this test plays itself, step by step: it answers and closes before the loop looks, so
 // that what the loop finds is the same each time.
-#include "runtime/data-plane/upstream.h"
+#include "runtime/data-plane/upstream_conn.h"
 
 #include "tests/unit/unit.h"
 
@@ -292,6 +292,29 @@ START_TEST(test_upstream_interim_answers_without_end_fail)
 }
 END_TEST
 
+START_TEST(test_upstream_interim_answers_are_forgiven_in_time)
+{
+	struct front a = {.then = NULL};
+	int fd;
+
+	setup(0);
+	start(&a);
+	fd = take();
+	for (int minute = 1; minute < 5; minute++) {
+		for (int i = 0; i < 60; i++)
+			say(fd, "HTTP/1.1 102 Processing\r\n\r\n");
+		for (uint64_t end = loop_now_ms() + 2000; a.heads < 60 * minute && loop_now_ms() < end;)
+			event_base_loop(loop_base(f.loop), EVLOOP_NONBLOCK);
+		ck_assert_int_eq(a.heads, 60 * minute);
+		a.up->interim_ms -= 60000;
+	}
+	say(fd, OK);
+	wait_for(&a.ends);
+	close(fd);
+	teardown();
+}
+END_TEST
+
 UNIT_MAIN("runtime/upstream",
 	  ADD(test_upstream_start_takes_a_kept_connection)
 	      ADD(test_upstream_start_passes_over_a_kept_connection_that_died)
@@ -299,4 +322,5 @@ UNIT_MAIN("runtime/upstream",
 		      ADD(test_upstream_start_within_on_end_takes_the_same_connection)
 	  ADD(test_upstream_start_past_the_ceiling_is_refused)
 	      ADD(test_upstream_start_within_on_end_has_the_place_of_what_ended)
-		  ADD(test_upstream_interim_answers_without_end_fail))
+		  ADD(test_upstream_interim_answers_without_end_fail)
+		      ADD(test_upstream_interim_answers_are_forgiven_in_time))
