@@ -110,16 +110,9 @@ void spool_free(struct spool *s)
 	free(s);
 }
 
-static int fail_in(const char *dir, struct err *err)
-{
-	char q[256];
-
-	return err_prefix(err, "temporary file in %s: ", err_quote(dir, strlen(dir), q, sizeof(q)));
-}
-
 static int fail(const struct spool *s, struct err *err)
 {
-	return fail_in(s->dir, err);
+	return io_fail_temporary(s->dir, err);
 }
 
 // Some file systems lack O_TMPFILE; there the name lives for a moment.
@@ -134,7 +127,7 @@ int spool_open_unnamed(const char *dir, struct err *err)
 		return fd;
 	if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL && errno != ENOENT) {
 		err_sys(err, errno, "create");
-		return fail_in(dir, err);
+		return io_fail_temporary(dir, err);
 	}
 	path = mem_printf(err, "%s/eifgen-XXXXXX", dir);
 	if (!path)
@@ -144,7 +137,7 @@ int spool_open_unnamed(const char *dir, struct err *err)
 		unlink(path);
 	} else {
 		err_sys(err, errno, "create");
-		fail_in(dir, err);
+		io_fail_temporary(dir, err);
 	}
 	free(path);
 	return fd;
