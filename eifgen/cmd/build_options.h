@@ -65,7 +65,7 @@ enum build_option {
 	"      --arch ARCH           x86_64 (default) or aarch64\n"                                                    \
 	"      --platform OS/ARCH    picks from an index (default: linux and --arch, which it must agree with)\n"      \
 	"      --strict              every warning is an error\n"                                                      \
-	"      --threads N           layers read at once (default: as many as processors)\n"                          \
+	"      --threads N           threads to use (default: as many as processors)\n"                                \
 	"      --tmpdir DIR          where file contents are spooled (default: TMPDIR or /var/tmp)\n"                  \
 	"      --max-layers N, --max-entries N, --max-path N, --max-expanded N\n"                                      \
 	"                            raise a cap against bombs\n" REGISTRY_HELP DAEMON_HELP
